@@ -1,0 +1,62 @@
+"""The command `moorage`: finds its subcommands by entry point and imports only the one that was asked for.
+
+An entry point of the group `moorage.commands` is a function `(argv: list[str]) -> int`, the exit code.
+"""
+
+import sys
+from importlib.metadata import EntryPoint, entry_points
+from importlib.metadata import version as distribution_version
+
+GROUP = "moorage.commands"
+
+_SUMMARIES = {
+    "operator": "record history, compute status, sweep (long-running)",
+    "api": "serve the REST API (long-running)",
+    "verify": "check the hash chains of the history",
+    "export": "write the history as JSON Lines or CSV",
+    "preflight": "check whether this cluster has all that Moorage needs",
+    "crds": "print CRDs and admission policies",
+    "version": "print the version",
+}
+
+
+def main() -> None:
+    """Run `moorage <subcommand> …` and exit with its code."""
+    sys.exit(run(sys.argv[1:]))
+
+
+def run(argv: list[str]) -> int:
+    """Dispatch to a subcommand; 2 if there is none of that name."""
+    commands = {point.name: point for point in entry_points(group=GROUP)}
+    if not argv or argv[0] in {"-h", "--help", "help"}:
+        sys.stdout.write(_usage(commands))
+        return 0 if argv else 2
+    if argv[0] == "--version":
+        return version([])
+    found = commands.get(argv[0])
+    if found is None:
+        sys.stderr.write(f"moorage: no command {argv[0]!r}; there are {', '.join(sorted(commands))}\n")
+        return 2
+    try:
+        return int(found.load()(argv[1:]))
+    except KeyboardInterrupt:
+        return 130
+
+
+def version(argv: list[str]) -> int:
+    """Print the version of the installed distribution."""
+    if argv:
+        sys.stderr.write("moorage version: takes no arguments\n")
+        return 2
+    sys.stdout.write(f"moorage {distribution_version('moorage')}\n")
+    return 0
+
+
+def _usage(commands: dict[str, EntryPoint]) -> str:
+    lines = [f"  {name:<10} {_SUMMARIES.get(name, '')}" for name in sorted(commands, key=_rank)]
+    return "\n".join(["usage: moorage COMMAND [--help] [options]", "", "commands:", *lines, ""])
+
+
+def _rank(name: str) -> tuple[int, str]:
+    order = list(_SUMMARIES)
+    return (order.index(name) if name in order else len(order), name)

@@ -1,0 +1,108 @@
+"""Where the cluster is and how to log in: kubeconfig or service account, read by the official client's loaders.
+
+The loaders of `kubernetes.aio` understand every form of kubeconfig (tokens, files, client certificates, exec plugins)
+and the pod's service account; requests themselves go over plain aiohttp sessions made here.
+"""
+
+import asyncio
+import ssl
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Final
+
+import aiohttp
+import yaml
+from kubernetes.aio import client as kubernetes_client
+from kubernetes.aio import config as kubernetes_config
+
+#: Connect and total limits of one request, in seconds: the client's own default is to wait for ever.
+TIMEOUT: Final = aiohttp.ClientTimeout(total=10, connect=3, sock_connect=3)
+#: How long credentials of a kubeconfig are used before the file is read again, in seconds.
+RELOAD_SECONDS: Final = 60.0
+
+
+class ClusterConfigError(Exception):
+    """The way to the cluster is not known. The text is one sentence for the person who configured it."""
+
+
+class Cluster:
+    """Address, trust and credentials of one cluster. Made by `connect`."""
+
+    def __init__(self, configuration: kubernetes_client.Configuration, kubeconfig: Path | None) -> None:
+        self._configuration = configuration
+        self._kubeconfig = kubeconfig
+        self._loaded_at = time.monotonic()
+        self._lock = asyncio.Lock()
+        self.server: str = configuration.host.rstrip("/")
+        self.ssl = _trust(configuration)
+
+    async def authorization(self, *, renew: bool = False) -> str | None:
+        """Value of the `Authorization` header, read again when it is old or `renew` (after a 401) asks for it.
+
+        None when the cluster knows us by client certificate.
+        """
+        if self._kubeconfig is not None and (renew or time.monotonic() - self._loaded_at > RELOAD_SECONDS):
+            async with self._lock:
+                self._configuration = await _load(self._kubeconfig)
+                self._loaded_at = time.monotonic()
+        value = await self._configuration.get_api_key_with_prefix("BearerToken")
+        if not value:
+            return None
+        # The in-cluster loader writes the scheme in lower case and keeps the file's line end.
+        return "Bearer " + str(value).split(" ", 1)[-1].strip()
+
+    async def token(self) -> str | None:
+        """The bearer token alone; None when the cluster knows us by client certificate."""
+        header = await self.authorization()
+        return header.removeprefix("Bearer ") if header else None
+
+    def new_session(self, *, limit: int = 32) -> aiohttp.ClientSession:
+        """A session with at most `limit` connections; the caller closes it. It carries no credentials."""
+        connector = aiohttp.TCPConnector(limit=limit, ssl=self.ssl, keepalive_timeout=60)
+        return aiohttp.ClientSession(connector=connector, timeout=TIMEOUT, auto_decompress=True)
+
+
+@asynccontextmanager
+async def connect(kubeconfig: Path | None) -> AsyncIterator[Cluster]:
+    """The cluster of that kubeconfig, or of the pod this runs in. Sends nothing yet.
+
+    Raises:
+        ClusterConfigError: there is no usable configuration.
+    """
+    yield Cluster(await _load(kubeconfig), kubeconfig)
+
+
+async def _load(kubeconfig: Path | None) -> kubernetes_client.Configuration:
+    configuration = kubernetes_client.Configuration()
+    try:
+        if kubeconfig is None:
+            kubernetes_config.load_incluster_config(client_configuration=configuration)
+        else:
+            await kubernetes_config.load_kube_config(str(kubeconfig), client_configuration=configuration)
+    except (kubernetes_config.ConfigException, OSError, yaml.YAMLError, TypeError, AttributeError) as error:
+        raise ClusterConfigError(_sentence(kubeconfig, error)) from error
+    return configuration
+
+
+def _sentence(kubeconfig: Path | None, error: Exception) -> str:
+    if kubeconfig is None:
+        return f"no cluster: set MOORAGE_KUBECONFIG (or --kubeconfig), or run in a pod with a service account ({error})"
+    if not kubeconfig.exists():
+        return f"MOORAGE_KUBECONFIG: there is no file {kubeconfig}"
+    if isinstance(error, yaml.YAMLError):
+        return f"MOORAGE_KUBECONFIG: {kubeconfig} is no YAML"
+    return f"MOORAGE_KUBECONFIG: {kubeconfig} is no usable kubeconfig: {error}"
+
+
+def _trust(configuration: kubernetes_client.Configuration) -> ssl.SSLContext:
+    context = ssl.create_default_context(cafile=configuration.ssl_ca_cert)
+    # As the official client does: Python 3.13 refuses the certificates that many clusters really have.
+    context.verify_flags &= ~ssl.VERIFY_X509_STRICT
+    if configuration.cert_file:
+        context.load_cert_chain(configuration.cert_file, keyfile=configuration.key_file)
+    if not configuration.verify_ssl:
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+    return context
