@@ -25,6 +25,7 @@ from moorage_crds.store import GoneError, Sink, StoreError, TransientError, Unau
 SILENCE_SECONDS: Final = 75.0
 #: A watch asks for an end of its own between these bounds, so that the watches of many replicas do not move together.
 WATCH_SECONDS: Final = (240, 360)
+SHORTEST_WATCH_SECONDS: Final = 1.0
 BACKOFF_SECONDS: Final = (0.2, 10.0)
 
 _log = logging.getLogger(__name__)
@@ -126,7 +127,9 @@ class Reflector(Generic[ViewT]):
         self._synced.set()
 
     async def _watch(self) -> None:
+        started, seen = self._clock.monotonic(), False
         async for line in self._lines():
+            seen = True
             event = _parse(line)
             kind, raw = event.get("type"), event.get("object")
             if not isinstance(raw, dict):
@@ -142,6 +145,9 @@ class Reflector(Generic[ViewT]):
                     self._sink.apply(str(kind), view)
             self.resource_version = version_of(raw) or self.resource_version
             self._failures = 0
+        if not seen and self._clock.monotonic() - started < SHORTEST_WATCH_SECONDS:
+            # A server (or a proxy) that ends every watch at once must not be asked in a tight loop.
+            raise UnavailableError(f"watch {self._plural}: ended at once")
 
     def _readable(self, raw: RawObject) -> ViewT | None:
         """One object that cannot be read must not stop all others: it is left out, loudly."""
