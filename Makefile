@@ -1,0 +1,93 @@
+# Every task is one command. `make` alone lists them.
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+STAMP  := $(VENV)/.installed
+DEV    := PYTHONPATH=dev $(BIN)/python -m moorage_dev
+
+# The lock files are made for every platform and for all Python versions that the project supports.
+LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+        --custom-compile-command "make lock" $(UPGRADE)
+
+.PHONY: help
+help: ## Show this list
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-17s %s\n", $$1, $$2}'
+
+.PHONY: init
+init: $(STAMP) ## Make .venv from the lock (no-op when it is up to date)
+
+$(STAMP): requirements-dev.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
+	  echo "error: Python 3.11 or newer is needed, and '$(PYTHON)' is not: install it, or say 'make PYTHON=/path/to/python3.12'" >&2; exit 1; }
+	@$(PYTHON) -c 'import venv, ensurepip' 2>/dev/null || { \
+	  echo "error: '$(PYTHON)' has no venv module: install it (Debian and Ubuntu: apt-get install python3-venv)" >&2; exit 1; }
+	@if ! cmp -s requirements-dev.lock $(VENV)/.lock 2>/dev/null; then \
+	  echo "installing the Python packages of requirements-dev.lock into $(VENV) …" && \
+	  rm -rf $(VENV) && $(PYTHON) -m venv $(VENV) && \
+	  $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.lock && \
+	  cp requirements-dev.lock $(VENV)/.lock; \
+	fi
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-build-isolation --no-deps -e .
+	@touch $@
+
+.PHONY: lint
+lint: init ## Style, formatting, types, layers
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-logo
+
+.PHONY: test
+test: lint check-generated ## Everything: lint, generated files, all tests (real API server)
+	$(BIN)/python -m pytest
+
+.PHONY: test-unit
+test-unit: init ## Only the tests that need nothing but Python
+	$(BIN)/python -m pytest tests/unit
+
+.PHONY: test-cluster
+test-cluster: init ## Only the tests against a real API server
+	$(BIN)/python -m pytest -m cluster
+
+.PHONY: generate
+generate: init ## Write CRDs, the chart's copies and openapi.json from the code
+	$(DEV).generate
+
+.PHONY: check-generated
+check-generated: init ## Fail if a generated file is stale
+	$(DEV).generate --check
+
+.PHONY: control-plane
+control-plane: init ## Build kube-apiserver, etcd, kube-controller-manager and kubectl once, outside the checkout
+	$(DEV) control-plane
+
+.PHONY: up
+up: init ## Start everything in the background; writes dev/.run/env
+	@$(DEV) up
+
+.PHONY: down
+down: init ## Stop what `make up` started
+	@$(DEV) down
+
+.PHONY: demo
+demo: init ## `make up`, then a story on realistic manifests
+	@$(DEV) demo
+
+.PHONY: bench
+bench: init ## Measure speed; prints tables and writes JSON
+	$(DEV) bench
+
+.PHONY: kind
+kind: init ## With a Docker engine: image, kind cluster, chart, smoke test
+	$(DEV) kind
+
+.PHONY: lock
+lock: init ## Write the lock files from pyproject.toml (UPGRADE=--upgrade for newer versions)
+	$(LOCK) pyproject.toml -o requirements.lock
+	$(LOCK) -c requirements.lock pyproject.toml --group dev -o requirements-dev.lock
+	$(LOCK) --group audit -o requirements-audit.lock
