@@ -71,14 +71,16 @@ def with_conditions(
         status = "True" if condition.status else "False"
         old = before.get(condition.type, {})
         same = old.get("status") == status and old.get("lastTransitionTime")
-        merged.append({
-            "type": str(condition.type),
-            "status": status,
-            "reason": str(condition.reason),
-            "message": condition.message,
-            "observedGeneration": observed_generation,
-            "lastTransitionTime": old["lastTransitionTime"] if same else now,
-        })
+        merged.append(
+            {
+                "type": str(condition.type),
+                "status": status,
+                "reason": str(condition.reason),
+                "message": condition.message,
+                "observedGeneration": observed_generation,
+                "lastTransitionTime": old["lastTransitionTime"] if same else now,
+            }
+        )
     return merged
 
 

@@ -1,10 +1,10 @@
-"""The kinds as pydantic models: the source of the CRDs, and validation at the borders.
+r"""The kinds as pydantic models: the source of the CRDs, and validation at the borders.
 
 Inside the processes objects are slotted views (`environment`, `deployment`, …); these models are for generating the
 schemas (`moorage_crds.schema`), for examples in documents, and for checking what comes from outside the cluster.
 
 Every string has a pattern or a format and a maximum, every list a maximum: the API server needs the bounds for the
-cost of CEL rules, and people need them for everything else. Patterns are Go regular expressions; `\\x{202A}` works in
+cost of CEL rules, and people need them for everything else. Patterns are Go regular expressions; `\x{202A}` works in
 pydantic too.
 """
 
@@ -244,7 +244,9 @@ class ChangeLogEntry(Part):
     """One change of the release, stamped in the write that made it."""
 
     sequence: Sequence = Field(description="Its number in the chain of this Deployment, from 1.")
-    action: ActionText = Field(description="adopt: the release was changed while no policy watched; by whom is unknown.")
+    action: ActionText = Field(
+        description="adopt: the release was changed while no policy watched; by whom is unknown."
+    )
     source: Annotated[str, Field(max_length=128)] | None = Field(
         default=None, alias="from", description="The release that was active before; absent: none."
     )
@@ -287,9 +289,7 @@ class KeptHistory(Part):
     floor_sequence: Sequence = Field(description="The sequence of the oldest kept record.")
     floor_hash: HashText = Field(description="What the oldest kept record names as its predecessor.")
     tip_hash: HashText = Field(description="The hash of the newest record.")
-    last_adopted: SequenceOrZero | None = Field(
-        default=None, description="The newest change that no policy watched."
-    )
+    last_adopted: SequenceOrZero | None = Field(default=None, description="The newest change that no policy watched.")
 
 
 class DeploymentStatus(Part):
@@ -388,7 +388,9 @@ class DeploymentRecordSpec(Part):
     previous_release: Release | None = Field(
         default=None, description="The release that was active before; absent: none."
     )
-    by: UserName | None = Field(default=None, description="The user whom the API server authenticated; absent: unknown.")
+    by: UserName | None = Field(
+        default=None, description="The user whom the API server authenticated; absent: unknown."
+    )
     at: Moment = Field(description="When the API server accepted the change, to the second.")
     reason: ReasonText | None = None
     request_id: RequestId | None = None
@@ -407,7 +409,8 @@ class DeploymentRecord(Kind):
     rules: ClassVar[list[dict[str, str]]] = [
         {"rule": "self.spec == oldSelf.spec", "message": "a record is immutable"},
         {
-            "rule": "self.metadata.name.matches('^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}-[0-9]{8}$')",
+            "rule": "self.metadata.name.matches("
+            "'^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}-[0-9]{8}$')",
             "message": "must be <uid of the Deployment>-<sequence, 8 digits>",
             "fieldPath": ".metadata.name",
         },

@@ -43,9 +43,7 @@ def structural(schema: Mapping[str, Any], definitions: Mapping[str, Any]) -> dic
     if wanted.get("default", ...) is None:
         del wanted["default"]
     if "properties" in schema:
-        wanted["properties"] = {
-            name: structural(value, definitions) for name, value in schema["properties"].items()
-        }
+        wanted["properties"] = {name: structural(value, definitions) for name, value in schema["properties"].items()}
     if "items" in schema:
         wanted["items"] = structural(schema["items"], definitions)
     if "description" in wanted:
@@ -128,10 +126,10 @@ def crd(kind: type[Kind]) -> dict[str, Any]:
 class _Dumper(yaml.SafeDumper):
     """Indents lists like people do and never writes anchors."""
 
-    def increase_indent(self, flow: bool = False, indentless: bool = False) -> None:  # noqa: ARG002, FBT001, FBT002 — PyYAML's signature
-        super().increase_indent(flow, False)  # noqa: FBT003
+    def increase_indent(self, flow: bool = False, indentless: bool = False) -> None:
+        super().increase_indent(flow, False)
 
-    def ignore_aliases(self, data: Any) -> bool:  # noqa: ARG002
+    def ignore_aliases(self, data: Any) -> bool:
         return True
 
 

@@ -202,17 +202,17 @@ class Reviewer(Protocol):
         ...
 
 
-ViewT = TypeVar("ViewT", contravariant=True)
+ViewT_contra = TypeVar("ViewT_contra", contravariant=True)
 
 
-class Sink(Protocol[ViewT]):
+class Sink(Protocol[ViewT_contra]):
     """What a reflector fills with views of objects. All calls come from one task, in the order of the cluster."""
 
-    def replace(self, views: Sequence[ViewT], resource_version: str) -> None:
+    def replace(self, views: Sequence[ViewT_contra], resource_version: str) -> None:
         """The complete new content: what is not in it is gone."""
         ...
 
-    def apply(self, kind: str, view: ViewT) -> None:
+    def apply(self, kind: str, view: ViewT_contra) -> None:
         """One event: ADDED, MODIFIED or DELETED."""
         ...
 

@@ -38,9 +38,7 @@ def stray_files(wanted: dict[Path, str]) -> list[Path]:
 def stale_files(wanted: dict[Path, str]) -> list[Path]:
     """Generated files that are missing or differ from what the code says."""
     return sorted(
-        path
-        for path, content in wanted.items()
-        if not path.is_file() or path.read_text(encoding="utf-8") != content
+        path for path, content in wanted.items() if not path.is_file() or path.read_text(encoding="utf-8") != content
     )
 
 

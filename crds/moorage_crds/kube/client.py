@@ -96,36 +96,27 @@ class Connection:
             ForbiddenCallError: the request is not on the allow-list; nothing was sent.
         """
         self.calls.require(method, path)
-        try:
-            return await self._send(method, path, query, body, content_type, accept, renew=False)
-        except UnauthenticatedError:
-            if self._caller:
-                raise
-            return await self._send(method, path, query, body, content_type, accept, renew=True)
-
-    async def _send(  # noqa: PLR0917 — one private hop between `call` and aiohttp
-        self,
-        method: str,
-        path: UrlPath,
-        query: Mapping[str, str] | None,
-        body: Any,
-        content_type: str,
-        accept: str,
-        *,
-        renew: bool,
-    ) -> RawObject:
-        headers = {**await self.headers(renew=renew), "Accept": accept}
+        headers = {"Accept": accept}
         data = None
         if body is not None:
             headers["Content-Type"] = content_type
             data = orjson.dumps(body)
+        url = self.url(path, query)
         try:
-            async with self.session.request(
-                method, self.url(path, query), headers=headers, data=data, allow_redirects=False
-            ) as response:
+            return await self._send(method, path, url, headers | await self.headers(), data)
+        except UnauthenticatedError:
+            if self._caller:
+                raise
+            return await self._send(method, path, url, headers | await self.headers(renew=True), data)
+
+    async def _send(
+        self, method: str, path: UrlPath, url: URL, headers: Mapping[str, str], data: bytes | None
+    ) -> RawObject:
+        try:
+            async with self.session.request(method, url, headers=headers, data=data, allow_redirects=False) as response:
                 content = await response.read()
         except (aiohttp.ClientError, TimeoutError, asyncio.IncompleteReadError) as error:
-            raise UnavailableError(f"{method} {path.template}: {error or type(error).__name__}") from error
+            raise UnavailableError(f"{method} {path.template}: {type(error).__name__} {error}") from error
         return decode(method, path, response.status, response.headers.get("Retry-After"), content)
 
 
@@ -207,9 +198,7 @@ class KubernetesStore:
             query["labelSelector"] = selector
         accept = _METADATA_LIST if metadata_only else _JSON
         while True:
-            answer = await self.connection.call(
-                "GET", paths.collection(plural, namespace), query=query, accept=accept
-            )
+            answer = await self.connection.call("GET", paths.collection(plural, namespace), query=query, accept=accept)
             meta = answer.get("metadata") or {}
             yield Page(answer.get("items") or [], str(meta.get("resourceVersion", "")))
             if not meta.get("continue"):
@@ -276,7 +265,7 @@ class KubernetesStore:
         )
         return (answer.get("status") or {}).get("allowed") is True
 
-    def _write_query(self, dry_run: bool) -> dict[str, str]:  # noqa: FBT001 — private, one line below each use
+    def _write_query(self, dry_run: bool) -> dict[str, str]:
         query = {"fieldManager": self._field_manager}
         if dry_run:
             query["dryRun"] = "All"
@@ -340,7 +329,7 @@ def _attributes(right: Right) -> dict[str, str]:
 
 
 class Client:
-    """Everything a process needs of one cluster, closed together: store, reviewer, and the connection for reflectors."""
+    """What a process needs of one cluster, closed together: store, reviewer, and the connection for reflectors."""
 
     def __init__(self, cluster: Cluster, *, calls: AllowList, field_manager: str, limit: int = 64) -> None:
         self._session = cluster.new_session(limit=limit)
@@ -349,9 +338,11 @@ class Client:
         self.reviewer = KubernetesReviewer(connection)
 
     async def __aenter__(self) -> Self:
+        """The client itself."""
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        """Close the connections."""
         await self._session.close()

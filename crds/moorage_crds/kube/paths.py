@@ -61,7 +61,7 @@ OWN_ACCESS_REVIEWS: Final = fixed("/apis/authorization.k8s.io/v1/selfsubjectacce
 VERSION: Final = fixed("/version")
 
 
-def _check(name: Identifier) -> None:
+def _check(name: object) -> None:
     if not isinstance(name, Identifier):
         message = f"{type(name).__name__} is no parsed identifier"
         raise ForbiddenCallError(message)
@@ -74,9 +74,11 @@ class AllowList:
         self._calls = frozenset(calls)
 
     def __or__(self, other: "AllowList") -> "AllowList":
+        """What either of the two allows."""
         return AllowList(*(self._calls | other._calls))
 
     def __contains__(self, call: object) -> bool:
+        """True if the pair (verb, path template) is listed."""
         return call in self._calls
 
     def require(self, method: str, path: UrlPath) -> None:

@@ -1,9 +1,9 @@
 """LIST and watch of one kind into a sink, for ever: nobody else's list is trusted, and no error ends it.
 
-The sink is replaced at every list, so that what was deleted during an outage goes (no ghosts). A 410 comes in two forms,
-as an HTTP status and as an ERROR line in the stream; both mean: list again. Silence longer than the bookmarks' rhythm
-means that the connection is dead. Everything else is a reason to wait a little, with jitter, and go on from the last
-version.
+The sink is replaced at every list, so that what was deleted during an outage goes (no ghosts). A 410 comes in two
+forms, as an HTTP status and as an ERROR line in the stream; both mean: list again. Silence longer than the bookmarks'
+rhythm means that the connection is dead. Everything else is a reason to wait a little, with jitter, and go on from
+the last version.
 """
 
 import asyncio
@@ -86,6 +86,9 @@ class Reflector(Generic[ViewT]):
         """Seconds since the last byte from the API server. Up to a minute is normal while nothing happens."""
         return self._clock.monotonic() - self._last_byte
 
+    def _touch(self) -> None:
+        self._last_byte = self._clock.monotonic()
+
     async def run(self) -> None:
         """List, watch, repair; until cancelled."""
         while True:
@@ -117,7 +120,7 @@ class Reflector(Generic[ViewT]):
         views: list[ViewT] = []
         version = ""
         async for page in self._store.pages(self._plural, selector=self._selector):
-            self._last_byte = self._clock.monotonic()
+            self._touch()
             views.extend(view for view in map(self._readable, page.items) if view is not None)
             version = page.resource_version
         self._sink.replace(views, version)
@@ -179,19 +182,24 @@ class Reflector(Generic[ViewT]):
                     decode("WATCH", path, response.status, response.headers.get("Retry-After"), await response.read())
                     raise UnavailableError(f"watch {self._plural}: status {response.status}")
                 self.connected = True
-                self._last_byte = self._clock.monotonic()
-                rest = b""
-                async for chunk in response.content.iter_any():
-                    self._last_byte = self._clock.monotonic()
-                    *lines, rest = (rest + chunk).split(b"\n")
-                    for line in lines:
-                        if line:
-                            yield line
+                async for line in _split(response.content.iter_any(), self._touch):
+                    yield line
         except UnauthenticatedError as error:
             # The next attempt reads the credentials again.
             raise UnavailableError(str(error)) from error
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
-            raise UnavailableError(f"watch {self._plural}: {error or type(error).__name__}") from error
+            raise UnavailableError(f"watch {self._plural}: {type(error).__name__} {error}") from error
+
+
+async def _split(chunks: AsyncIterator[bytes], touch: Callable[[], None]) -> AsyncIterator[bytes]:
+    """Lines of any length out of chunks of any size; `touch` is called for every chunk."""
+    touch()
+    rest = b""
+    async for chunk in chunks:
+        touch()
+        *lines, rest = (rest + chunk).split(b"\n")
+        for line in filter(None, lines):
+            yield line
 
 
 def _parse(line: bytes) -> dict[str, Any]:

@@ -78,9 +78,11 @@ async def _load(kubeconfig: Path | None) -> kubernetes_client.Configuration:
     configuration = kubernetes_client.Configuration()
     try:
         if kubeconfig is None:
-            kubernetes_config.load_incluster_config(client_configuration=configuration)
+            kubernetes_config.load_incluster_config(client_configuration=configuration)  # type: ignore[no-untyped-call]
         else:
-            await kubernetes_config.load_kube_config(str(kubeconfig), client_configuration=configuration)
+            await kubernetes_config.load_kube_config(  # type: ignore[no-untyped-call]
+                str(kubeconfig), client_configuration=configuration
+            )
     except (kubernetes_config.ConfigException, OSError, yaml.YAMLError, TypeError, AttributeError) as error:
         raise ClusterConfigError(_sentence(kubeconfig, error)) from error
     return configuration

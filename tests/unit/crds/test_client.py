@@ -1,6 +1,7 @@
 """What may leave the process, and how answers become errors."""
 
 import pytest
+
 from moorage_crds import names
 from moorage_crds.identifiers import BindingName, NamespaceName, ReleaseId
 from moorage_crds.kube import paths

@@ -3,6 +3,7 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from moorage_crds import identifiers, names
 from moorage_crds.identifiers import (
     AppId,
@@ -51,7 +52,9 @@ def test_record_id_takes_its_parts_apart() -> None:
     assert record.sequence == 17
 
 
-@given(environment=st.from_regex(EnvironmentSlug.pattern, fullmatch=True), app=st.from_regex(AppId.pattern, fullmatch=True))
+@given(
+    environment=st.from_regex(EnvironmentSlug.pattern, fullmatch=True), app=st.from_regex(AppId.pattern, fullmatch=True)
+)
 def test_binding_name_of_parsed_halves_is_always_a_name(environment: str, app: str) -> None:
     if len(environment) > EnvironmentSlug.max_length or len(app) > AppId.max_length:
         return

@@ -6,6 +6,7 @@ import pytest
 import rfc8785
 from hypothesis import given
 from hypothesis import strategies as st
+
 from moorage_crds import models, record
 from moorage_crds.deployment import Action, Change
 from moorage_crds.record import Binding

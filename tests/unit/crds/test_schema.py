@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 import yaml
+
 from moorage_crds import schema
 from moorage_crds.models import KINDS, Kind
 

@@ -1,6 +1,7 @@
 """Settings: flags over variables over defaults, and one sentence for each mistake."""
 
 import pytest
+
 from moorage_crds import settings
 from moorage_crds.settings import ProcessSettings
 
