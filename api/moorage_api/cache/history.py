@@ -1,0 +1,365 @@
+"""The history, indexed for reading: all lines of an environment in order, out of records and of logs not yet recorded.
+
+A `Chain` is the history of one Deployment (by uid), a `Shelf` holds the chains of one environment name. Lines are kept
+sorted as they come, so that a page costs the same at the first and at the thousandth page.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+
+from sortedcontainers import SortedKeyList
+
+from moorage_api.cache.versions import Versions
+from moorage_api.views import BindingView, EnvironmentView, Line, pending_line
+from moorage_crds import deployment
+from moorage_crds.objects import is_newer
+
+Key = tuple[str, str, int]
+
+
+def _key(line: Line) -> Key:
+    return line.key
+
+
+@dataclass(slots=True)
+class Chain:
+    """All kept lines of one Deployment.
+
+    Attributes:
+        records: by sequence.
+        pending: lines without a record, by sequence.
+        live: the Deployment, while it exists.
+        top: the highest sequence there is; 0 without lines.
+    """
+
+    uid: str
+    app: str
+    records: dict[int, Line] = field(default_factory=dict)
+    pending: dict[int, Line] = field(default_factory=dict)
+    live: BindingView | None = None
+    top: int = 0
+
+    def __len__(self) -> int:
+        return len(self.records) + len(self.pending)
+
+    @property
+    def empty(self) -> bool:
+        """Nothing is known of it any more."""
+        return self.live is None and not self.records and not self.pending
+
+    def last(self) -> Line | None:
+        """The newest line by sequence."""
+        return self.get(self.top)
+
+    def dropped(self, sequence: int) -> None:
+        """A line was taken out."""
+        if sequence == self.top:
+            self.top = max([*self.records, *self.pending], default=0)
+
+    def get(self, sequence: int) -> Line | None:
+        """The line of that number."""
+        return self.records.get(sequence) or self.pending.get(sequence)
+
+    def descending(self) -> list[Line]:
+        """All lines, newest first."""
+        return [line for _, line in sorted((self.records | self.pending).items(), reverse=True)]
+
+    def oldest_sequence(self) -> int:
+        """Number of the oldest kept line, 1 if there is none."""
+        return min([*self.records, *self.pending], default=1)
+
+
+@dataclass(slots=True)
+class Shelf:
+    """The chains of one environment name in one Namespace.
+
+    Attributes:
+        revision: changes whenever anything on it does.
+        excluded: memo of `Belonging`, valid for one revision and one Environment.
+    """
+
+    chains: dict[str, Chain] = field(default_factory=dict)
+    lines: "SortedKeyList[Line, Key]" = field(default_factory=lambda: SortedKeyList(key=_key))
+    revision: int = 0
+    memo: "tuple[int, str, str | None, Belonging] | None" = None
+
+
+@dataclass(frozen=True, slots=True)
+class Belonging:
+    """Which chains of a shelf belong to an Environment, and how many lines they have."""
+
+    excluded: frozenset[str]
+    total: int
+
+
+@dataclass(frozen=True, slots=True)
+class Filters:
+    """Which lines of a history are wanted. Times are whole seconds of RFC 3339 in UTC, both inclusive."""
+
+    app: str | None = None
+    action: str | None = None
+    since: str | None = None
+    until: str | None = None
+
+    @property
+    def empty(self) -> bool:
+        """Everything is wanted."""
+        return self == _ALL
+
+    def match(self, line: Line) -> bool:
+        """Whether the line is wanted, times apart."""
+        return (self.app is None or line.app == self.app) and (self.action is None or line.action == self.action)
+
+
+_ALL = Filters()
+
+
+@dataclass(frozen=True, slots=True)
+class Slice:
+    """A page of lines, newest first.
+
+    Attributes:
+        total: all lines that match, not only these.
+        last: key to go on from; None if this is the last page.
+    """
+
+    lines: Sequence[Line]
+    total: int
+    last: Key | None
+
+
+class HistoryIndex:
+    """All lines by environment. It is the sink of the reflector of records; bindings are told to it by the cache."""
+
+    def __init__(self) -> None:
+        self.versions = Versions()
+        self._shelves: dict[tuple[str, str], Shelf] = {}
+        self._places: dict[str, tuple[str, str]] = {}
+
+    # --- the port Sink, for records
+
+    def replace(self, views: Sequence[Line], resource_version: str) -> None:
+        """A complete list of records. Works on the difference, so that a relist does not hold up the loop."""
+        fresh: dict[str, set[int]] = {}
+        for line in views:
+            fresh.setdefault(line.uid, set()).add(line.sequence)
+        for shelf in list(self._shelves.values()):
+            for chain in list(shelf.chains.values()):
+                wanted = fresh.get(chain.uid, set())
+                for sequence in [number for number in chain.records if number not in wanted]:
+                    self._drop_record(chain.records[sequence])
+        for line in views:
+            self._put_record(line)
+        self.versions.advance(resource_version)
+
+    def apply(self, kind: str, view: Line) -> None:
+        """One event of the watch on records."""
+        if kind == "DELETED":
+            self._drop_record(view)
+        else:
+            self._put_record(view)
+        self.versions.advance(view.version)
+
+    def progress(self, resource_version: str) -> None:
+        """A bookmark."""
+        self.versions.advance(resource_version)
+
+    def __len__(self) -> int:
+        return sum(len(shelf.lines) for shelf in self._shelves.values())
+
+    # --- bindings
+
+    def binding_changed(self, view: BindingView) -> None:
+        """A Deployment is new or changed: its unrecorded changes become lines."""
+        shelf, chain = self._chain(view.namespace, view.environment, view.uid, view.app)
+        chain.live = view
+        wanted = {change.sequence: pending_line(view, change) for change in view.pending}
+        for sequence in [number for number in chain.pending if number not in wanted]:
+            # Up to `recorded` there is a record, which the watch of records may still owe us: keep the line till then.
+            if sequence > view.recorded or sequence < view.floor:
+                shelf.lines.remove(chain.pending.pop(sequence))
+                chain.dropped(sequence)
+        for sequence, line in wanted.items():
+            self._put_pending(shelf, chain, sequence, line)
+        shelf.revision += 1
+
+    def binding_gone(self, view: BindingView) -> None:
+        """A Deployment was deleted. If it still had a release, that is an undeploy, which the operator will record."""
+        place = self._places.get(view.uid)
+        if place is None:
+            return
+        shelf = self._shelves[place]
+        chain = shelf.chains[view.uid]
+        chain.live = None
+        last = deployment.deletion_change(last_sequence=view.last_sequence, release=view.release)
+        if last is not None:
+            self._put_pending(shelf, chain, last.sequence, pending_line(view, last))
+        shelf.revision += 1
+        self._forget_if_empty(place, shelf, chain)
+
+    def namespace_gone(self, namespace: str) -> None:
+        """A Namespace is gone: what was never recorded there never will be."""
+        for place, shelf in [(key, shelf) for key, shelf in self._shelves.items() if key[0] == namespace]:
+            for chain in [chain for chain in shelf.chains.values() if chain.live is None]:
+                for line in chain.pending.values():
+                    shelf.lines.remove(line)
+                chain.pending.clear()
+                chain.dropped(chain.top)
+                shelf.revision += 1
+                self._forget_if_empty(place, shelf, chain)
+
+    # --- reading
+
+    def revision(self, namespace: str, environment: str) -> int:
+        """Changes with every change of the history of that name."""
+        shelf = self._shelves.get((namespace, environment))
+        return shelf.revision if shelf else 0
+
+    def chain(self, uid: str) -> Chain | None:
+        """The history of one Deployment."""
+        place = self._places.get(uid)
+        return self._shelves[place].chains[uid] if place else None
+
+    def chains(self, environment: EnvironmentView, birth: str | None) -> list[Chain]:
+        """The chains that belong to the Environment.
+
+        Args:
+            environment: the Environment that asks.
+            birth: the resourceVersion with which it was created, if that is known.
+        """
+        shelf = self._shelves.get((environment.namespace, environment.name))
+        if shelf is None:
+            return []
+        excluded = _belonging(shelf, environment, birth).excluded
+        return [chain for uid, chain in shelf.chains.items() if uid not in excluded]
+
+    def page(
+        self,
+        environment: EnvironmentView,
+        birth: str | None,
+        *,
+        filters: Filters,
+        after: Key | None,
+        limit: int,
+    ) -> Slice:
+        """Lines of the Environment, newest first, beginning after the line with that key."""
+        shelf = self._shelves.get((environment.namespace, environment.name))
+        if shelf is None:
+            return Slice((), 0, None)
+        belonging = _belonging(shelf, environment, birth)
+        total = belonging.total if filters.empty else sum(1 for _ in _lines(shelf, belonging, filters, None))
+        lines: list[Line] = []
+        for line in _lines(shelf, belonging, filters, after):
+            if len(lines) == limit:
+                return Slice(lines, total, lines[-1].key)
+            lines.append(line)
+        return Slice(lines, total, None)
+
+    # --- inside
+
+    def _chain(self, namespace: str, environment: str, uid: str, app: str) -> tuple[Shelf, Chain]:
+        place = self._places.get(uid)
+        if place is None:
+            place = (namespace, environment)
+            self._places[uid] = place
+        shelf = self._shelves.get(place)
+        if shelf is None:
+            shelf = self._shelves[place] = Shelf()
+        chain = shelf.chains.get(uid)
+        if chain is None:
+            chain = shelf.chains[uid] = Chain(uid, app)
+        return shelf, chain
+
+    def _put_record(self, line: Line) -> None:
+        shelf, chain = self._chain(line.namespace, line.environment, line.uid, line.app)
+        old = chain.records.get(line.sequence)
+        if old is not None and old.version == line.version:
+            return
+        pending = chain.pending.pop(line.sequence, None)
+        for gone in (old, pending):
+            if gone is not None:
+                shelf.lines.remove(gone)
+        chain.records[line.sequence] = line
+        chain.top = max(chain.top, line.sequence)
+        shelf.lines.add(line)
+        shelf.revision += 1
+
+    def _drop_record(self, line: Line) -> None:
+        place = self._places.get(line.uid)
+        if place is None:
+            return
+        shelf = self._shelves[place]
+        chain = shelf.chains[line.uid]
+        old = chain.records.pop(line.sequence, None)
+        if old is not None:
+            shelf.lines.remove(old)
+            chain.dropped(line.sequence)
+            shelf.revision += 1
+        self._forget_if_empty(place, shelf, chain)
+
+    def _put_pending(self, shelf: Shelf, chain: Chain, sequence: int, line: Line) -> None:
+        if sequence in chain.records:
+            return
+        old = chain.pending.get(sequence)
+        if old is not None:
+            if replace(old, version=line.version) == line:
+                return
+            shelf.lines.remove(old)
+        chain.pending[sequence] = line
+        chain.top = max(chain.top, sequence)
+        shelf.lines.add(line)
+
+    def _forget_if_empty(self, place: tuple[str, str], shelf: Shelf, chain: Chain) -> None:
+        if not chain.empty:
+            return
+        del shelf.chains[chain.uid]
+        del self._places[chain.uid]
+        if not shelf.chains:
+            del self._shelves[place]
+
+
+def _belonging(shelf: Shelf, environment: EnvironmentView, birth: str | None) -> Belonging:
+    if shelf.memo is not None and shelf.memo[:3] == (shelf.revision, environment.uid, birth):
+        return shelf.memo[3]
+    excluded = [chain.uid for chain in shelf.chains.values() if not _belongs(chain, environment.created_at, birth)]
+    total = sum(len(chain) for chain in shelf.chains.values()) - sum(len(shelf.chains[uid]) for uid in excluded)
+    found = Belonging(frozenset(excluded), total)
+    shelf.memo = (shelf.revision, environment.uid, birth, found)
+    return found
+
+
+def _belongs(chain: Chain, created_at: str, birth: str | None) -> bool:
+    """Whether a chain is part of the history of an Environment that was created at that moment.
+
+    It is when a release is active now, or when its last change came later than the Environment. Times are whole
+    seconds: within the same second the versions decide, and without them whether the Deployment still lives.
+    """
+    if chain.live is not None and chain.live.release is not None:
+        return True
+    last = chain.last()
+    if last is None:
+        return False
+    if last.at is None or last.at > created_at:
+        return True
+    if last.at < created_at:
+        return False
+    if birth is not None:
+        return not is_newer(birth, last.version)
+    return chain.live is not None
+
+
+def _lines(shelf: Shelf, belonging: Belonging, filters: Filters, after: Key | None) -> Iterator[Line]:
+    """Wanted lines, newest first, after that key."""
+    low = (filters.since, "", 0) if filters.since else None
+    high = after
+    if filters.until is not None:
+        end = (filters.until, NO_UID, 0)
+        high = end if after is None else min(after, end)
+    found: Iterable[Line] = shelf.lines.irange_key(low, high, inclusive=(True, False), reverse=True)
+    if not belonging.excluded and filters.app is None and filters.action is None:
+        return iter(found)
+    return (line for line in found if line.uid not in belonging.excluded and filters.match(line))
+
+
+#: Sorts after every uid.
+NO_UID = "~"

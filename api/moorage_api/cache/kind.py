@@ -1,0 +1,123 @@
+"""The cached objects of one kind: what the watch delivered, and the answers of our own writes where they are newer.
+
+Filled by a reflector (the port `Sink`) and by writes. A write's answer is kept until the watch has come as far, so that
+every later read here shows it; a delete leaves a tombstone of the uid, because a late event must not bring it back.
+"""
+
+from collections import OrderedDict
+from collections.abc import Callable, Iterator, Sequence
+from typing import Generic, Protocol, TypeVar
+
+from moorage_api.cache.versions import Versions
+from moorage_crds.objects import is_newer
+
+#: Tombstones are removed by the DELETED event; this bound is for events that never come.
+MAX_TOMBSTONES = 10_000
+
+
+class Stored(Protocol):
+    """What every view has."""
+
+    @property
+    def namespace(self) -> str:
+        """The Namespace, empty for cluster-wide kinds."""
+        ...
+
+    @property
+    def name(self) -> str:
+        """`metadata.name`."""
+        ...
+
+    @property
+    def uid(self) -> str:
+        """`metadata.uid`."""
+        ...
+
+    @property
+    def resource_version(self) -> str:
+        """`metadata.resourceVersion`."""
+        ...
+
+
+ViewT = TypeVar("ViewT", bound=Stored)
+
+
+class KindCache(Generic[ViewT]):
+    """Views by namespace and name.
+
+    Args:
+        on_change: called with the old and the new view (None: not there) whenever something differs.
+    """
+
+    def __init__(self, on_change: Callable[[ViewT | None, ViewT | None], None]) -> None:
+        self.versions = Versions()
+        self._on_change = on_change
+        self._views: dict[tuple[str, str], ViewT] = {}
+        self._tombstones: OrderedDict[str, None] = OrderedDict()
+
+    def __len__(self) -> int:
+        return len(self._views)
+
+    def __iter__(self) -> Iterator[ViewT]:
+        return iter(self._views.values())
+
+    def get(self, namespace: str, name: str) -> ViewT | None:
+        """The view of that object, or None."""
+        return self._views.get((namespace, name))
+
+    # --- the port Sink
+
+    def replace(self, views: Sequence[ViewT], resource_version: str) -> None:
+        """A complete list. What is not in it is gone, unless we wrote it after the list was made."""
+        fresh = {(view.namespace, view.name): view for view in views if view.uid not in self._tombstones}
+        for key, stored in list(self._views.items()):
+            if key not in fresh and not is_newer(stored.resource_version, resource_version):
+                self._remove(key)
+        for view in fresh.values():
+            self._store(view)
+        self.versions.advance(resource_version)
+
+    def apply(self, kind: str, view: ViewT) -> None:
+        """One event of the watch."""
+        if kind == "DELETED":
+            self._tombstones.pop(view.uid, None)
+            stored = self._views.get((view.namespace, view.name))
+            if stored is not None and stored.uid == view.uid:
+                self._remove((view.namespace, view.name))
+        elif view.uid not in self._tombstones:
+            self._store(view)
+        self.versions.advance(view.resource_version)
+
+    def progress(self, resource_version: str) -> None:
+        """A bookmark."""
+        self.versions.advance(resource_version)
+
+    # --- our own writes
+
+    def wrote(self, view: ViewT) -> None:
+        """The answer of a write; kept if it is newer than what is there."""
+        if view.uid not in self._tombstones:
+            self._store(view)
+
+    def deleted(self, view: ViewT) -> None:
+        """That very object was deleted by us."""
+        self._tombstones[view.uid] = None
+        while len(self._tombstones) > MAX_TOMBSTONES:
+            self._tombstones.popitem(last=False)
+        stored = self._views.get((view.namespace, view.name))
+        if stored is not None and stored.uid == view.uid:
+            self._remove((view.namespace, view.name))
+
+    def _store(self, view: ViewT) -> None:
+        key = (view.namespace, view.name)
+        stored = self._views.get(key)
+        if stored is not None and not is_newer(view.resource_version, stored.resource_version):
+            return
+        self._views[key] = view
+        if stored is not None and stored.uid != view.uid:
+            self._on_change(stored, None)
+            stored = None
+        self._on_change(stored, view)
+
+    def _remove(self, key: tuple[str, str]) -> None:
+        self._on_change(self._views.pop(key), None)

@@ -1,0 +1,391 @@
+"""Every error answer of the facade: the documented envelopes, and what the cluster's refusals become.
+
+Handlers and flows raise `ApiError`s made by the functions below; the edge turns them into answers. A `StoreError` is
+translated by `from_store`, the one table between the two worlds.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+import orjson
+from pydantic import ValidationError
+
+from moorage_crds import names, store
+
+#: An `input` or message that is echoed is cut after so many characters.
+MAX_ECHO = 256
+
+#: Every value of `error`.
+CODES = frozenset(
+    {
+        "AUTHENTICATION_FAILED",
+        "BAD_REQUEST",
+        "CONFLICT",
+        "FORBIDDEN",
+        "HEADERS_TOO_LARGE",
+        "INTERNAL_SERVER_ERROR",
+        "METHOD_NOT_ALLOWED",
+        "PAYLOAD_TOO_LARGE",
+        "PRECONDITION_FAILED",
+        "RATE_LIMIT_EXCEEDED",
+        "REQUEST_TIMEOUT",
+        "RESOURCE_NOT_FOUND",
+        "SERVICE_UNAVAILABLE",
+        "UNSUPPORTED_MEDIA_TYPE",
+    }
+)
+
+FORBIDDEN_MESSAGE = "You don't have permission to perform this action"
+NOT_FOUND_MESSAGE = "The requested resource was not found"
+
+
+class ConflictReason(StrEnum):
+    """`details.reason` of a 409."""
+
+    ALREADY_EXISTS = "AlreadyExists"
+    ENVIRONMENT_LOCKED = "EnvironmentLocked"
+    DEFAULT_ENVIRONMENT = "DefaultEnvironment"
+    APP_NAME_COLLISION = "AppNameCollision"
+    RELEASE_MISMATCH = "ReleaseMismatch"
+    NOTHING_TO_ROLL_BACK = "NothingToRollBack"
+    MANAGED_DECLARATIVELY = "ManagedDeclaratively"
+    POLICY_REFUSED = "PolicyRefused"
+    ATTRIBUTED_DELETES = "AttributedDeletes"
+
+
+class UnavailableReason(StrEnum):
+    """`details.reason` of a 503."""
+
+    CLUSTER_UNAVAILABLE = "ClusterUnavailable"
+    HISTORY_FULL = "HistoryFull"
+    NOT_SYNCED = "NotSynced"
+    BUSY = "Busy"
+
+
+class ApiError(Exception):
+    """An answer other than a success.
+
+    Attributes:
+        status: HTTP status.
+        headers: headers beside the usual ones.
+        close: the connection cannot be used any more.
+    """
+
+    def __init__(
+        self,
+        status: int,
+        error: str,
+        message: str,
+        *,
+        details: Mapping[str, Any] | None = None,
+        headers: Mapping[str, str] | None = None,
+        close: bool = False,
+    ) -> None:
+        super().__init__(message)
+        self.status = status
+        self.error = error
+        self.message = message
+        self.details = dict(details or {})
+        self.headers = dict(headers or {})
+        self.close = close
+
+    def body(self, now: datetime) -> dict[str, Any]:
+        """The JSON body. `now` is in UTC."""
+        return {
+            "error": self.error,
+            "message": self.message,
+            "details": self.details,
+            "timestamp": timestamp(now),
+            "status_code": self.status,
+        }
+
+
+class ValidationFailedError(ApiError):
+    """422: the body is pydantic's list of errors instead of the envelope."""
+
+    def __init__(self, problems: Sequence[Mapping[str, Any]]) -> None:
+        super().__init__(422, "VALIDATION_ERROR", "the request is not valid")
+        self.problems = [_presentable(problem) for problem in problems]
+
+    def body(self, now: datetime) -> dict[str, Any]:
+        """The JSON body."""
+        return {"detail": self.problems}
+
+
+def timestamp(now: datetime) -> str:
+    """`2025-01-01T00:00:00.000000`: the documented form of the error timestamp, without a zone."""
+    return now.strftime("%Y-%m-%dT%H:%M:%S.%f")
+
+
+def printable(text: str, limit: int = MAX_ECHO) -> str:
+    """`text` as it may stand in JSON: valid Unicode, cut."""
+    return text[:limit].encode("utf-8", "replace").decode("utf-8")
+
+
+# --- the documented errors -------------------------------------------------------------------------------------------
+
+
+def unauthenticated() -> ApiError:
+    """401: no token, or none that the cluster accepts."""
+    return ApiError(401, "AUTHENTICATION_FAILED", "Authentication required", headers={"WWW-Authenticate": "Bearer"})
+
+
+def forbidden(permission: str, verb: str, resource: str) -> ApiError:
+    """403. Never names the Namespace, which would tell outsiders that it exists."""
+    details = {"required_permission": permission, "verb": verb, "resource": resource}
+    return ApiError(403, "FORBIDDEN", FORBIDDEN_MESSAGE, details=details)
+
+
+def not_found(resource_type: str, resource_id: str) -> ApiError:
+    """404."""
+    details = {"resource_type": resource_type, "resource_id": printable(resource_id)}
+    return ApiError(404, "RESOURCE_NOT_FOUND", NOT_FOUND_MESSAGE, details=details)
+
+
+def internal() -> ApiError:
+    """500: a bug. Discloses nothing; the log has the request id."""
+    return ApiError(500, "INTERNAL_SERVER_ERROR", "An unexpected error occurred")
+
+
+def invalid(
+    location: Sequence[str | int], message: str, *, kind: str = "value_error", value: Any = None
+) -> ValidationFailedError:
+    """422 with one entry. `location` begins with body, query, path or header."""
+    return ValidationFailedError([{"loc": list(location), "msg": message, "type": kind, "input": value, "ctx": {}}])
+
+
+def from_validation(error: ValidationError, place: str) -> ValidationFailedError:
+    """422 from pydantic's errors; `place` is body, query, path or header."""
+    problems = error.errors(include_url=False)
+    return ValidationFailedError([{**problem, "loc": [place, *problem["loc"]]} for problem in problems])
+
+
+# --- further codes ---------------------------------------------------------------------------------------------------
+
+
+def method_not_allowed(allowed: Sequence[str]) -> ApiError:
+    """405."""
+    return ApiError(
+        405,
+        "METHOD_NOT_ALLOWED",
+        "This method is not allowed here",
+        details={"allowed": list(allowed)},
+        headers={"Allow": ", ".join(allowed)},
+    )
+
+
+def conflict(reason: ConflictReason, message: str, **details: Any) -> ApiError:
+    """409. `message` is one sentence that says what is in the way."""
+    return ApiError(409, "CONFLICT", message, details={"reason": str(reason), **details})
+
+
+def precondition_failed(etag: str) -> ApiError:
+    """412. `etag` is the present one."""
+    return ApiError(412, "PRECONDITION_FAILED", "The resource has changed", details={"etag": etag})
+
+
+def payload_too_large(limit: int) -> ApiError:
+    """413."""
+    message = f"The request body is larger than {limit} bytes"
+    return ApiError(413, "PAYLOAD_TOO_LARGE", message, close=True)
+
+
+def unsupported_media_type(message: str) -> ApiError:
+    """415."""
+    return ApiError(415, "UNSUPPORTED_MEDIA_TYPE", message)
+
+
+def headers_too_large() -> ApiError:
+    """431."""
+    return ApiError(431, "HEADERS_TOO_LARGE", "The request line or the headers are too large", close=True)
+
+
+def bad_request(message: str) -> ApiError:
+    """400: not HTTP as we speak it."""
+    return ApiError(400, "BAD_REQUEST", message, close=True)
+
+
+def body_timeout() -> ApiError:
+    """408: the body did not arrive in time."""
+    return ApiError(408, "REQUEST_TIMEOUT", "The request body did not arrive in time", close=True)
+
+
+def rate_limited(retry_after: int) -> ApiError:
+    """429. `retry_after` in seconds."""
+    return ApiError(
+        429,
+        "RATE_LIMIT_EXCEEDED",
+        "Too many requests",
+        details={"retry_after": retry_after},
+        headers={"Retry-After": str(retry_after)},
+    )
+
+
+def unavailable(
+    reason: UnavailableReason, message: str, *, retry_after: float | None = None, **details: Any
+) -> ApiError:
+    """503. `retry_after` in seconds, at least 1."""
+    seconds = max(1, round(retry_after or 1))
+    return ApiError(
+        503,
+        "SERVICE_UNAVAILABLE",
+        message,
+        details={"reason": str(reason), **details},
+        headers={"Retry-After": str(seconds)},
+    )
+
+
+def busy(message: str, **details: Any) -> ApiError:
+    """503 Busy: the same call will work in a moment."""
+    return unavailable(UnavailableReason.BUSY, message, **details)
+
+
+# --- what the cluster said -------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """What was being tried when the cluster refused: needed to say so in the documented words.
+
+    Attributes:
+        permission: `resource:action` of the call.
+        verb: verb of the Kubernetes right that the write needed.
+        resource: plural of the Kubernetes resource.
+        resource_type: the REST word of the object, for a 404.
+        resource_id: its id, for a 404.
+    """
+
+    permission: str
+    verb: str
+    resource: str
+    resource_type: str
+    resource_id: str
+
+
+#: Fields of our custom resources → fields of our bodies, for a 422 that only the cluster can give.
+_FIELDS = {
+    "metadata.name": "slug",
+    "spec.displayName": "name",
+    "spec.description": "description",
+    "spec.release": "release_id",
+    "spec.app": "app_id",
+    "spec.reason": "reason",
+    "spec.change.reason": "reason",
+}
+
+_REFUSALS = {
+    names.POLICY_DEPLOYMENT_LOCKS: ConflictReason.ENVIRONMENT_LOCKED,
+    names.POLICY_ENVIRONMENT_LOCKS: ConflictReason.ENVIRONMENT_LOCKED,
+    names.POLICY_ENVIRONMENT_DELETES: ConflictReason.DEFAULT_ENVIRONMENT,
+    names.POLICY_ATTRIBUTED_DELETES: ConflictReason.ATTRIBUTED_DELETES,
+}
+
+
+def from_store(error: store.StoreError, attempt: Attempt) -> ApiError:
+    """The answer for what the cluster said. Upstream text never gets through, except a policy's own message."""
+    match error:
+        case store.UnauthenticatedError():
+            return unauthenticated()
+        case store.ForbiddenError():
+            return _from_refusal(error, attempt)
+        case store.NotFoundError():
+            return not_found(attempt.resource_type, attempt.resource_id)
+        case store.AlreadyExistsError():
+            return already_exists(attempt.resource_type, attempt.resource_id)
+        case store.ConflictError():
+            return busy("Others are changing the same object; try again")
+        case store.InvalidError():
+            return _from_invalid(error)
+        case store.TransientError():
+            return cluster_unavailable(error.retry_after)
+        case store.GoneError():
+            return cluster_unavailable(None)
+        case _:
+            return internal()
+
+
+def already_exists(resource_type: str, resource_id: str) -> ApiError:
+    """409 for a name that is taken, in the documented words."""
+    details = {resource_type: printable(resource_id)}
+    return conflict(ConflictReason.ALREADY_EXISTS, "Resource already exists", **details)
+
+
+def cluster_unavailable(retry_after: float | None) -> ApiError:
+    """503: the API server gave no usable answer."""
+    return unavailable(
+        UnavailableReason.CLUSTER_UNAVAILABLE, "The cluster does not answer; try again", retry_after=retry_after
+    )
+
+
+def _from_refusal(error: store.ForbiddenError, attempt: Attempt) -> ApiError:
+    if error.policy is None and is_rbac(error):
+        return forbidden(attempt.permission, attempt.verb, attempt.resource)
+    if error.policy == names.POLICY_DEPLOYMENT_DELETES:
+        return busy("The last changes are not recorded yet; try again")
+    reason = _REFUSALS.get(error.policy or "", ConflictReason.POLICY_REFUSED)
+    # Where no policy is named, the text is the client's: "<verb> <path>: 403 <message>".
+    message = error.refusal if error.policy else error.refusal.rpartition(": 403 ")[2]
+    return conflict(reason, printable(message, 1024))
+
+
+def is_rbac(error: store.ForbiddenError) -> bool:
+    """Whether it was the authorizer that refused, and not an admission plugin. Its wording is the only sign."""
+    return error.policy is None and 'User "' in error.refusal and '" cannot ' in error.refusal
+
+
+def _from_invalid(error: store.InvalidError) -> ApiError:
+    if any(cause.reason == "FieldValueForbidden" for cause in error.causes):
+        return unavailable(
+            UnavailableReason.HISTORY_FULL,
+            f"{names.MAX_UNRECORDED} changes of this app are not recorded yet; try again when the operator has caught up",
+            retry_after=2,
+        )
+    if not error.causes:
+        return invalid(["body"], "the cluster refuses this as invalid")
+    return ValidationFailedError(
+        [
+            {
+                "loc": ["body", _FIELDS.get(cause.field, printable(cause.field))],
+                "msg": printable(cause.message, 512),
+                "type": "value_error",
+                "input": None,
+                "ctx": {},
+            }
+            for cause in error.causes
+        ]
+    )
+
+
+# --- presentation ----------------------------------------------------------------------------------------------------
+
+
+def _presentable(problem: Mapping[str, Any]) -> dict[str, Any]:
+    """One entry of a 422 as JSON: input cut, context in plain values."""
+    context = {key: _plain(value) for key, value in (problem.get("ctx") or {}).items()}
+    return {
+        "loc": [printable(part) if isinstance(part, str) else part for part in problem["loc"]],
+        "msg": printable(problem["msg"], 1024),
+        "type": problem["type"],
+        "input": shortened(problem.get("input")),
+        "ctx": context,
+    }
+
+
+def shortened(value: Any) -> Any:
+    """An input as it is echoed: strings cut, everything else cut if its JSON is long."""
+    if isinstance(value, str):
+        return printable(value)
+    if value is None or isinstance(value, bool):
+        return value
+    try:
+        text = orjson.dumps(value, default=str).decode()
+    except (orjson.JSONEncodeError, RecursionError):
+        return printable(str(type(value).__name__))
+    return value if len(text) <= MAX_ECHO else text[:MAX_ECHO]
+
+
+def _plain(value: Any) -> Any:
+    return value if isinstance(value, bool | int | float | type(None)) else printable(str(value))

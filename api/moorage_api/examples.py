@@ -1,0 +1,161 @@
+"""Examples of the document: one small world, so that they fit together. A test checks each against its schema."""
+
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from moorage_api import errors
+from moorage_api.calls import Operation
+from moorage_api.errors import ApiError, ConflictReason, UnavailableReason
+
+_ENVIRONMENT_ID: Final = "5f0c8a52-3f1e-4b6c-9a43-0d2d5b0c7e11"
+_LINE: Final = "8d1f7f0e-2a64-4f7c-8a0e-6c1b9d3e5a27-00000003"
+_NOW: Final = datetime(2026, 1, 31, 12, 0, 0, 123456, UTC)
+
+PARAMETERS: Final = {
+    "org_id": "acme",
+    "workspace_id": "shop",
+    "environment_id": "staging",
+    "app_id": "checkout",
+}
+
+_ENVIRONMENT: Final[dict[str, Any]] = {
+    "environment_id": _ENVIRONMENT_ID,
+    "workspace_id": "shop",
+    "org_id": "acme",
+    "name": "Staging",
+    "slug": "staging",
+    "description": "Where a release waits for production.",
+    "is_default": False,
+    "active_deployments": {"checkout": "checkout-1.4.2"},
+    "status": "active",
+    "created_by": "alice",
+    "created_at": "2026-01-05T08:00:00Z",
+    "updated_at": "2026-01-05T08:00:00Z",
+    "lock": None,
+    "managed_by": None,
+}
+_LOCKED: Final = {
+    **_ENVIRONMENT,
+    "lock": {"reason": "Load test until noon", "locked_by": "alice", "locked_at": "2026-01-31T09:00:00Z"},
+}
+
+REQUESTS: Final[dict[str, Any]] = {
+    "createEnvironment": {"name": "Staging", "slug": "staging"},
+    "updateEnvironment": {"name": "Staging", "description": "Where a release waits for production."},
+    "deployRelease": {"app_id": "checkout", "release_id": "checkout-1.4.2", "reason": "Fixes the rounding"},
+    "rollbackApp": {"reason": "Errors in the payment log"},
+    "lockEnvironment": {"reason": "Load test until noon"},
+}
+
+ANSWERS: Final[dict[str, Any]] = {
+    "listEnvironments": {"total": 1, "has_more": False, "next_cursor": None, "environments": [_ENVIRONMENT]},
+    "createEnvironment": {"message": "Environment created successfully", "environment": _ENVIRONMENT},
+    "getEnvironment": _ENVIRONMENT,
+    "updateEnvironment": {"message": "Environment updated successfully", "environment": _ENVIRONMENT},
+    "deleteEnvironment": {"message": "Environment deleted successfully"},
+    "deployRelease": {
+        "message": "Release deployed successfully",
+        "deployment_id": _LINE,
+        "environment_id": _ENVIRONMENT_ID,
+        "app_id": "checkout",
+        "release_id": "checkout-1.4.2",
+    },
+    "undeployApp": {"message": "App undeployed from environment", "deployment_id": _LINE},
+    "rollbackApp": {
+        "message": "Release rolled back successfully",
+        "deployment_id": _LINE,
+        "environment_id": _ENVIRONMENT_ID,
+        "app_id": "checkout",
+        "release_id": "checkout-1.4.1",
+    },
+    "listDeployments": {
+        "deployments": [
+            {
+                "deployment_id": _LINE,
+                "environment_id": _ENVIRONMENT_ID,
+                "app_id": "checkout",
+                "release_id": "checkout-1.4.2",
+                "previous_release_id": "checkout-1.4.1",
+                "action": "deploy",
+                "deployed_by": "alice",
+                "deployed_at": "2026-01-31T11:59:00Z",
+                "reason": "Fixes the rounding",
+                "sequence": 3,
+                "recorded": True,
+            }
+        ],
+        "total": 1,
+        "has_more": False,
+        "next_cursor": None,
+    },
+    "lockEnvironment": {"message": "Environment locked", "environment": _LOCKED},
+    "unlockEnvironment": {"message": "Environment unlocked", "environment": _ENVIRONMENT},
+    "health": {"status": "ok"},
+    "readiness": {"status": "ok"},
+    "version": {"name": "moorage", "version": "0.1.0", "api": "v1"},
+}
+
+
+def error(operation: Operation, status: int) -> dict[str, Any]:
+    """The body of an error of an operation, made by the functions that make the real ones."""
+    return _error(operation, status).body(_NOW)
+
+
+def _error(operation: Operation, status: int) -> ApiError:
+    permission = operation.permission
+    match status:
+        case 403 if permission is not None:
+            verb, resource = permission.rights[0]
+            return errors.forbidden(permission.name, verb, resource)
+        case 404:
+            return errors.not_found("environment", "staging")
+        case 405:
+            return errors.method_not_allowed([operation.method])
+        case 409:
+            return _conflict(operation)
+        case 412:
+            return errors.precondition_failed(f'"{_ENVIRONMENT_ID}.2.9f2c61d0a7b3e845"')
+        case 422:
+            return _invalid(operation)
+        case _:
+            return _PLAIN[status]
+
+
+_PLAIN: Final = {
+    400: errors.bad_request("The request is not valid HTTP"),
+    401: errors.unauthenticated(),
+    408: errors.body_timeout(),
+    413: errors.payload_too_large(65_536),
+    415: errors.unsupported_media_type("The body must be application/json"),
+    429: errors.rate_limited(1),
+    431: errors.headers_too_large(),
+    500: errors.internal(),
+    503: errors.unavailable(UnavailableReason.CLUSTER_UNAVAILABLE, "The cluster does not answer; try again"),
+}
+
+
+def _conflict(operation: Operation) -> ApiError:
+    match operation.name:
+        case "createEnvironment":
+            return errors.already_exists("environment", "staging")
+        case "deployRelease" | "undeployApp" | "rollbackApp" | "deleteEnvironment":
+            return errors.conflict(
+                ConflictReason.ENVIRONMENT_LOCKED,
+                "environment staging is locked by alice: Load test until noon",
+                lock_reason="Load test until noon",
+                locked_by="alice",
+            )
+        case _:
+            return errors.conflict(
+                ConflictReason.MANAGED_DECLARATIVELY,
+                "argocd-controller declares this and would put it back; change it there, or repeat with "
+                "override_ownership=true",
+                managed_by="argocd-controller",
+                fields=["spec.displayName"],
+            )
+
+
+def _invalid(operation: Operation) -> ApiError:
+    if operation.body is not None:
+        return errors.invalid(["body", "reason"], "String should have at most 512 characters", kind="string_too_long")
+    return errors.invalid(["query", "limit"], "Input should be less than or equal to 200", kind="less_than_equal")

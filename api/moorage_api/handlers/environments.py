@@ -1,0 +1,152 @@
+"""List, create, read, update and delete environments."""
+
+from collections.abc import Callable
+from datetime import timedelta
+from itertools import islice
+from typing import Any, Final
+
+import orjson
+
+from moorage_api import errors, schemas, translate
+from moorage_api.cache import pages
+from moorage_api.calls import Answer, Call, Facade
+from moorage_api.flows import etag, time_travel
+from moorage_api.flows.environments import EnvironmentChanges, Removal
+from moorage_api.flows.etag import Precondition
+from moorage_api.flows.presenting import Presenter
+from moorage_api.views import EnvironmentView
+from moorage_crds import names
+
+#: How many environments a list without `limit` answers: the documented call has no parameters.
+MAX_LISTED: Final = 1_000
+
+
+def environment_of(facade: Facade, call: Call) -> EnvironmentView:
+    """The environment in the path, by uid or slug. Raises ApiError 404."""
+    text = call.params["environment_id"]
+    found = facade.catalog.environment(call.workspace.namespace, text)
+    if found is None:
+        raise errors.not_found("environment", text)
+    return found
+
+
+class Environments:
+    """Handlers of environments."""
+
+    def __init__(self, presenter: Presenter) -> None:
+        self._presenter = presenter
+
+    async def list(self, facade: Facade, call: Call) -> Answer:
+        """A page of environments by slug."""
+        query: schemas.ListQuery = call.query
+        namespace = call.workspace.namespace
+        scope = ["environments", call.workspace.uid]
+        after = _slug_in(scope, query.cursor)
+        limit = query.limit or MAX_LISTED
+        found = list(islice(facade.catalog.environments_of(namespace, after=after), limit + 1))
+        shown, more = found[:limit], len(found) > limit
+        bodies = b",".join(self._presenter.present(call.workspace, view).body for view in shown)
+        cursor = pages.encode(scope, shown[-1].name) if more else None
+        head = orjson.dumps(
+            {
+                "total": facade.catalog.environment_count(namespace),
+                "has_more": more,
+                "next_cursor": cursor,
+            }
+        )
+        # The environments are JSON already: they are put in, not decoded and encoded again.
+        return Answer(head[:-1] + b',"environments":[' + bodies + b"]}")
+
+    async def create(self, facade: Facade, call: Call) -> Answer:
+        """A new environment."""
+        body: schemas.EnvironmentCreate = call.body
+        changes = EnvironmentChanges(facade, call, dry_run=call.query.dry_run)
+        view = await changes.create(body.slug, body.name, body.description)
+        answer = self._answer("Environment created successfully", facade, call, view, status=201)
+        path = call.operation.path.format(**call.params)
+        answer.headers["Location"] = f"{path}/{view.uid}"
+        return answer
+
+    async def get(self, facade: Facade, call: Call) -> Answer:
+        """One environment, now or at an earlier moment."""
+        view = environment_of(facade, call)
+        if call.query.at is not None:
+            return self._at(facade, call, view)
+        presented = self._presenter.present(call.workspace, view)
+        headers = {"ETag": presented.tag}
+        if etag.unmodified(call.headers.get("If-None-Match"), presented.tag):
+            return Answer(b"", status=304, headers=headers)
+        return Answer(presented.body, headers=headers)
+
+    async def update(self, facade: Facade, call: Call) -> Answer:
+        """Change name or description."""
+        body: schemas.EnvironmentUpdate = call.body
+        view = environment_of(facade, call)
+        self._require_unchanged(call, view, body)
+        precondition = Precondition.of(call.headers.get("If-Match"), self._tag(call))
+        wanted = {
+            field: value
+            for field, value in (("name", body.name), ("description", body.description))
+            if value is not None
+        }
+        changes = EnvironmentChanges(facade, call, dry_run=call.query.dry_run)
+        changed = await changes.update(view, wanted, precondition, override=call.query.override_ownership)
+        return self._answer("Environment updated successfully", facade, call, changed)
+
+    async def delete(self, facade: Facade, call: Call) -> Answer:
+        """Undeploy everything and delete the environment."""
+        view = environment_of(facade, call)
+        precondition = Precondition.of(call.headers.get("If-Match"), self._tag(call))
+        changes = EnvironmentChanges(facade, call, dry_run=call.query.dry_run)
+        await changes.remove(Removal(view, precondition, call.query.override_ownership))
+        return Answer({"message": "Environment deleted successfully"})
+
+    def _answer(self, message: str, facade: Facade, call: Call, view: EnvironmentView, *, status: int = 200) -> Answer:
+        lock = facade.catalog.lock_of(view)
+        body = self._presenter.body(call.workspace, view, lock=lock)
+        head = orjson.dumps({"message": message})
+        answer = Answer(head[:-1] + b',"environment":' + body + b"}", status=status)
+        answer.headers["ETag"] = etag.of(view, body)
+        version = "" if call.query.dry_run else view.resource_version
+        return answer.at_version(names.ENVIRONMENTS, version)
+
+    def _at(self, facade: Facade, call: Call, view: EnvironmentView) -> Answer:
+        catalog = facade.catalog
+        active = time_travel.active_at(
+            view,
+            catalog.history.chains(view, catalog.birth(view)),
+            schemas.moment(call.query.at),
+            now=facade.clock.now(),
+            retention=timedelta(days=facade.settings.retention_days),
+        )
+        lock = catalog.lock_of(view)
+        return Answer(translate.environment(call.workspace, view, active=active, lock=lock))
+
+    def _tag(self, call: Call) -> Callable[[EnvironmentView], str]:
+        return lambda view: self._presenter.tag(call.workspace, view)
+
+    def _require_unchanged(self, call: Call, view: EnvironmentView, body: schemas.EnvironmentUpdate) -> None:
+        """What cannot be changed may be sent, but only as it is. Raises ApiError 422."""
+        present: dict[str, Any] = orjson.loads(self._presenter.present(call.workspace, view).body)
+        problems = [
+            {"loc": ["body", field], "msg": f"{field} is read-only", "type": "read_only", "input": value}
+            for field in schemas.READ_ONLY
+            if (value := getattr(body, field)) is not None and value != present[field]
+        ]
+        if problems:
+            raise errors.ValidationFailedError(problems)
+
+
+def _slug_in(scope: list[str], cursor: str | None) -> str | None:
+    if cursor is None:
+        return None
+    try:
+        return str(pages.decode(scope, cursor))
+    except pages.DamagedCursorError:
+        raise damaged_cursor(cursor) from None
+
+
+def damaged_cursor(cursor: str) -> errors.ApiError:
+    """422 for a cursor that is none, or one of another list."""
+    message = "not a cursor of this list with these filters; begin again without it"
+    return errors.invalid(["query", "cursor"], message, value=cursor)

@@ -1,0 +1,237 @@
+"""The OpenAPI document, made of the operations that are routed and the models that check them."""
+
+import re
+from collections.abc import Sequence
+from importlib.metadata import version
+from typing import Any, Final
+
+import orjson
+from pydantic import BaseModel
+from pydantic.json_schema import models_json_schema
+
+from moorage_api import errors, examples, schemas
+from moorage_api.calls import Operation
+
+_REF: Final = "#/components/schemas/{model}"
+_JSON: Final = "application/json"
+
+#: Errors that every operation of the API can answer.
+USUAL: Final = (400, 401, 403, 404, 405, 408, 422, 429, 431, 500, 503)
+#: … and those that read a body.
+OF_BODIES: Final = (413, 415)
+#: Errors of what needs no authentication.
+PUBLIC: Final = (400, 405, 431, 500)
+
+_ERRORS: Final = {
+    304: "The client has it already (`If-None-Match`).",
+    400: "Not valid HTTP.",
+    401: "No token, or none that the cluster accepts.",
+    403: "The cluster does not give the caller this right.",
+    404: "There is no such thing here.",
+    405: "The path takes other methods.",
+    408: "The body did not arrive in time.",
+    409: "Something is in the way; `details.reason` says what.",
+    412: "The environment has changed since the client read it (`If-Match`).",
+    413: "The body is too large.",
+    415: "The body is no JSON, or compressed.",
+    422: "The request is not valid.",
+    429: "Too many requests.",
+    431: "The request line or the headers are too large.",
+    500: "A bug. The log of the server has the `X-Request-Id`.",
+    503: "Try again later; `details.reason` says why.",
+}
+
+_PARAMETERS: Final = {
+    "org_id": "Organisation: the label `moorage.dev/org` of the workspace's Namespace.",
+    "workspace_id": "Workspace: the label `moorage.dev/workspace` of its Namespace.",
+    "environment_id": "Id or slug of an environment.",
+    "app_id": "App.",
+}
+_REQUEST_HEADERS: Final = {
+    "If-Match": "Tags that a GET answered: write only if name, description and the like are still the same.",
+    "If-None-Match": "Tags that a GET answered: 304 if nothing changed.",
+    "Idempotency-Key": "1 to 64 printable characters: repeat the request with it and the change is made once.",
+    "X-Resource-Version": "What a write answered: wait until this replica shows it.",
+    "X-Request-Id": "Is returned and logged; made if absent.",
+}
+_ANSWER_HEADERS: Final = {
+    "X-Request-Id": "The request's id.",
+    "X-Resource-Version": "After a write: the version it made.",
+    "ETag": "The state of the environment.",
+    "Location": "Path of the new environment.",
+    "Warning": "While the cache is cut off from the cluster.",
+    "Age": "Seconds since the cluster was last heard of, with `Warning`.",
+}
+_TAGGED: Final = ("createEnvironment", "getEnvironment", "updateEnvironment")
+
+
+def document(operations: Sequence[Operation]) -> bytes:
+    """The document as JSON, the same bytes for the same operations."""
+    paths: dict[str, dict[str, Any]] = {}
+    for operation in operations:
+        paths.setdefault(operation.path, {})[operation.method.lower()] = _operation(operation)
+    content = {
+        "openapi": "3.1.0",
+        "info": {
+            "title": "Moorage",
+            "version": version("moorage"),
+            "summary": "Which release of which app is in which environment, who put it there, and since when.",
+            "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
+        },
+        "servers": [{"url": "/"}],
+        "security": [{"bearer": []}],
+        "paths": paths,
+        "components": {
+            "schemas": _schemas(operations),
+            "securitySchemes": {
+                "bearer": {
+                    "type": "http",
+                    "scheme": "bearer",
+                    "description": "Any token that the cluster's API server accepts.",
+                }
+            },
+        },
+    }
+    return orjson.dumps(content, option=orjson.OPT_INDENT_2)
+
+
+def statuses(operation: Operation) -> list[int]:
+    """All statuses beside the success that an operation can answer."""
+    if operation.public is not None:
+        return sorted({*PUBLIC, *operation.errors})
+    bodies = OF_BODIES if operation.body is not None else ()
+    return sorted({*USUAL, *bodies, *operation.errors})
+
+
+def _operation(operation: Operation) -> dict[str, Any]:
+    described: dict[str, Any] = {
+        "operationId": operation.name,
+        "summary": operation.summary,
+        "tags": ["service" if operation.public is not None else "environments"],
+        "parameters": [*_path_parameters(operation), *_query_parameters(operation), *_header_parameters(operation)],
+        "responses": _responses(operation),
+    }
+    if operation.description:
+        described["description"] = operation.description
+    if operation.public is not None:
+        described["security"] = []
+    if operation.permission is not None:
+        described["x-required-permission"] = operation.permission.name
+        described["x-kubernetes-rights"] = [f"{verb} {resource}" for verb, resource in operation.permission.rights]
+    if operation.body is not None:
+        described["requestBody"] = {
+            "required": True,
+            "content": {_JSON: {"schema": _ref(operation.body), "example": examples.REQUESTS[operation.name]}},
+        }
+    return described
+
+
+def _path_parameters(operation: Operation) -> list[dict[str, Any]]:
+    return [
+        {
+            "name": name,
+            "in": "path",
+            "required": True,
+            "description": _PARAMETERS[name],
+            "schema": {"type": "string"},
+            "example": examples.PARAMETERS[name],
+        }
+        for name in re.findall(r"\{([a-z_]+)\}", operation.path)
+    ]
+
+
+def _query_parameters(operation: Operation) -> list[dict[str, Any]]:
+    if operation.query is None:
+        return []
+    properties: dict[str, dict[str, Any]] = operation.query.model_json_schema(ref_template=_REF)["properties"]
+    parameters: list[dict[str, Any]] = []
+    for name, schema in properties.items():
+        schema = _without_null({key: value for key, value in schema.items() if key != "title"})  # noqa: PLW2901
+        description = schema.pop("description", "")
+        parameters.append({"name": name, "in": "query", "required": False, "schema": schema})
+        if description:
+            parameters[-1]["description"] = description
+    return parameters
+
+
+def _header_parameters(operation: Operation) -> list[dict[str, Any]]:
+    if operation.public is not None:
+        return []
+    return [
+        {
+            "name": name,
+            "in": "header",
+            "required": False,
+            "description": _REQUEST_HEADERS[name],
+            "schema": {"type": "string"},
+        }
+        for name in (*operation.headers, "X-Resource-Version", "X-Request-Id")
+    ]
+
+
+def _without_null(schema: dict[str, Any]) -> dict[str, Any]:
+    """The schema of an optional parameter: one that is absent, never one that is null."""
+    choices = [choice for choice in schema.get("anyOf", ()) if choice != {"type": "null"}]
+    if len(choices) == 1:
+        rest = {key: value for key, value in schema.items() if key != "anyOf"}
+        schema = {**choices[0], **rest}
+    if schema.get("default", ...) is None:
+        del schema["default"]
+    return schema
+
+
+def _responses(operation: Operation) -> dict[str, Any]:
+    status, model = operation.success
+    success: dict[str, Any] = {"description": "Done." if operation.method != "GET" else "Here it is."}
+    success["headers"] = _headers(operation, status)
+    if model is not None:
+        success["content"] = {_JSON: {"schema": _ref(model), "example": examples.ANSWERS[operation.name]}}
+    elif operation.name == "openapi":
+        success["content"] = {_JSON: {"schema": {"type": "object"}}}
+    else:
+        success["content"] = {"text/html": {"schema": {"type": "string"}}}
+    responses: dict[str, Any] = {str(status): success}
+    for code in statuses(operation):
+        responses[str(code)] = _error(operation, code)
+    return responses
+
+
+def _headers(operation: Operation, status: int) -> dict[str, Any]:
+    names = ["X-Request-Id"]
+    if operation.public is None:
+        names += ["Warning", "Age"]
+        if operation.method != "GET":
+            names.append("X-Resource-Version")
+    if operation.name in _TAGGED:
+        names.append("ETag")
+    if status == 201:
+        names.append("Location")
+    return {
+        name: {"description": _ANSWER_HEADERS[name], "schema": {"type": "string"}, "required": name == "Location"}
+        for name in names
+    }
+
+
+def _error(operation: Operation, status: int) -> dict[str, Any]:
+    response: dict[str, Any] = {"description": _ERRORS[status]}
+    if status == 304:
+        return response
+    model: type[BaseModel] = schemas.ValidationReply if status == 422 else schemas.ErrorReply
+    response["content"] = {_JSON: {"schema": _ref(model), "example": examples.error(operation, status)}}
+    return response
+
+
+def _ref(model: type[BaseModel]) -> dict[str, str]:
+    return {"$ref": _REF.format(model=model.__name__)}
+
+
+def _schemas(operations: Sequence[Operation]) -> dict[str, Any]:
+    bodies = [operation.body for operation in operations if operation.body is not None]
+    answers = [operation.success[1] for operation in operations if operation.success[1] is not None]
+    models: dict[str, tuple[type[BaseModel], Any]] = {model.__name__: (model, "validation") for model in bodies}
+    for model in (*answers, schemas.ErrorReply, schemas.ValidationReply):
+        models[model.__name__] = (model, "serialization")
+    _, definitions = models_json_schema(list(models.values()), ref_template=_REF)
+    found: dict[str, Any] = definitions["$defs"]
+    found["ErrorReply"]["properties"]["error"]["examples"] = sorted(errors.CODES)
+    return {name: found[name] for name in sorted(found)}
