@@ -1,0 +1,100 @@
+"""`moorage operator`: settings, then the loops, then kopf around them, until a signal or a death ends it all."""
+
+import asyncio
+import logging
+import sys
+
+import kopf
+import uvloop
+
+from moorage_crds.clock import SystemClock
+from moorage_crds.kube.client import Client
+from moorage_crds.kube.paths import OPERATOR_CALLS
+from moorage_crds.kube.session import Cluster, ClusterConfigError, connect
+from moorage_crds.names import MANAGER_OPERATOR
+from moorage_crds.settings import describe, load
+from moorage_crds.store import StoreError
+from moorage_crds.telemetry import configure_logging
+from moorage_operator.adapters.health import PortInUseError
+from moorage_operator.config import OperatorSettings
+from moorage_operator.handlers import lifecycle, watching
+from moorage_operator.wiring import MissingCrdError, Operator
+
+PROG = "moorage operator"
+
+_log = logging.getLogger("moorage_operator")
+
+
+def main(argv: list[str]) -> int:
+    """Run the operator; 0 after SIGTERM or SIGINT, 1 if it could not start or had to give up, 2 for wrong settings."""
+    settings = load(OperatorSettings, argv, prog=PROG)
+    configure_logging(settings.log_level, "operator")
+    _log.info("starting", extra={"fields": {"settings": describe(settings)}})
+    try:
+        uvloop.run(_start(settings))
+    except (ClusterConfigError, MissingCrdError, PortInUseError) as error:
+        sys.stderr.write(f"{PROG}: {error}\n")
+        return 1
+    except StoreError as error:
+        sys.stderr.write(f"{PROG}: the cluster does not let it start: {error}\n")
+        return 1
+    except _Died as death:
+        _log.critical("giving up", extra={"fields": {"why": str(death)}})
+        return 1
+    return 0
+
+
+class _Died(Exception):
+    """A loop or kopf ended by itself; the text says why."""
+
+
+async def _start(settings: OperatorSettings) -> None:
+    async with connect(settings.kubeconfig) as cluster, Client(
+        cluster, calls=OPERATOR_CALLS, field_manager=MANAGER_OPERATOR
+    ) as client:
+        operator = Operator(settings, client.store, SystemClock())
+        await operator.check_crds()
+        await operator.health.start(settings.bind_host, settings.metrics_port)
+        try:
+            await _supervise(operator, cluster)
+        finally:
+            await operator.health.stop()
+
+
+async def _supervise(operator: Operator, cluster: Cluster) -> None:
+    """Run loops and kopf beside each other; the end of either is the end of both.
+
+    The loops come first: kopf cancels at its end every task that was created after it began.
+    """
+    registry = kopf.OperatorRegistry()
+    lifecycle.register(registry, cluster)
+    watching.register(registry, operator.intake)
+    loops = asyncio.create_task(operator.run(), name="loops")
+    await asyncio.sleep(0)
+    shell = asyncio.create_task(kopf.operator(registry=registry, clusterwide=True), name="kopf")
+    await asyncio.wait({loops, shell}, return_when=asyncio.FIRST_COMPLETED)
+    if loops.done():
+        await _cancel(shell)
+        raise _Died(_why(loops))
+    if shell.exception() is not None:
+        await _cancel(loops)
+        raise _Died(_why(shell))
+    _log.info("stopping")
+    await operator.drain()
+    await _cancel(loops)
+
+
+async def _cancel(task: "asyncio.Task[None]") -> None:
+    task.cancel()
+    await asyncio.wait({task}, timeout=3)
+
+
+def _why(task: "asyncio.Task[None]") -> str:
+    error = None if task.cancelled() else task.exception()
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return f"{type(error).__name__}: {error}" if error else f"{task.get_name()} ended"
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

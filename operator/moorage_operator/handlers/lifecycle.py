@@ -1,0 +1,112 @@
+"""kopf's settings and its login. Every line of the settings has its reason: kopf shall watch, and write nothing."""
+
+import base64
+import binascii
+import logging
+from collections.abc import Collection
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import kopf
+import orjson
+from typing_extensions import override
+
+from moorage_crds.kube.session import Cluster
+
+#: Connections of kopf's own session: one per stream, and headroom.
+CONNECTIONS = 16
+#: New credentials are fetched so long before the old ones end.
+EARLY = timedelta(seconds=120)
+
+
+class NoDiff(kopf.DiffBaseStorage):
+    """Keeps no last-handled copy of objects: it would double every spec in an annotation."""
+
+    @override
+    def build(self, *, body: kopf.Body, extra_fields: Any = None) -> kopf.BodyEssence:
+        return kopf.BodyEssence()
+
+    @override
+    def fetch(self, *, body: kopf.Body) -> kopf.BodyEssence | None:
+        return None
+
+    @override
+    def store(self, *, body: kopf.Body, patch: kopf.Patch, essence: kopf.BodyEssence) -> None:
+        return
+
+
+class NoProgress(kopf.ProgressStorage):
+    """Keeps no progress of handlers: there is none, `on.event` is not repeated."""
+
+    @override
+    def fetch(self, *, key: Any, body: kopf.Body) -> None:
+        return None
+
+    @override
+    def store(self, *, key: Any, record: Any, body: kopf.Body, patch: kopf.Patch) -> None:
+        return
+
+    @override
+    def purge(self, *, key: Any, body: kopf.Body, patch: kopf.Patch) -> None:
+        return
+
+    @override
+    def touch(self, *, body: kopf.Body, patch: kopf.Patch, value: str | None) -> None:
+        return
+
+    @override
+    def clear(self, *, essence: kopf.BodyEssence) -> kopf.BodyEssence:
+        return essence
+
+
+def register(registry: kopf.OperatorRegistry, cluster: Cluster) -> None:
+    """Put start-up and login into a registry of our own."""
+
+    @kopf.on.startup(registry=registry)
+    async def configure(settings: kopf.OperatorSettings, **_: Any) -> None:
+        apply_settings(settings)
+
+    @kopf.on.login(registry=registry)
+    async def login(**_: Any) -> kopf.AiohttpSession:
+        session = cluster.new_session(limit=CONNECTIONS)
+        header = await cluster.authorization(renew=True)
+        if header:
+            session.headers["Authorization"] = header
+        return kopf.AiohttpSession(server=cluster.server, aiohttp_session=session, expiration=_expiration(header))
+
+
+def apply_settings(settings: kopf.OperatorSettings) -> None:
+    """kopf as a shell for watches."""
+    settings.peering.standalone = True  # no peering objects, no pauses
+    settings.scanning.disabled = True  # no watches of CRDs and Namespaces: we check the CRDs ourselves
+    settings.posting.enabled = False  # no Events
+    settings.posting.level = logging.CRITICAL
+    settings.persistence.diffbase_storage = NoDiff()
+    settings.persistence.progress_storage = NoProgress()
+    settings.persistence.consistency_timeout = 0  # nothing waits for our own writes
+    settings.queueing.idle_timeout = 0.5  # five times fewer tasks at start
+    settings.queueing.worker_limit = None  # a limit caps the start at limit / idle_timeout objects a second
+    settings.watching.server_timeout = 290  # regular reconnects from the last version
+    settings.watching.initial_streaming = False
+    settings.watching.chunk_size = None  # a 410 on an expired page would end the process
+    settings.networking.request_timeout = 30
+    settings.networking.error_backoffs = (0.2, 0.5, 1, 2, 4, 8)
+    settings.process.ultimate_exiting_timeout = 20
+
+
+def _expiration(header: str | None) -> datetime | None:
+    """A moment before the token ends, so that streams are not cut by a 401; None if it does not say when."""
+    parts = (header or "").removeprefix("Bearer ").split(".")
+    if len(parts) != 3:
+        return None
+    try:
+        claims: Any = orjson.loads(base64.urlsafe_b64decode(parts[1] + "=" * (-len(parts[1]) % 4)))
+        ends = datetime.fromtimestamp(float(claims["exp"]), UTC)
+    except (binascii.Error, orjson.JSONDecodeError, KeyError, TypeError, ValueError, OverflowError):
+        return None
+    return ends - EARLY
+
+
+def watched_kinds(registry: kopf.OperatorRegistry) -> Collection[str]:
+    """Names of the handlers, for the log at start."""
+    return [str(handler.id) for handler in registry._watching.get_all_handlers()]  # noqa: SLF001

@@ -1,0 +1,226 @@
+"""Change log entries → DeploymentRecords: one immutable object per change, in the order of the chain.
+
+Fed by `intake` and the sweep through a keyed queue. Within a chain one record after the other, different chains at once.
+A record's name is its place in the chain, so that writing it twice is impossible: "it exists" is an answer, and what
+exists is compared, never overwritten.
+"""
+
+import logging
+from typing import Final
+
+from moorage_crds import names
+from moorage_crds.clock import Clock, from_rfc3339, to_rfc3339
+from moorage_crds.deployment import Action, Change
+from moorage_crds.identifiers import ClusterObjectName, NamespaceName, RecordId, Uid
+from moorage_crds.objects import RawObject, metadata
+from moorage_crds.record import Record, from_object, genesis_hash, spec_hash, to_object
+from moorage_crds.store import (
+    AlreadyExistsError,
+    ForbiddenError,
+    InvalidError,
+    NotFoundError,
+    ObjectRef,
+    ResourceStore,
+)
+from moorage_operator.decisions import history
+from moorage_operator.decisions.facts import Trouble
+from moorage_operator.decisions.history import Due
+from moorage_operator.loops.ports import Leadership, Measures
+from moorage_operator.loops.queue import KeyedQueue
+from moorage_operator.loops.status_writer import DeploymentStatusWriter, EnvironmentStatusWriter
+from moorage_operator.loops.worker import RefusedError
+from moorage_operator.loops.world import Chain, World
+
+#: What the replica that holds the Lease has not recorded after so many seconds, the other one records.
+STANDBY_SECONDS: Final = 2.0
+#: So many recorded changes that the status does not count yet are written at once: readers must not be held back.
+MAX_STATUS_LAG: Final = 8
+
+_log = logging.getLogger(__name__)
+
+
+class Recorder:
+    """Makes the records that are due.
+
+    Args:
+        store: the cluster, as the operator's own account.
+        world: what is known.
+        leadership: who acts at once.
+        statuses: told what was recorded.
+        environments: told what became active.
+        measures: counts.
+        clock: for times of changes that have none.
+        queue: uids of Deployments to look at.
+    """
+
+    def __init__(
+        self,
+        store: ResourceStore,
+        world: World,
+        leadership: Leadership,
+        *,
+        statuses: DeploymentStatusWriter,
+        environments: EnvironmentStatusWriter,
+        measures: Measures,
+        clock: Clock,
+        queue: KeyedQueue[str],
+    ) -> None:
+        self._store = store
+        self._world = world
+        self._leadership = leadership
+        self._statuses = statuses
+        self._environments = environments
+        self._measures = measures
+        self._clock = clock
+        self.queue = queue
+
+    def offer(self, chain: Chain) -> None:
+        """Something of this chain is due: look at it, at once or when the other replica has had its time."""
+        self.queue.put(chain.deployment.uid, self._patience(chain))
+
+    async def step(self, uid: str) -> float | None:
+        """Record everything that is due in one chain; seconds until the next look, if it is not our turn yet.
+
+        Raises:
+            StoreError: the cluster did not answer as hoped; try again.
+            RefusedError: somebody has to change something first.
+        """
+        chain = self._world.chains.get(uid)
+        if chain is None:
+            return None
+        patience = self._patience(chain)
+        if patience > 0:
+            return patience
+        if chain.incomplete:
+            await self._hash_before(chain, chain.progress.sequence + 1)
+        while waiting := chain.due():
+            if not await self._record_first(chain, waiting):
+                break
+            await self._tell(chain, waiting[0])
+        self._conclude(chain)
+        return None
+
+    def _patience(self, chain: Chain) -> float:
+        if self._leadership.acts or not chain.arrivals:
+            return 0.0
+        return chain.arrivals[0].monotonic + STANDBY_SECONDS - self._clock.monotonic()
+
+    async def _record_first(self, chain: Chain, waiting: tuple[Due, ...]) -> bool:
+        """Write the first of the due changes; False if there is nowhere to write it any more."""
+        change = self._timed(chain, waiting)
+        previous_hash = await self._hash_before(chain, change.sequence)
+        body = to_object(history.binding_of(chain.deployment), change, previous_hash=previous_hash)
+        namespace = NamespaceName.parse(chain.deployment.namespace)
+        try:
+            await self._store.create(names.RECORDS, namespace, body)
+        except AlreadyExistsError:
+            await self._accept_existing(chain, change, waiting[0], previous_hash)
+            return True
+        except (NotFoundError, ForbiddenError, InvalidError) as error:
+            if await self._namespace_is_going(namespace):
+                chain.homeless = True
+                _log.info("the Namespace goes, nothing more to record", extra={"fields": _fields(chain, change)})
+                return False
+            raise self._stalled(chain, change, Trouble.REFUSED, str(error)) from error
+        self._world.advance(chain, history.advanced(chain.progress, change, body["spec"]["hash"]))
+        self._count(chain, change)
+        return True
+
+    def _timed(self, chain: Chain, waiting: tuple[Due, ...]) -> Change:
+        seen_at = chain.arrivals[0].seen_at if chain.arrivals else to_rfc3339(self._clock.now())
+        after = history.latest_time(chain.progress)
+        return history.timed(waiting, after=after, seen_at=seen_at, now=self._clock.now())
+
+    async def _hash_before(self, chain: Chain, sequence: int) -> str:
+        """The hash that the record `sequence` has to name as its predecessor."""
+        progress = chain.progress
+        if sequence == 1:
+            return genesis_hash(history.binding_of(chain.deployment))
+        if progress.sequence == sequence - 1 and progress.tip_hash is not None and progress.last is not None:
+            return progress.tip_hash
+        try:
+            before = from_object(await self._store.get(_record_ref(chain, sequence - 1)))
+        except NotFoundError:
+            # Its predecessor was removed. The chain goes on from the last hash that is known; `moorage verify` shows the gap.
+            _log.error("the record before is missing", extra={"fields": _fields(chain, None) | {"sequence": sequence - 1}})
+            self._measures.found("missing_record")
+            return progress.tip_hash or genesis_hash(history.binding_of(chain.deployment))
+        if before.change.sequence >= progress.sequence:
+            self._world.advance(chain, history.resumed(before, progress))
+        return before.hash
+
+    async def _accept_existing(self, chain: Chain, change: Change, entry: Due, previous_hash: str) -> None:
+        """The record is there: take its word if it is the one that we would have written."""
+        raw = await self._store.get(_record_ref(chain, change.sequence))
+        stored = from_object(raw)
+        problem = _edited(raw, stored)
+        if problem is None and entry.stamped:
+            problem = history.difference(stored, change, entry=entry, previous_hash=previous_hash)
+        if problem is not None:
+            raise self._stalled(chain, change, Trouble.CONFLICT, f"record {stored.name} {problem}")
+        # A number that is not in the log belongs to who came first; what is still due is worked out anew from there.
+        self._world.advance(chain, history.resumed(stored, chain.progress))
+
+    async def _namespace_is_going(self, namespace: NamespaceName) -> bool:
+        ref = ObjectRef(names.NAMESPACES, None, ClusterObjectName.parse(namespace))
+        try:
+            raw = await self._store.get(ref)
+        except NotFoundError:
+            return True
+        return "deletionTimestamp" in metadata(raw)
+
+    def _stalled(self, chain: Chain, change: Change, trouble: Trouble, why: str) -> RefusedError:
+        if chain.trouble is not trouble:
+            chain.trouble = trouble
+            self._statuses.mark(chain.deployment.uid)
+            self._measures.found(trouble.value)
+            _log.error("a change cannot be recorded", extra={"fields": _fields(chain, change) | {"why": why}})
+        return RefusedError(why)
+
+    async def _tell(self, chain: Chain, recorded: Due) -> None:
+        uid = chain.deployment.uid
+        self._environments.mark(chain.environment)
+        if chain.deleted_at is not None:
+            return
+        if recorded.change.action is Action.ADOPT:
+            # Without a policy the next number is worked out from the status, so it must not lag.
+            await self._statuses.step(uid)
+        elif chain.progress.sequence - chain.written >= MAX_STATUS_LAG:
+            self._statuses.mark(uid, at_once=True)
+        else:
+            self._statuses.mark(uid)
+
+    def _conclude(self, chain: Chain) -> None:
+        if chain.deleted_at is not None:
+            self._world.forget_chain(chain.deployment.uid)
+            self._environments.mark(chain.environment)
+
+    def _count(self, chain: Chain, change: Change) -> None:
+        made = from_rfc3339(change.at) if change.at else self._clock.now()
+        lag = (self._clock.now() - made).total_seconds()
+        self._measures.recorded(chain.deployment.environment, change, lag_seconds=max(lag, 0.0))
+        _log.info("recorded", extra={"fields": _fields(chain, change)})
+
+
+def _record_ref(chain: Chain, sequence: int) -> ObjectRef:
+    return ObjectRef(
+        names.RECORDS,
+        NamespaceName.parse(chain.deployment.namespace),
+        RecordId.of(Uid.parse(chain.deployment.uid), sequence),
+    )
+
+
+def _edited(raw: RawObject, stored: Record) -> str | None:
+    return None if spec_hash(raw["spec"]) == stored.hash else "does not have the hash that it says"
+
+
+def _fields(chain: Chain, change: Change | None) -> dict[str, object]:
+    fields: dict[str, object] = {
+        "namespace": chain.deployment.namespace,
+        "name": chain.deployment.name,
+        "uid": chain.deployment.uid,
+        "generation": chain.deployment.generation,
+    }
+    if change is not None:
+        fields |= {"sequence": change.sequence, "action": str(change.action), "request_id": change.request_id}
+    return fields

@@ -1,0 +1,134 @@
+"""Coalesced status writes: a dirty set of keys, a whole status for each, nothing written that is there already.
+
+Told by `intake`, the recorder and the sweep. An isolated change is written after a moment; a busy object at most twice
+a second, so that the API server, which is the bottleneck of everything, is spared. Each write tests the uid: a late one
+must not land on a successor of the same name.
+"""
+
+import logging
+from typing import Final
+
+import orjson
+
+from moorage_crds.clock import Clock, to_rfc3339
+from moorage_crds.store import InvalidError, NotFoundError, ResourceStore
+from moorage_operator.decisions.facts import DeploymentFacts, EnvironmentFacts
+from moorage_operator.decisions.status import wanted_deployment_status, wanted_environment_status
+from moorage_operator.loops.queue import KeyedQueue
+from moorage_operator.loops.world import Chain, EnvironmentKey, KnownEnvironment, World
+
+#: Seconds from an isolated change to its status, and between two statuses of one Deployment.
+DEPLOYMENT_SECONDS: Final = (0.025, 0.5)
+#: The same for an Environment, which collects what happens to all of its Deployments.
+ENVIRONMENT_SECONDS: Final = (0.2, 1.0)
+
+_log = logging.getLogger(__name__)
+
+
+class DeploymentStatusWriter:
+    """Keeps the statuses of Deployments true. `queue` holds their uids."""
+
+    def __init__(self, store: ResourceStore, world: World, clock: Clock, queue: KeyedQueue[str]) -> None:
+        self._store = store
+        self._world = world
+        self._clock = clock
+        self.queue = queue
+
+    def mark(self, uid: str, *, at_once: bool = False) -> None:
+        """The status of this Deployment may be wrong."""
+        chain = self._world.chains.get(uid)
+        if chain is not None:
+            delay = 0.0 if at_once else _delay(chain.written_at, DEPLOYMENT_SECONDS, self._clock)
+            self.queue.put(uid, delay)
+
+    def wanted(self, chain: Chain) -> dict[str, object] | None:
+        """The status that has to be written; None if the stored one is right."""
+        stored = chain.status()
+        facts = DeploymentFacts(
+            deployment=chain.deployment,
+            stored=stored,
+            progress=chain.progress,
+            environment_uid=self._world.environment_uid(chain.environment),
+            up_to_date=not chain.arrivals,
+            trouble=chain.trouble,
+            now=to_rfc3339(self._clock.now()),
+        )
+        status = wanted_deployment_status(facts)
+        return None if status == stored else status
+
+    async def step(self, uid: str) -> float | None:
+        """Write the status of one Deployment if it is wrong."""
+        chain = self._world.chains.get(uid)
+        if chain is None or chain.deleted_at is not None:
+            return None
+        status = self.wanted(chain)
+        if status is None:
+            return None
+        sequence = chain.progress.sequence
+        chain.written_at = self._clock.monotonic()
+        try:
+            await self._store.replace_status(chain.ref, uid=uid, status=status)
+        except NotFoundError:
+            return None
+        except InvalidError as error:
+            # Another object has this name now, or the other replica is further: both come to us as an event.
+            _log.info("status not taken", extra={"fields": {"uid": uid, "error": str(error)}})
+            return None
+        chain.stored = orjson.dumps(status)
+        chain.written = max(chain.written, sequence)
+        return None
+
+
+class EnvironmentStatusWriter:
+    """Keeps the statuses of Environments true. `queue` holds their places."""
+
+    def __init__(self, store: ResourceStore, world: World, clock: Clock, queue: KeyedQueue[EnvironmentKey]) -> None:
+        self._store = store
+        self._world = world
+        self._clock = clock
+        self.queue = queue
+
+    def mark(self, key: EnvironmentKey) -> None:
+        """The status of this Environment may be wrong."""
+        known = self._world.environments.get(key)
+        if known is not None:
+            self.queue.put(key, _delay(known.written_at, ENVIRONMENT_SECONDS, self._clock))
+
+    def wanted(self, known: KnownEnvironment) -> dict[str, object] | None:
+        """The status that has to be written; None if the stored one is right."""
+        stored = orjson.loads(known.stored)
+        key = (known.environment.namespace, known.environment.name)
+        facts = EnvironmentFacts(
+            environment=known.environment,
+            stored=stored,
+            active=self._world.active(key),
+            now=to_rfc3339(self._clock.now()),
+        )
+        status = wanted_environment_status(facts)
+        return None if status == stored else status
+
+    async def step(self, key: EnvironmentKey) -> float | None:
+        """Write the status of one Environment if it is wrong."""
+        known = self._world.environments.get(key)
+        if known is None or known.environment.deleting:
+            return None
+        status = self.wanted(known)
+        if status is None:
+            return None
+        known.written_at = self._clock.monotonic()
+        try:
+            await self._store.replace_status(known.ref, uid=known.environment.uid, status=status)
+        except NotFoundError:
+            return None
+        except InvalidError as error:
+            _log.info("status not taken", extra={"fields": {"environment": list(key), "error": str(error)}})
+            return None
+        known.stored = orjson.dumps(status)
+        return None
+
+
+def _delay(written_at: float, seconds: tuple[float, float], clock: Clock) -> float:
+    leading, pause = seconds
+    if written_at == 0.0:
+        return leading
+    return max(leading, written_at + pause - clock.monotonic())

@@ -1,0 +1,259 @@
+"""Compares what is remembered with full lists, at start and every few minutes, and repairs whatever differs.
+
+Its lists are its own: it believes neither the watches nor the memory that they fed. The first part (policies, Namespaces,
+Environments, Deployments) is for every replica; the second (records) for the one that acts.
+"""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Callable, Iterator
+from datetime import datetime
+from typing import Final, TypeVar
+
+from moorage_crds import deployment as deployments
+from moorage_crds import environment as environments
+from moorage_crds import names
+from moorage_crds import workspace as workspaces
+from moorage_crds.clock import Clock
+from moorage_crds.objects import RawObject, is_newer, metadata
+from moorage_crds.store import Page, ResourceStore, StoreError
+from moorage_operator.decisions.comparison import ChainSummary, Finding, findings_alive, findings_gone, missing_sequences
+from moorage_operator.decisions.retention import RetentionRule
+from moorage_operator.loops.intake import Intake
+from moorage_operator.loops.policies import Policies
+from moorage_operator.loops.ports import Leadership, Measures
+from moorage_operator.loops.queue import KeyedQueue
+from moorage_operator.loops.records import action_label, kept, record_id
+from moorage_operator.loops.repair import Repair
+from moorage_operator.loops.retention import ChainKey
+from moorage_operator.loops.world import Chain, World
+
+#: Seconds until a sweep that failed is tried again.
+RETRY_SECONDS: Final = 5.0
+
+ViewT = TypeVar("ViewT")
+
+_log = logging.getLogger(__name__)
+
+
+class Sweep:
+    """The loop that repairs.
+
+    Args:
+        store: the cluster.
+        world: what is remembered.
+        intake: where what was found goes.
+        leadership: whether this replica repairs.
+        policies: looks whether the admission policies are there.
+        repair: writes missing records.
+        removals: queue of the retention loop.
+        rule: how much history is kept.
+        interval_seconds: between two sweeps.
+        measures: counts.
+        clock: for ages.
+    """
+
+    def __init__(  # noqa: PLR0913 — one place per collaborator, all of them named where it is built
+        self,
+        store: ResourceStore,
+        world: World,
+        intake: Intake,
+        leadership: Leadership,
+        *,
+        policies: Policies,
+        repair: Repair,
+        removals: KeyedQueue[ChainKey],
+        rule: RetentionRule,
+        interval_seconds: float,
+        measures: Measures,
+        clock: Clock,
+    ) -> None:
+        self._store = store
+        self._world = world
+        self._intake = intake
+        self._leadership = leadership
+        self._policies = policies
+        self._repair = repair
+        self._removals = removals
+        self._rule = rule
+        self._interval = interval_seconds
+        self._measures = measures
+        self._clock = clock
+        self._wanted = asyncio.Event()
+        self.listed_at: float | None = None
+
+    def want(self) -> None:
+        """Sweep soon: this replica has begun to act."""
+        self._wanted.set()
+
+    async def run(self) -> None:
+        """Sweep now, at intervals, and when wanted; until cancelled."""
+        while True:
+            self._wanted.clear()
+            pause = self._interval
+            try:
+                await self.once()
+            except StoreError as error:
+                pause = RETRY_SECONDS
+                _log.warning("sweep failed, it will be repeated", extra={"fields": {"error": str(error)}})
+            try:
+                await asyncio.wait_for(self._wanted.wait(), pause)
+            except TimeoutError:
+                continue
+
+    async def once(self) -> None:
+        """One sweep.
+
+        Raises:
+            StoreError: a list failed; nothing was concluded from the part that was read.
+        """
+        started = self._clock.monotonic()
+        await self._policies.look()
+        await self._namespaces()
+        await self._environments()
+        await self._deployments()
+        self._intake.open()
+        self.listed_at = self._clock.monotonic()
+        await self._route_all()
+        if self._leadership.acts:
+            await self._records()
+        seconds = round(self._clock.monotonic() - started, 3)
+        fields = {"deployments": len(self._world.chains), "environments": len(self._world.environments), "seconds": seconds}
+        _log.info("sweep done", extra={"fields": fields})
+
+    # What is there
+
+    async def _namespaces(self) -> None:
+        present: set[str] = set()
+        async for page in self._pages(names.NAMESPACES):
+            for raw in page.items:
+                name = metadata(raw)["name"]
+                present.add(name)
+                self._intake.namespace(workspaces.from_object(raw), name)
+        for name in self._world.workspaces.keys() - present:
+            self._intake.namespace(None, name, gone=True)
+
+    async def _environments(self) -> None:
+        present: set[str] = set()
+        version = ""
+        async for page in self._pages(names.ENVIRONMENTS):
+            version = page.resource_version
+            for seen in _views(environments.from_object, page):
+                present.add(seen.uid)
+                self._intake.environment(seen, from_list=True)
+        for known in list(self._world.environments.values()):
+            view = known.environment
+            if view.uid not in present and not is_newer(view.resource_version, version):
+                self._ghost(names.ENVIRONMENTS, view.namespace, view.name)
+                self._intake.environment_gone(view)
+
+    async def _deployments(self) -> None:
+        present: set[str] = set()
+        version = ""
+        async for page in self._pages(names.DEPLOYMENTS):
+            version = page.resource_version
+            for seen in _views(deployments.from_object, page):
+                present.add(seen.uid)
+                self._intake.listed_deployment(seen)
+                chain = self._world.chains.get(seen.uid)
+                if chain is not None:
+                    chain.listed = seen.recorded
+        for uid, chain in list(self._world.chains.items()):
+            fresh = is_newer(chain.deployment.resource_version, version)
+            if uid not in present and chain.deleted_at is None and not fresh:
+                self._ghost(names.DEPLOYMENTS, chain.deployment.namespace, chain.deployment.name)
+                self._intake.deployment_gone(chain)
+
+    async def _pages(self, plural: str, *, metadata_only: bool = False) -> AsyncIterator[Page]:
+        """All pages of a kind; other tasks get their turn after each."""
+        async for page in self._store.pages(plural, metadata_only=metadata_only):
+            yield page
+            await asyncio.sleep(0)
+
+    def _ghost(self, plural: str, namespace: str, name: str) -> None:
+        self._measures.found(Finding.GHOST)
+        _log.warning("remembered, but gone", extra={"fields": {"kind": plural, "namespace": namespace, "name": name}})
+
+    async def _route_all(self) -> None:
+        """Everything that needs something gets it: due changes, wrong statuses, cascade, seeding."""
+        for number, chain in enumerate(list(self._world.chains.values())):
+            self._intake.review(chain)
+            if number % 200 == 0:
+                await asyncio.sleep(0)
+        for key in list(self._world.environments):
+            self._intake.review_environment(key)
+            await asyncio.sleep(0)
+        for workspace in list(self._world.workspaces.values()):
+            self._intake.namespace(workspace, workspace.namespace)
+
+    # What is recorded
+
+    async def _records(self) -> None:
+        limit = self._clock.now() - self._rule.age
+        seen: set[str] = set()
+        summary: ChainSummary | None = None
+        async for page in self._pages(names.RECORDS, metadata_only=True):
+            for raw in page.items:
+                found = record_id(raw)
+                if found is None:
+                    continue
+                uid, namespace = str(found.deployment_uid), str(metadata(raw)["namespace"])
+                if summary is None or (summary.uid, summary.namespace) != (uid, namespace):
+                    await self._conclude(summary, limit)
+                    summary = ChainSummary(namespace, uid)
+                    seen.add(uid)
+                summary.add(kept(raw, found.sequence), action_label(raw), limit=limit)
+        await self._conclude(summary, limit)
+        for uid, chain in list(self._world.chains.items()):
+            if uid not in seen and chain.listed > 0:
+                await self._conclude(ChainSummary(chain.deployment.namespace, uid), limit)
+
+    async def _conclude(self, summary: ChainSummary | None, limit: datetime) -> None:
+        """Act on one chain. What fails is left to the next sweep: one chain must not hold up all others."""
+        if summary is None:
+            return
+        chain = self._world.chains.get(summary.uid)
+        try:
+            if chain is not None:
+                await self._conclude_alive(chain, summary)
+            elif not self._world.is_buried(summary.uid):
+                await self._conclude_gone(summary, limit)
+        except StoreError as error:
+            fields = {"namespace": summary.namespace, "uid": summary.uid, "error": str(error)}
+            _log.warning("chain left to the next sweep", extra={"fields": fields})
+
+    async def _conclude_alive(self, chain: Chain, summary: ChainSummary) -> None:
+        if chain.deleted_at is not None:
+            return
+        found = findings_alive(summary, listed=chain.listed, progress=chain.progress, rule=self._rule)
+        if Finding.MISSING_RECORD in found:
+            floor = chain.progress.floor_sequence
+            await self._repair.remake(chain, missing_sequences(summary, listed=chain.listed, floor=floor))
+        if Finding.STATUS_BEHIND in found and not chain.arrivals:
+            self._measures.found(Finding.UNKNOWN_RECORD)
+            fields = {"namespace": summary.namespace, "uid": summary.uid, "sequence": summary.newest}
+            _log.error("a record that its Deployment does not know of", extra={"fields": fields})
+        if Finding.RETENTION in found or Finding.LEFTOVER in found:
+            self._remove(summary)
+
+    async def _conclude_gone(self, summary: ChainSummary, limit: datetime) -> None:
+        found = findings_gone(summary, limit=limit)
+        if Finding.UNENDED_CHAIN in found:
+            if await self._repair.end_chain(summary.namespace, summary.uid, summary.newest):
+                self._measures.found(Finding.UNENDED_CHAIN)
+        elif Finding.RETENTION in found:
+            self._remove(summary)
+
+    def _remove(self, summary: ChainSummary) -> None:
+        self._measures.found(Finding.RETENTION)
+        self._removals.put((summary.namespace, summary.uid))
+
+
+def _views(read: Callable[[RawObject], ViewT], page: Page) -> Iterator[ViewT]:
+    for raw in page.items:
+        try:
+            view = read(raw)
+        except (KeyError, TypeError, ValueError, AttributeError):
+            _log.exception("object left out", extra={"fields": {"name": metadata(raw).get("name")}})
+        else:
+            yield view

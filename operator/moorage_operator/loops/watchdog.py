@@ -1,0 +1,120 @@
+"""Notices that the watches are dead although the process lives, and ends it: Kubernetes then starts a new one.
+
+Two signs: a list showed something that the watch has not delivered a minute later, or a change has been unrecorded for a
+minute while nobody works on it. The first is confirmed with a read before it counts.
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable
+from typing import Any, Final
+
+from moorage_crds import names
+from moorage_crds.clock import Clock
+from moorage_crds.identifiers import BindingName, EnvironmentSlug, InvalidIdentifierError, NamespaceName
+from moorage_crds.objects import metadata
+from moorage_crds.store import NotFoundError, ObjectRef, ResourceStore, StoreError
+from moorage_operator.decisions.comparison import Finding
+from moorage_operator.loops.intake import Intake
+from moorage_operator.loops.ports import Measures
+from moorage_operator.loops.recorder import Recorder
+from moorage_operator.loops.world import ObjectKey, World
+
+#: Seconds between two looks, and after which something that did not arrive or was not done means death.
+LOOK_SECONDS: Final = 5.0
+LIMIT_SECONDS: Final = 60.0
+
+_log = logging.getLogger(__name__)
+
+
+class DeadWatchError(Exception):
+    """The watches deliver nothing any more."""
+
+
+class Watchdog:
+    """Looks every few seconds; `looked_at` is the proof that the event loop runs."""
+
+    def __init__(
+        self,
+        store: ResourceStore,
+        world: World,
+        intake: Intake,
+        recorder: Recorder,
+        *,
+        measures: Measures,
+        clock: Clock,
+        settled: Callable[[], bool],
+    ) -> None:
+        self._store = store
+        self._world = world
+        self._intake = intake
+        self._recorder = recorder
+        self._measures = measures
+        self._clock = clock
+        self._settled = settled
+        self.looked_at = clock.monotonic()
+
+    async def run(self) -> None:
+        """Look until cancelled.
+
+        Raises:
+            DeadWatchError: the process should end.
+        """
+        while True:
+            self.looked_at = self._clock.monotonic()
+            if self._intake.is_open:
+                await self.look()
+            await asyncio.sleep(LOOK_SECONDS)
+
+    async def look(self) -> None:
+        """One look.
+
+        Raises:
+            DeadWatchError: see above.
+        """
+        overdue = self._clock.monotonic() - LIMIT_SECONDS
+        for key in [key for key, since in self._world.unseen.items() if since < overdue]:
+            if await self._is_there(key):
+                self._measures.found(Finding.UNSEEN)
+                message = f"the watch has not delivered {key.plural} {key.namespace}/{key.name} for {LIMIT_SECONDS:.0f} s"
+                raise DeadWatchError(message)
+        forgotten = [uid for uid in self._world.unrecorded if self._is_forgotten(uid, overdue)]
+        if forgotten and self._settled():
+            message = f"{len(forgotten)} changes have been unrecorded for {LIMIT_SECONDS:.0f} s, and nobody works on them"
+            raise DeadWatchError(message)
+
+    def _is_forgotten(self, uid: str, overdue: float) -> bool:
+        chain = self._world.chains[uid]
+        waits = chain.homeless or chain.trouble is not None or uid in self._recorder.queue
+        return bool(chain.arrivals) and not waits and chain.arrivals[0].monotonic < overdue
+
+    async def _is_there(self, key: ObjectKey) -> bool:
+        """Whether that very object exists; if not, it went while nobody looked, and the loops are told."""
+        try:
+            raw = await self._store.get(_ref(key))
+        except NotFoundError:
+            self._gone(key)
+            return False
+        except (StoreError, InvalidIdentifierError):
+            return False
+        if metadata(raw).get("uid") != key.uid:
+            self._gone(key)
+            return False
+        return key in self._world.unseen
+
+    def _gone(self, key: ObjectKey) -> None:
+        self._world.unseen.pop(key, None)
+        self._measures.found(Finding.GHOST)
+        chain = self._world.chains.get(key.uid)
+        if chain is not None:
+            self._intake.deployment_gone(chain)
+        known: Any = self._world.environments.get((key.namespace, key.name))
+        if key.plural == names.ENVIRONMENTS and known is not None and known.environment.uid == key.uid:
+            self._intake.environment_gone(known.environment)
+
+
+def _ref(key: ObjectKey) -> ObjectRef:
+    namespace = NamespaceName.parse(key.namespace)
+    if key.plural == names.ENVIRONMENTS:
+        return ObjectRef(key.plural, namespace, EnvironmentSlug.parse(key.name))
+    return ObjectRef(key.plural, namespace, BindingName.parse(key.name))

@@ -1,0 +1,59 @@
+"""Takes keys from a queue and hands each to a step; one place turns what went wrong into the next attempt."""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from typing import Any, Final, TypeVar
+
+from moorage_crds.store import StoreError, TransientError
+from moorage_operator.loops.queue import KeyedQueue
+
+KeyT = TypeVar("KeyT")
+
+#: First delay, in seconds, after a refusal that only somebody else can lift.
+REFUSED_SECONDS: Final = 2.0
+
+_log = logging.getLogger(__name__)
+
+
+class RefusedError(Exception):
+    """The step cannot go on until somebody changes something; it is tried again slowly, up to once a minute."""
+
+
+async def work(queue: KeyedQueue[Any], step: Callable[[Any], Awaitable[float | None]], *, name: str) -> None:
+    """Work until cancelled.
+
+    Args:
+        queue: where the keys come from.
+        step: does what is to be done for a key; returns None, or seconds after which to look again.
+        name: of the loop, for logs.
+    """
+    while True:
+        key = await queue.get()
+        try:
+            again = await step(key)
+        except asyncio.CancelledError:
+            task = asyncio.current_task()
+            if task is None or task.cancelling():
+                raise
+            # Not we were cancelled, but a connection that somebody else gave up: as good as a lost reply.
+            queue.retry(key)
+        except RefusedError as error:
+            _report(name, key, error, queue.retry(key, least=REFUSED_SECONDS))
+        except TransientError as error:
+            _report(name, key, error, queue.retry(key, retry_after=error.retry_after))
+        except StoreError as error:
+            _report(name, key, error, queue.retry(key))
+        except Exception:
+            # One object that cannot be handled must not stop all others.
+            delay = queue.retry(key, least=REFUSED_SECONDS)
+            _log.exception("step failed", extra={"fields": {"loop": name, "key": key, "retry_in_seconds": delay}})
+        else:
+            queue.done(key, look_again=again)
+
+
+def _report(name: str, key: Any, error: Exception, delay: float) -> None:
+    _log.warning(
+        "step has to be repeated",
+        extra={"fields": {"loop": name, "key": key, "error": str(error), "retry_in_seconds": round(delay, 3)}},
+    )
