@@ -108,7 +108,7 @@ STORY: tuple[Step, ...] = (
     ),
     Step(
         "The same history by REST: who put what where, when, and why.",
-        f"{_CURL} '{_API}/staging/deployments?limit=6' | python3 -m json.tool",
+        f'{_CURL} "{_API}/staging/deployments?limit=6" | python3 -m json.tool',
     ),
     Step(
         "And what runs in staging now.",
@@ -121,7 +121,7 @@ Everything keeps running. Try next (in this folder):
 
   source dev/.run/env
   kubectl get drec -n northwind-storefront -l moorage.dev/app=web-shop
-  {_CURL} '{_API}/staging/deployments?app_id=web-shop' | python3 -m json.tool
+  {_CURL} "{_API}/staging/deployments?app_id=web-shop" | python3 -m json.tool
   {_CURL} -X POST {_API}/staging/deploy -H 'Content-Type: application/json' \\
     -d '{{"app_id": "catalog", "release_id": "3.2.0"}}'
   kubectl get mdep -n northwind-storefront --watch
