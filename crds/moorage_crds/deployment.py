@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Final
 
-from moorage_crds.objects import RawObject, metadata
+from moorage_crds.objects import RawObject, metadata, version_of
 
 UNKNOWN_USER: Final = "unknown"
 """What people see where a change has no user (bare deletes, changes that no policy watched)."""
@@ -93,7 +93,7 @@ def from_object(raw: RawObject) -> Deployment:
         namespace=meta["namespace"],
         name=meta["name"],
         uid=meta["uid"],
-        resource_version=meta["resourceVersion"],
+        resource_version=version_of(raw),
         generation=meta.get("generation", 0),
         environment=spec["environment"],
         app=spec["app"],

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from moorage_crds.objects import RawObject, metadata
+from moorage_crds.objects import RawObject, metadata, version_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +44,7 @@ def from_object(raw: RawObject) -> Environment:
         namespace=meta["namespace"],
         name=meta["name"],
         uid=meta["uid"],
-        resource_version=meta["resourceVersion"],
+        resource_version=version_of(raw),
         generation=meta.get("generation", 0),
         display_name=spec.get("displayName") or meta["name"],
         description=spec.get("description") or "",

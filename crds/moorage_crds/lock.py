@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from moorage_crds.objects import RawObject, metadata
+from moorage_crds.objects import RawObject, metadata, version_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +34,7 @@ def from_object(raw: RawObject) -> EnvironmentLock:
         namespace=meta["namespace"],
         name=meta["name"],
         uid=meta["uid"],
-        resource_version=meta["resourceVersion"],
+        resource_version=version_of(raw),
         reason=raw["spec"]["reason"],
         locked_by=provenance.get("updatedBy") or None,
         locked_at=provenance.get("updatedAt") or meta["creationTimestamp"],

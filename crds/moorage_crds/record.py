@@ -14,7 +14,7 @@ import orjson
 
 from moorage_crds import names
 from moorage_crds.deployment import Action, Change
-from moorage_crds.objects import RawObject, metadata
+from moorage_crds.objects import RawObject, metadata, version_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,5 +120,5 @@ def from_object(raw: RawObject) -> Record:
         ),
         previous_hash=spec["previousHash"],
         hash=spec["hash"],
-        resource_version=meta["resourceVersion"],
+        resource_version=version_of(raw),
     )

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from moorage_crds import names
-from moorage_crds.objects import RawObject, metadata
+from moorage_crds.objects import RawObject, metadata, version_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +36,7 @@ def from_object(raw: RawObject) -> Workspace | None:
     return Workspace(
         namespace=meta["name"],
         uid=meta["uid"],
-        resource_version=meta["resourceVersion"],
+        resource_version=version_of(raw),
         org=org,
         workspace=workspace,
         seeded=labels.get(names.LABEL_SEED) == "true",

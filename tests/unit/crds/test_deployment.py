@@ -91,3 +91,17 @@ def test_undeploy_by_a_bare_delete_has_no_user_and_the_next_number() -> None:
     assert (change.sequence, change.action, change.previous, change.release) == (5, Action.UNDEPLOY, "v2", None)
     assert change.by is None
     assert deployment.deletion_change(last_sequence=4, release=None) is None
+
+
+def test_answer_of_a_dry_run_has_no_version_and_can_be_read() -> None:
+    raw: dict[str, Any] = {
+        "metadata": {
+            "namespace": "shop",
+            "name": "production.web",
+            "uid": UID,
+            "creationTimestamp": "2026-01-01T00:00:00Z",
+        },
+        "spec": {"environment": "production", "app": "web", "release": "v1"},
+        "changeLog": {"sequence": 1, "entries": [entry(1, None, "v1")]},
+    }
+    assert deployment.from_object(raw).resource_version == ""
