@@ -69,9 +69,11 @@ def spawn(
 
 def is_running(child: Child) -> bool:
     """Whether exactly that process is there. A process that ended but was not waited for counts as gone."""
-    if child._process is not None and child._process.poll() is not None:
-        return False
-    return child.started != "" and _start_time(child.pid) == child.started
+    running = child.started != "" and _start_time(child.pid) == child.started
+    if not running and child._process is not None:
+        # It is our own child: take its remains away.
+        child._process.poll()
+    return running
 
 
 def stop(child: Child, *, grace: float = GRACE) -> None:

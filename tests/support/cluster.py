@@ -1,0 +1,534 @@
+"""The real cluster as tests see it: users, raw access, the audit log, workspaces, and the processes that work in it.
+
+Everything is synchronous; async tests may call it through `asyncio.to_thread` (`LiveCluster.raw_async` does).
+"""
+
+import asyncio
+import json
+import secrets
+import subprocess
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeVar
+
+import pytest
+
+from moorage_dev import children, kubeconfigs, processes, users
+from moorage_dev.cluster import Cluster
+from moorage_dev.control_plane import ControlPlane
+from moorage_dev.failures import DevError
+from moorage_dev.kubeconfigs import Endpoint
+from moorage_dev.processes import Service
+from moorage_dev.rest_client import Answer, RestClient
+
+ADMIN = users.ADMIN
+GROUP_PATH = "/apis/moorage.dev/v1"
+RBAC = "rbac.authorization.k8s.io"
+
+T = TypeVar("T")
+
+WRITES = frozenset({"create", "update", "patch", "delete", "deletecollection"})
+
+
+def eventually(ask: Callable[[], T], timeout: float = 15.0, *, interval: float = 0.05) -> T:
+    """Ask again and again until the answer is true (or no assertion fails), and return it. The only wait of the tests.
+
+    Raises:
+        AssertionError: it did not become true within `timeout` seconds.
+    """
+    deadline = time.monotonic() + timeout
+    while True:
+        problem: AssertionError | None = None
+        answer: Any = None
+        try:
+            answer = ask()
+        except AssertionError as error:
+            problem = error
+        # An `ask` that only asserts returns None, and is content when nothing was raised.
+        if problem is None and (answer or answer is None):
+            return answer
+        if time.monotonic() > deadline:
+            message = f"not within {timeout:.0f} s; the last answer was {answer!r}"
+            raise AssertionError(message) from problem
+        time.sleep(interval)
+
+
+async def eventually_async(ask: Callable[[], T], timeout: float = 15.0) -> T:
+    """`eventually` for async tests; `ask` runs in a thread."""
+    return await asyncio.to_thread(eventually, ask, timeout)
+
+
+@dataclass(frozen=True, slots=True)
+class AuditEvent:
+    """One answered request, as the API server's audit log has it.
+
+    Attributes:
+        user: who; an impersonated user counts as itself.
+        verb: `create`, `patch`, …
+        resource: plural, with the subresource: `deployments/status`.
+        namespace: empty for cluster-wide requests.
+        name: empty for lists and most creates.
+        group: API group, empty for the core.
+        code: HTTP status of the answer.
+        agent: User-Agent.
+    """
+
+    user: str
+    verb: str
+    resource: str
+    namespace: str
+    name: str
+    group: str
+    code: int
+    agent: str
+
+
+@dataclass(slots=True)
+class Workspace:
+    """A fresh Namespace that is a workspace.
+
+    Attributes:
+        cluster: where it is.
+        namespace: its Namespace.
+        org: value of the label `moorage.dev/org`.
+        name: value of the label `moorage.dev/workspace`.
+    """
+
+    cluster: "LiveCluster"
+    namespace: str
+    org: str
+    name: str
+
+    def path(self, plural: str, name: str = "") -> str:
+        """Path of our resources in it: a collection, or one object."""
+        return f"{GROUP_PATH}/namespaces/{self.namespace}/{plural}" + (f"/{name}" if name else "")
+
+    @property
+    def rest(self) -> str:
+        """Path of its environments at the facade."""
+        return f"/v1/orgs/{self.org}/workspaces/{self.name}/environments"
+
+    def create_environment(self, name: str, *, user: str = ADMIN, **spec: Any) -> dict[str, Any]:
+        """Create an Environment."""
+        return self._create("environments", "Environment", name, {"displayName": name.title(), **spec}, user)
+
+    def create_deployment(
+        self, environment: str, app: str, release: str | None = None, *, user: str = ADMIN, **spec: Any
+    ) -> dict[str, Any]:
+        """Create a Deployment (of ours) that binds the app to the environment."""
+        name = f"{environment}.{app.lower().replace('_', '-')}"
+        wanted = {"environment": environment, "app": app, **({"release": release} if release else {}), **spec}
+        return self._create("deployments", "Deployment", name, wanted, user)
+
+    def set_release(self, name: str, release: str | None, *, user: str = ADMIN, **spec: Any) -> dict[str, Any]:
+        """Change the release of a Deployment by merge patch; None undeploys."""
+        body = {"spec": {"release": release, **spec}}
+        answer = self.cluster.raw(
+            "PATCH", self.path("deployments", name), user=user, body=body, content_type="application/merge-patch+json"
+        )
+        assert answer.status == 200, answer.body
+        return dict(answer.json())
+
+    def get(self, plural: str, name: str) -> dict[str, Any] | None:
+        """One object, None when there is none."""
+        answer = self.cluster.raw("GET", self.path(plural, name))
+        assert answer.status in {200, 404}, answer.body
+        return dict(answer.json()) if answer.status == 200 else None
+
+    def list(self, plural: str, *, labels: str = "") -> "list[dict[str, Any]]":
+        """All objects of one of our resources, in the order of their names."""
+        query = f"?labelSelector={labels}" if labels else ""
+        answer = self.cluster.raw("GET", self.path(plural) + query)
+        assert answer.status == 200, answer.body
+        return sorted(answer.json()["items"], key=lambda item: str(item["metadata"]["name"]))
+
+    def records(self, deployment: str | None = None) -> "list[dict[str, Any]]":
+        """Specs of the DeploymentRecords, oldest first; of one Deployment, or of all by Deployment."""
+        specs = [item["spec"] for item in self.list("deploymentrecords")]
+        chosen = [spec for spec in specs if deployment is None or spec["deployment"]["name"] == deployment]
+        return sorted(chosen, key=lambda spec: (spec["deployment"]["name"], spec["at"], spec["sequence"]))
+
+    def _create(self, plural: str, kind: str, name: str, spec: dict[str, Any], user: str) -> dict[str, Any]:
+        body = {
+            "apiVersion": "moorage.dev/v1",
+            "kind": kind,
+            "metadata": {"name": name, "namespace": self.namespace},
+            "spec": spec,
+        }
+        answer = self.cluster.raw("POST", self.path(plural), user=user, body=body)
+        assert answer.status == 201, answer.body
+        return dict(answer.json())
+
+
+class LiveCluster:
+    """A cluster in which Moorage is installed."""
+
+    def __init__(self, cluster: Cluster, folder: Path) -> None:
+        self.underlying = cluster
+        self.folder = folder
+        self.endpoint: Endpoint = cluster.endpoint
+        self.client = RestClient(self.endpoint.server, self.endpoint.ca)
+        self._tokens: dict[str, str] = {}
+
+    @property
+    def control_plane(self) -> ControlPlane:
+        """The processes of the cluster, to kill and to tamper with; skips the test where they are not ours."""
+        if self.underlying.control_plane is None:
+            pytest.skip(f"NOT RUN: kills or tampers, so it does not run on {self.underlying.title}")
+        return self.underlying.control_plane
+
+    def token(self, user: str) -> str:
+        """Bearer token of one of `users.ALL`."""
+        if user not in self._tokens:
+            self._tokens[user] = self.underlying.token(user)
+        return self._tokens[user]
+
+    def username(self, user: str) -> str:
+        """How the history calls that user."""
+        return self.underlying.username(user)
+
+    def service_account_token(
+        self, namespace: str, name: str, *, seconds: int = 3600, audiences: "list[str] | None" = None
+    ) -> str:
+        """A token of a service account by TokenRequest (at least 600 s)."""
+        spec: dict[str, Any] = {"expirationSeconds": seconds, **({"audiences": audiences} if audiences else {})}
+        path = f"/api/v1/namespaces/{namespace}/serviceaccounts/{name}/token"
+        body = {"apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest", "spec": spec}
+        answer = self.raw("POST", path, body=body)
+        assert answer.status == 201, answer.body
+        return str(answer.json()["status"]["token"])
+
+    def kubeconfig(self, name: str, token: str) -> Path:
+        """A kubeconfig file with that token."""
+        path = self.folder / f"{name}-{secrets.token_hex(4)}.kubeconfig"
+        return kubeconfigs.with_token(path, self.endpoint, user=name, token=token)
+
+    def kubectl(self, *arguments: str, user: str = ADMIN, stdin: str | None = None) -> subprocess.CompletedProcess[str]:
+        """Run kubectl as a user; look at `returncode`, `stdout` and `stderr`."""
+        return self.underlying.kubectl(user).run(*arguments, stdin=stdin)
+
+    def apply(self, *objects: Mapping[str, Any], user: str = ADMIN, server_side: bool = True) -> None:
+        """`kubectl apply` of objects, which must succeed."""
+        flags = ["--server-side", "--force-conflicts"] if server_side else []
+        text = json.dumps({"apiVersion": "v1", "kind": "List", "items": list(objects)})
+        done = self.kubectl("apply", *flags, "-f", "-", user=user, stdin=text)
+        assert done.returncode == 0, done.stderr
+
+    def raw(
+        self,
+        method: str,
+        path: str,
+        *,
+        user: str = ADMIN,
+        token: str | None = None,
+        body: object = None,
+        content_type: str | None = None,
+        headers: dict[str, str] | None = None,
+    ) -> Answer:
+        """One request to the API server as `user`, or with any `token` (empty: none at all)."""
+        bearer = self.token(user) if token is None else token or None
+        return self.client.request(method, path, token=bearer, body=body, content_type=content_type, headers=headers)
+
+    async def raw_async(self, method: str, path: str, **options: Any) -> Answer:
+        """`raw` for async tests."""
+        return await asyncio.to_thread(self.raw, method, path, **options)
+
+    def may(self, user: str, verb: str, plural: str, namespace: str, name: str = "") -> bool:
+        """What the API server itself says about a user's right to one of our resources."""
+        attributes = {"verb": verb, "group": "moorage.dev", "resource": plural, "namespace": namespace, "name": name}
+        spec = {"user": self.username(user), "groups": ["system:authenticated"], "resourceAttributes": attributes}
+        body = {"apiVersion": "authorization.k8s.io/v1", "kind": "SubjectAccessReview", "spec": spec}
+        answer = self.raw("POST", "/apis/authorization.k8s.io/v1/subjectaccessreviews", body=body)
+        return answer.json()["status"].get("allowed") is True
+
+    def grant(self, namespace: str, user: str, role: str) -> None:
+        """Bind a user to a ClusterRole in a Namespace, and wait until the right is there."""
+        stem = users.stem(user)
+        metadata = {"name": f"{stem}-{role}", "namespace": namespace}
+        body = {
+            "apiVersion": f"{RBAC}/v1",
+            "kind": "RoleBinding",
+            "metadata": metadata,
+            "roleRef": {"apiGroup": RBAC, "kind": "ClusterRole", "name": role},
+            "subjects": [self.underlying.subject(user)],
+        }
+        path = f"/apis/{RBAC}/v1/namespaces/{namespace}/rolebindings"
+        answer = self.raw("POST", path, body=body)
+        assert answer.status == 201, answer.body
+        eventually(lambda: self.may(user, "list", "deployments", namespace))
+
+    def revoke(self, namespace: str, user: str, role: str) -> None:
+        """Take back what `grant` gave, and wait until the right is gone at the API server."""
+        path = f"/apis/{RBAC}/v1/namespaces/{namespace}/rolebindings/{users.stem(user)}-{role}"
+        assert self.raw("DELETE", path).status == 200
+        eventually(lambda: not self.may(user, "list", "deployments", namespace))
+
+    def audit_mark(self) -> int:
+        """A place in the audit log; give it to `audit_since`. Skips the test where the log cannot be read."""
+        log = self.underlying.audit_log
+        if log is None:
+            pytest.skip(f"NOT RUN: reads the audit log, which is out of reach on {self.underlying.title}")
+        return log.stat().st_size if log.is_file() else 0
+
+    def audit_since(
+        self,
+        mark: int,
+        *,
+        user: str | None = None,
+        verbs: "frozenset[str] | set[str] | None" = None,
+        resource: str | None = None,
+    ) -> "list[AuditEvent]":
+        """What the API server answered after `mark`, in the order of the answers.
+
+        Args:
+            mark: from `audit_mark`.
+            user: full name as the API server knows it (`system:serviceaccount:…` for accounts).
+            verbs: only these; `WRITES` are all that change something.
+            resource: plural, with the subresource if there is one.
+        """
+        log = self.underlying.audit_log
+        assert log is not None
+        with log.open("rb") as handle:
+            handle.seek(mark)
+            lines = handle.read().splitlines(keepends=True)
+        # The last line may still be growing.
+        events = (_audit_event(json.loads(line)) for line in lines if line.endswith(b"\n"))
+        return [
+            event
+            for event in events
+            if event is not None
+            and (user is None or event.user == user)
+            and (verbs is None or event.verb in verbs)
+            and (resource is None or event.resource == resource)
+        ]
+
+    def count_writes(self, mark: int, *, user: str | None = None) -> "Counter[tuple[str, str, str]]":
+        """(user, verb, resource) → number of writes that were answered 2xx since `mark`."""
+        events = self.audit_since(mark, user=user, verbs=WRITES)
+        return Counter((event.user, event.verb, event.resource) for event in events if event.code < 300)
+
+
+def account(name: str) -> str:
+    """Full user name of a service account of Moorage's own Namespace."""
+    return f"system:serviceaccount:moorage-system:{name}"
+
+
+def _audit_event(line: dict[str, Any]) -> AuditEvent | None:
+    if line.get("stage") != "ResponseComplete":
+        return None
+    target = line.get("objectRef") or {}
+    subresource = f"/{target['subresource']}" if target.get("subresource") else ""
+    actor = line.get("impersonatedUser") or line["user"]
+    return AuditEvent(
+        user=actor.get("username", ""),
+        verb=line["verb"],
+        resource=f"{target.get('resource', '')}{subresource}",
+        namespace=target.get("namespace", ""),
+        name=target.get("name", ""),
+        group=target.get("apiGroup", ""),
+        code=(line.get("responseStatus") or {}).get("code", 0),
+        agent=line.get("userAgent", ""),
+    )
+
+
+class Workspaces:
+    """Makes workspaces, and deletes them without waiting when the test is over."""
+
+    def __init__(self, cluster: LiveCluster) -> None:
+        self._cluster = cluster
+        self._made: list[str] = []
+
+    def __call__(
+        self,
+        *environments: str,
+        members: Mapping[str, str] | None = None,
+        labels: Mapping[str, str] | None = None,
+        org: str | None = None,
+    ) -> Workspace:
+        """A new workspace.
+
+        Args:
+            environments: Environments to create in it.
+            members: user → ClusterRole; by default alice may edit, bob deploys, viewer looks.
+            labels: further labels of the Namespace.
+            org: organisation; by default one of its own.
+        """
+        unique = secrets.token_hex(4)
+        made = Workspace(self._cluster, f"ws-{unique}", org or f"org-{unique}", f"space-{unique}")
+        self._create_namespace(made, labels or {})
+        usual = {"alice": "moorage-edit", "bob": "moorage-deployer", "viewer": "moorage-view"}
+        for user, role in (usual if members is None else members).items():
+            self._cluster.grant(made.namespace, user, role)
+        for name in environments:
+            made.create_environment(name)
+        return made
+
+    def _create_namespace(self, made: Workspace, labels: Mapping[str, str]) -> None:
+        wanted = {"moorage.dev/org": made.org, "moorage.dev/workspace": made.name, **labels}
+        body = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": made.namespace, "labels": wanted}}
+        answer = self._cluster.raw("POST", "/api/v1/namespaces", body=body)
+        assert answer.status == 201, answer.body
+        self._made.append(made.namespace)
+
+    def clean(self) -> None:
+        """Delete all that were made; the cluster finishes that by itself."""
+        for namespace in self._made:
+            # A test may have left the cluster in pieces; its own failure says more than this one.
+            with suppress(OSError):
+                self._cluster.raw("DELETE", f"/api/v1/namespaces/{namespace}")
+        self._made.clear()
+
+
+@dataclass(slots=True)
+class Facade:
+    """A running facade and a client for it."""
+
+    service: Service
+    cluster: LiveCluster
+    client: RestClient = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.client = RestClient(self.service.url, None)
+
+    def call(
+        self,
+        method: str,
+        path: str,
+        *,
+        user: str | None = "alice",
+        token: str | None = None,
+        body: object = None,
+        content_type: str | None = None,
+        headers: dict[str, str] | None = None,
+    ) -> Answer:
+        """One request as `user` (None: without a token), or with any `token`."""
+        bearer = token if token is not None else self.cluster.token(user) if user else None
+        return self.client.request(method, path, token=bearer, body=body, content_type=content_type, headers=headers)
+
+    async def call_async(self, method: str, path: str, **options: Any) -> Answer:
+        """`call` for async tests."""
+        return await asyncio.to_thread(self.call, method, path, **options)
+
+
+#: Tests meet 429 only where they mean to.
+FACADE_SETTINGS = {
+    "MOORAGE_RATE_LIMIT": "100000",
+    "MOORAGE_RATE_BURST": "100000",
+    "MOORAGE_FAILED_RATE_LIMIT": "100000",
+    "MOORAGE_FAILED_RATE_BURST": "100000",
+    "MOORAGE_STOP_DELAY_SECONDS": "0",
+}
+
+
+class Operators:
+    """Operators under the chart's service account: shared ones that go on from test to test, and own ones of a test."""
+
+    def __init__(self, cluster: LiveCluster) -> None:
+        self._cluster = cluster
+        self.shared: list[Service] = []
+        self.own: list[Service] = []
+        self._numbers: Iterator[int] = iter(range(1, 10_000))
+
+    def ensure(self, count: int = 1) -> list[Service]:
+        """Exactly `count` shared operators that run and are ready."""
+        self.shared = [service for service in self.shared if children.is_running(service.child)]
+        while len(self.shared) > count:
+            children.stop(self.shared.pop().child)
+        while len(self.shared) < count:
+            self.shared.append(self._start(None, wait=True))
+        return list(self.shared)
+
+    def start(self, settings: Mapping[str, str] | None = None, *, wait: bool = True) -> Service:
+        """Start one more for this test, with settings of its own."""
+        service = self._start(settings, wait=wait)
+        self.own.append(service)
+        return service
+
+    def stop(self) -> None:
+        """Stop all of them: nothing is recorded until `ensure` or `start`."""
+        for service in (*self.shared, *self.own):
+            children.stop(service.child)
+        self.shared.clear()
+        self.own.clear()
+
+    def clean(self) -> None:
+        """Stop those of this test."""
+        for service in self.own:
+            children.stop(service.child)
+        self.own.clear()
+
+    def _start(self, settings: Mapping[str, str] | None, *, wait: bool) -> Service:
+        name = f"operator-{next(self._numbers)}"
+        return processes.start_operator(
+            self._cluster.underlying, self._cluster.folder, name=name, settings=settings, wait=wait
+        )
+
+
+class Facades:
+    """Facades under the chart's service account: a shared one, and own ones of a test."""
+
+    def __init__(self, cluster: LiveCluster) -> None:
+        self._cluster = cluster
+        self.shared: Facade | None = None
+        self.own: list[Facade] = []
+        self._numbers: Iterator[int] = iter(range(1, 10_000))
+
+    def ensure(self) -> Facade:
+        """The shared facade; it runs and is ready."""
+        if self.shared is None or not children.is_running(self.shared.service.child):
+            self.shared = self._start({})
+        return self.shared
+
+    def start(self, settings: Mapping[str, str] | None = None, *, wait: bool = True) -> Facade:
+        """Start one more for this test; `settings` win over `FACADE_SETTINGS`."""
+        facade = self._start(settings or {}, wait=wait)
+        self.own.append(facade)
+        return facade
+
+    def stop(self) -> None:
+        """Stop all of them."""
+        self.clean()
+        if self.shared is not None:
+            self.shared.client.close()
+            children.stop(self.shared.service.child)
+            self.shared = None
+
+    def clean(self) -> None:
+        """Stop those of this test."""
+        for facade in self.own:
+            facade.client.close()
+            children.stop(facade.service.child)
+        self.own.clear()
+
+    def _start(self, settings: Mapping[str, str], *, wait: bool = True) -> Facade:
+        service = processes.start_facade(
+            self._cluster.underlying,
+            self._cluster.folder,
+            name=f"api-{next(self._numbers)}",
+            settings={**FACADE_SETTINGS, **settings},
+            wait=wait,
+        )
+        return Facade(service, self._cluster)
+
+
+__all__ = [
+    "ADMIN",
+    "FACADE_SETTINGS",
+    "GROUP_PATH",
+    "WRITES",
+    "AuditEvent",
+    "DevError",
+    "Facade",
+    "Facades",
+    "LiveCluster",
+    "Operators",
+    "Workspace",
+    "Workspaces",
+    "account",
+    "eventually",
+    "eventually_async",
+]
