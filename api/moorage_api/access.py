@@ -48,6 +48,7 @@ class Caller:
         return self.identity.username
 
     def __repr__(self) -> str:
+        """Without the token, which must not reach a log."""
         return f"Caller({self.identity.username!r})"
 
 
@@ -87,6 +88,7 @@ class Answers(Generic[ValueT]):
         self._kept.pop(key, None)
 
     def __len__(self) -> int:
+        """How many answers are kept."""
         return len(self._kept)
 
     async def _ask(

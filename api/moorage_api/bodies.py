@@ -90,17 +90,20 @@ async def _read(request: web.BaseRequest) -> bytes:
     if request.headers.get("Expect", "").lower() == "100-continue":
         await request.writer.write(_CONTINUE)
         request.writer.output_size = 0
-    parts: list[bytes] = []
-    size = 0
     try:
-        async with asyncio.timeout(BODY_SECONDS):
-            while part := await request.content.readany():
-                size += len(part)
-                if size > MAX_BODY:
-                    raise errors.payload_too_large(MAX_BODY)
-                parts.append(part)
+        return await asyncio.wait_for(_collect(request), BODY_SECONDS)
     except TimeoutError:
         raise errors.body_timeout() from None
     except web.RequestPayloadError:
         raise errors.bad_request("The request body is not valid HTTP") from None
+
+
+async def _collect(request: web.BaseRequest) -> bytes:
+    parts: list[bytes] = []
+    size = 0
+    while part := await request.content.readany():
+        size += len(part)
+        if size > MAX_BODY:
+            raise errors.payload_too_large(MAX_BODY)
+        parts.append(part)
     return b"".join(parts)

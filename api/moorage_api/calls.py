@@ -1,4 +1,4 @@
-"""What travels through the facade: the operation that was asked for, the call with all that is known of it, the answer."""
+"""What travels through the facade: the operation that was asked for, the call with all that is known, the answer."""
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field

@@ -286,25 +286,25 @@ _REFUSALS = {
 
 def from_store(error: store.StoreError, attempt: Attempt) -> ApiError:
     """The answer for what the cluster said. Upstream text never gets through, except a policy's own message."""
-    match error:
-        case store.UnauthenticatedError():
-            return unauthenticated()
-        case store.ForbiddenError():
-            return _from_refusal(error, attempt)
-        case store.NotFoundError():
-            return not_found(attempt.resource_type, attempt.resource_id)
-        case store.AlreadyExistsError():
-            return already_exists(attempt.resource_type, attempt.resource_id)
-        case store.ConflictError():
-            return busy("Others are changing the same object; try again")
-        case store.InvalidError():
-            return _from_invalid(error)
-        case store.TransientError():
-            return cluster_unavailable(error.retry_after)
-        case store.GoneError():
-            return cluster_unavailable(None)
-        case _:
-            return internal()
+    if isinstance(error, store.ForbiddenError):
+        return _from_refusal(error, attempt)
+    if isinstance(error, store.InvalidError):
+        return _from_invalid(error)
+    if isinstance(error, store.AlreadyExistsError):
+        return already_exists(attempt.resource_type, attempt.resource_id)
+    if isinstance(error, store.NotFoundError):
+        return not_found(attempt.resource_type, attempt.resource_id)
+    return _plain_answer(error)
+
+
+def _plain_answer(error: store.StoreError) -> ApiError:
+    if isinstance(error, store.UnauthenticatedError):
+        return unauthenticated()
+    if isinstance(error, store.ConflictError):
+        return busy("Others are changing the same object; try again")
+    if isinstance(error, store.TransientError):
+        return cluster_unavailable(error.retry_after)
+    return cluster_unavailable(None) if isinstance(error, store.GoneError) else internal()
 
 
 def already_exists(resource_type: str, resource_id: str) -> ApiError:
@@ -340,7 +340,7 @@ def _from_invalid(error: store.InvalidError) -> ApiError:
     if any(cause.reason == "FieldValueForbidden" for cause in error.causes):
         return unavailable(
             UnavailableReason.HISTORY_FULL,
-            f"{names.MAX_UNRECORDED} changes of this app are not recorded yet; try again when the operator has caught up",
+            f"{names.MAX_UNRECORDED} changes of this app are not recorded yet; try again a little later",
             retry_after=2,
         )
     if not error.causes:

@@ -102,23 +102,21 @@ def error(operation: Operation, status: int) -> dict[str, Any]:
 
 
 def _error(operation: Operation, status: int) -> ApiError:
+    made = {
+        403: _forbidden,
+        404: lambda _operation: errors.not_found("environment", "staging"),
+        405: lambda one: errors.method_not_allowed([one.method]),
+        409: _conflict,
+        412: lambda _operation: errors.precondition_failed(f'"{_ENVIRONMENT_ID}.2.9f2c61d0a7b3e845"'),
+        422: _invalid,
+    }.get(status)
+    return made(operation) if made is not None else _PLAIN[status]
+
+
+def _forbidden(operation: Operation) -> ApiError:
     permission = operation.permission
-    match status:
-        case 403 if permission is not None:
-            verb, resource = permission.rights[0]
-            return errors.forbidden(permission.name, verb, resource)
-        case 404:
-            return errors.not_found("environment", "staging")
-        case 405:
-            return errors.method_not_allowed([operation.method])
-        case 409:
-            return _conflict(operation)
-        case 412:
-            return errors.precondition_failed(f'"{_ENVIRONMENT_ID}.2.9f2c61d0a7b3e845"')
-        case 422:
-            return _invalid(operation)
-        case _:
-            return _PLAIN[status]
+    verb, resource = permission.rights[0] if permission is not None else ("", "")
+    return errors.forbidden(permission.name if permission is not None else "", verb, resource)
 
 
 _PLAIN: Final = {

@@ -1,4 +1,4 @@
-"""The way of every request, from the outside to the inside, in the order that the contract wants:
+"""The way of every request, from the outside to the inside, in the order that the contract wants.
 
 request id, log, metrics      around everything, so that every answer has them
 errors                        every exception becomes a documented answer
@@ -42,6 +42,9 @@ _access_log = logging.getLogger("moorage.access")
 MAX_HEADERS: Final = 32 * 1024
 #: How long a request waits for the version that its client has seen, in seconds.
 VERSION_SECONDS: Final = 2.0
+
+#: Not sent to anybody: what the log says when the client did not wait.
+CLIENT_GONE: Final = 499
 
 _REQUEST_ID: Final = re.compile(r"[!-~]{1,128}")
 _TOKEN: Final = re.compile(r"[!-~]+")
@@ -89,7 +92,7 @@ class Edge:
         self._failures = RateLimit(settings.failed_rate_limit, settings.failed_rate_burst, clock)
 
     async def __call__(self, request: web.BaseRequest) -> web.Response:
-        """One request, one answer, never an exception."""
+        """One request, one answer. Raises ConnectionError alone, when the client is gone."""
         started = self._facade.clock.monotonic()
         trace = _Trace(_request_id(request.headers))
         try:

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 import orjson
 from pydantic import BaseModel
-from pydantic.json_schema import models_json_schema
+from pydantic.json_schema import JsonSchemaMode, models_json_schema
 
 from moorage_api import errors, examples, schemas
 from moorage_api.calls import Operation
@@ -228,9 +228,12 @@ def _ref(model: type[BaseModel]) -> dict[str, str]:
 def _schemas(operations: Sequence[Operation]) -> dict[str, Any]:
     bodies = [operation.body for operation in operations if operation.body is not None]
     answers = [operation.success[1] for operation in operations if operation.success[1] is not None]
-    models: dict[str, tuple[type[BaseModel], Any]] = {model.__name__: (model, "validation") for model in bodies}
-    for model in (*answers, schemas.ErrorReply, schemas.ValidationReply):
-        models[model.__name__] = (model, "serialization")
+    models: dict[str, tuple[type[BaseModel], JsonSchemaMode]] = {}
+    for body in bodies:
+        models[body.__name__] = (body, "validation")
+    answers += [schemas.ErrorReply, schemas.ValidationReply]
+    for answer in answers:
+        models[answer.__name__] = (answer, "serialization")
     _, definitions = models_json_schema(list(models.values()), ref_template=_REF)
     found: dict[str, Any] = definitions["$defs"]
     found["ErrorReply"]["properties"]["error"]["examples"] = sorted(errors.CODES)

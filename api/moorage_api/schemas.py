@@ -1,5 +1,7 @@
-"""Bodies and query parameters of the REST API, as pydantic models: requests are checked by them, the document of the
-API is generated from all of them. Answers are built by `translate`; a test holds them against these models.
+"""Bodies, query parameters and answers of the REST API, as pydantic models.
+
+Requests are checked by them, and the document of the API is generated from all of them. Answers are built by
+`translate`; a test holds them against these models.
 """
 
 import re

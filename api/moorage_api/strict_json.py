@@ -1,6 +1,7 @@
 """JSON without its traps: no NaN, no duplicate keys, no lone surrogates, no deep nesting, no endless numbers. Pure."""
 
 import json
+import re
 from typing import Any, Final, NoReturn
 
 MAX_DEPTH: Final = 32
@@ -50,24 +51,18 @@ def loads(content: bytes) -> Any:
 _TOO_DEEP: Final = f"nested deeper than {MAX_DEPTH} levels"
 
 
+#: A string, whole or cut off at the end of the text: brackets in it do not nest. No backtracking: linear.
+_STRING: Final = re.compile(r'"(?:[^"\\]|\\.)*+"?', re.DOTALL)
+
+
 def _check_depth(text: str) -> None:
     """Count brackets outside of strings, before anything recursive looks at the text."""
     depth = 0
-    quoted = escaped = False
-    for position, char in enumerate(text):
-        if quoted:
-            if escaped:
-                escaped = False
-            elif char == "\\":
-                escaped = True
-            elif char == '"':
-                quoted = False
-        elif char == '"':
-            quoted = True
-        elif char in "[{":
+    for char in _STRING.sub("", text):
+        if char in "[{":
             depth += 1
             if depth > MAX_DEPTH:
-                raise JsonError(_TOO_DEEP, position=position)
+                raise JsonError(_TOO_DEEP)
         elif char in "]}":
             depth -= 1
 

@@ -79,7 +79,8 @@ class Catalog:
 
     def bindings_of(self, environment: EnvironmentView) -> Iterable[BindingView]:
         """The bindings of an environment, by name."""
-        return self._by_environment.get((environment.namespace, environment.name), _NOTHING).values()
+        known: Mapping[str, BindingView] = self._by_environment.get((environment.namespace, environment.name), _NOTHING)
+        return known.values()
 
     def binding(self, namespace: NamespaceName, name: BindingName) -> BindingView | None:
         """One binding."""
@@ -97,7 +98,8 @@ class Catalog:
 
     def environment_born(self, view: EnvironmentView) -> None:
         """That view is of the moment of its creation."""
-        self._births.setdefault(view.uid, view.resource_version)
+        if self._by_uid.get(view.uid) is not None:
+            self._births.setdefault(view.uid, view.resource_version)
 
     # --- changes
 
@@ -118,12 +120,16 @@ class Catalog:
             self._by_environment.setdefault((new.namespace, new.environment), SortedDict())[new.name] = new
             self.history.binding_changed(new)
         elif old is not None:
-            self.history.binding_gone(old)
+            self.history.binding_gone(old, namespace_stays=self._stays(old.namespace))
             key = (old.namespace, old.environment)
             known = self._by_environment[key]
             del known[old.name]
             if not known:
                 del self._by_environment[key]
+
+    def _stays(self, namespace: str) -> bool:
+        known = self.namespaces.get("", namespace)
+        return known is not None and known.workspace is not None and not known.workspace.deleting
 
     def _namespace_changed(self, old: NamespaceView | None, new: NamespaceView | None) -> None:
         if old is not None and old.workspace is not None:

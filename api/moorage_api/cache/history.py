@@ -6,11 +6,12 @@ sorted as they come, so that a page costs the same at the first and at the thous
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import islice
 
 from sortedcontainers import SortedKeyList
 
 from moorage_api.cache.versions import Versions
-from moorage_api.views import BindingView, EnvironmentView, Line, pending_line
+from moorage_api.views import NO_TIME, BindingView, EnvironmentView, Line, pending_line
 from moorage_crds import deployment
 from moorage_crds.objects import is_newer
 
@@ -40,6 +41,7 @@ class Chain:
     top: int = 0
 
     def __len__(self) -> int:
+        """How many lines there are."""
         return len(self.records) + len(self.pending)
 
     @property
@@ -74,8 +76,8 @@ class Shelf:
     """The chains of one environment name in one Namespace.
 
     Attributes:
-        revision: changes whenever anything on it does.
-        excluded: memo of `Belonging`, valid for one revision and one Environment.
+        revision: changes whenever anything on it does; no two shelves ever have the same.
+        memo: a `Belonging`, valid for one revision and one Environment.
     """
 
     chains: dict[str, Chain] = field(default_factory=dict)
@@ -135,6 +137,7 @@ class HistoryIndex:
         self.versions = Versions()
         self._shelves: dict[tuple[str, str], Shelf] = {}
         self._places: dict[str, tuple[str, str]] = {}
+        self._revisions = 0
 
     # --- the port Sink, for records
 
@@ -165,6 +168,7 @@ class HistoryIndex:
         self.versions.advance(resource_version)
 
     def __len__(self) -> int:
+        """How many lines there are."""
         return sum(len(shelf.lines) for shelf in self._shelves.values())
 
     # --- bindings
@@ -181,10 +185,13 @@ class HistoryIndex:
                 chain.dropped(sequence)
         for sequence, line in wanted.items():
             self._put_pending(shelf, chain, sequence, line)
-        shelf.revision += 1
+        self._touch(shelf)
 
-    def binding_gone(self, view: BindingView) -> None:
-        """A Deployment was deleted. If it still had a release, that is an undeploy, which the operator will record."""
+    def binding_gone(self, view: BindingView, *, namespace_stays: bool) -> None:
+        """A Deployment was deleted. If it still had a release, that is an undeploy, which the operator will record.
+
+        In a Namespace that goes too nobody will.
+        """
         place = self._places.get(view.uid)
         if place is None:
             return
@@ -192,9 +199,9 @@ class HistoryIndex:
         chain = shelf.chains[view.uid]
         chain.live = None
         last = deployment.deletion_change(last_sequence=view.last_sequence, release=view.release)
-        if last is not None:
+        if last is not None and namespace_stays:
             self._put_pending(shelf, chain, last.sequence, pending_line(view, last))
-        shelf.revision += 1
+        self._touch(shelf)
         self._forget_if_empty(place, shelf, chain)
 
     def namespace_gone(self, namespace: str) -> None:
@@ -205,7 +212,7 @@ class HistoryIndex:
                     shelf.lines.remove(line)
                 chain.pending.clear()
                 chain.dropped(chain.top)
-                shelf.revision += 1
+                self._touch(shelf)
                 self._forget_if_empty(place, shelf, chain)
 
     # --- reading
@@ -248,14 +255,15 @@ class HistoryIndex:
             return Slice((), 0, None)
         belonging = _belonging(shelf, environment, birth)
         total = belonging.total if filters.empty else sum(1 for _ in _lines(shelf, belonging, filters, None))
-        lines: list[Line] = []
-        for line in _lines(shelf, belonging, filters, after):
-            if len(lines) == limit:
-                return Slice(lines, total, lines[-1].key)
-            lines.append(line)
-        return Slice(lines, total, None)
+        found = list(islice(_lines(shelf, belonging, filters, after), limit + 1))
+        lines = found[:limit]
+        return Slice(lines, total, lines[-1].key if len(found) > limit else None)
 
     # --- inside
+
+    def _touch(self, shelf: Shelf) -> None:
+        self._revisions += 1
+        shelf.revision = self._revisions
 
     def _chain(self, namespace: str, environment: str, uid: str, app: str) -> tuple[Shelf, Chain]:
         place = self._places.get(uid)
@@ -282,7 +290,7 @@ class HistoryIndex:
         chain.records[line.sequence] = line
         chain.top = max(chain.top, line.sequence)
         shelf.lines.add(line)
-        shelf.revision += 1
+        self._touch(shelf)
 
     def _drop_record(self, line: Line) -> None:
         place = self._places.get(line.uid)
@@ -294,7 +302,7 @@ class HistoryIndex:
         if old is not None:
             shelf.lines.remove(old)
             chain.dropped(line.sequence)
-            shelf.revision += 1
+            self._touch(shelf)
         self._forget_if_empty(place, shelf, chain)
 
     def _put_pending(self, shelf: Shelf, chain: Chain, sequence: int, line: Line) -> None:
@@ -350,16 +358,29 @@ def _belongs(chain: Chain, created_at: str, birth: str | None) -> bool:
 
 def _lines(shelf: Shelf, belonging: Belonging, filters: Filters, after: Key | None) -> Iterator[Line]:
     """Wanted lines, newest first, after that key."""
-    low = (filters.since, "", 0) if filters.since else None
-    high = after
-    if filters.until is not None:
-        end = (filters.until, NO_UID, 0)
-        high = end if after is None else min(after, end)
+    low: Key = (filters.since, "", 0) if filters.since else _FIRST
+    high: Key = (filters.until, AFTER_UIDS, 0) if filters.until is not None else _LAST
+    if after is not None:
+        high = min(high, after)
+    if filters.app is not None:
+        # One app has few lines: sorting them is less work than walking through all others.
+        return iter(sorted(_of_app(shelf, belonging, filters, low, high), key=_key, reverse=True))
     found: Iterable[Line] = shelf.lines.irange_key(low, high, inclusive=(True, False), reverse=True)
-    if not belonging.excluded and filters.app is None and filters.action is None:
+    if not belonging.excluded and filters.action is None:
         return iter(found)
     return (line for line in found if line.uid not in belonging.excluded and filters.match(line))
 
 
+def _of_app(shelf: Shelf, belonging: Belonging, filters: Filters, low: Key, high: Key) -> Iterator[Line]:
+    for uid, chain in shelf.chains.items():
+        if chain.app != filters.app or uid in belonging.excluded:
+            continue
+        for line in chain.descending():
+            if low <= line.key < high and filters.match(line):
+                yield line
+
+
 #: Sorts after every uid.
-NO_UID = "~"
+AFTER_UIDS = "~"
+_FIRST: Key = ("", "", 0)
+_LAST: Key = (NO_TIME, AFTER_UIDS, 0)

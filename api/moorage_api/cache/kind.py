@@ -56,9 +56,11 @@ class KindCache(Generic[ViewT]):
         self._tombstones: OrderedDict[str, None] = OrderedDict()
 
     def __len__(self) -> int:
+        """How many objects there are."""
         return len(self._views)
 
     def __iter__(self) -> Iterator[ViewT]:
+        """All objects, in no order."""
         return iter(self._views.values())
 
     def get(self, namespace: str, name: str) -> ViewT | None:

@@ -163,15 +163,24 @@ class EnvironmentChanges:
         await _in_parallel(self._undeploy(binding, dry_run=True) for binding in bindings)
         if self._writer.dry_run:
             return
+        try:
+            await self._empty(environment)
+        except errors.ApiError as error:
+            error.details.setdefault("remaining", self._remaining(environment))
+            raise
+        await self._delete(removal, dry_run=False)
+
+    async def _empty(self, environment: EnvironmentView) -> None:
+        """Remove all bindings; again if somebody deploys meanwhile."""
         for _ in range(MAX_TRIES):
+            bindings = self._left(environment)
+            if not bindings:
+                return
             await _in_parallel(self._undeploy(binding, dry_run=False) for binding in bindings)
             await self._wait_recorded(environment)
             await _in_parallel(self._delete_binding(binding) for binding in self._left(environment))
-            bindings = self._left(environment)
-            if not bindings:
-                await self._delete(removal, dry_run=False)
-                return
-        raise self._unfinished(environment)
+        if self._left(environment):
+            raise self._unfinished()
 
     def _left(self, environment: EnvironmentView) -> list[BindingView]:
         return list(self._catalog.bindings_of(environment))
@@ -259,14 +268,16 @@ class EnvironmentChanges:
         while any(binding.last_sequence > binding.recorded for binding in self._left(environment)):
             left = deadline - self._facade.clock.monotonic()
             if left <= 0:
-                raise self._unfinished(environment)
+                raise self._unfinished()
             await versions.wait_for_next(left)
 
-    def _unfinished(self, environment: EnvironmentView) -> errors.ApiError:
-        remaining = sorted(binding.app for binding in self._left(environment))
+    def _remaining(self, environment: EnvironmentView) -> list[str]:
+        """The apps that are still bound."""
+        return sorted(binding.app for binding in self._left(environment))
+
+    def _unfinished(self) -> errors.ApiError:
         return errors.busy(
-            "The environment is not deleted yet: its last changes are not recorded; repeat the call to finish it",
-            remaining=remaining,
+            "The environment is not deleted yet: its last changes are not recorded; repeat the call to finish it"
         )
 
 

@@ -110,14 +110,15 @@ class ReleaseChanges:
     def _unchanged(self, wanted: Wanted, binding: BindingView | None) -> Outcome | None:
         """The outcome if the wanted state is there already. Raises what speaks against the change."""
         active = binding.release if binding is not None else None
-        if binding is not None and binding.app != wanted.app:
+        other = binding is not None and binding.app != wanted.app
+        if wanted.action is Action.UNDEPLOY and (active is None or other):
+            raise errors.not_found("deployment", wanted.app)
+        if binding is not None and other:
             raise errors.conflict(
                 ConflictReason.APP_NAME_COLLISION,
                 f"The app {binding.app} has the same name here but for case and '_' or '-'",
                 app_id=binding.app,
             )
-        if wanted.action is Action.UNDEPLOY and active is None:
-            raise errors.not_found("deployment", wanted.app)
         if wanted.expected is not None and wanted.expected != active:
             raise errors.conflict(
                 ConflictReason.RELEASE_MISMATCH,

@@ -23,6 +23,10 @@ def active_at(
     """App id → release id at that moment, by app id.
 
     Args:
+        environment: whose state is asked for.
+        chains: the history that belongs to it.
+        moment: of the state.
+        now: the present moment.
         retention: the records of a removed binding are kept so long after its end.
 
     Raises:

@@ -49,6 +49,8 @@ class Writer:
         """Create an object.
 
         Args:
+            plural: its kind.
+            body: the object.
             kind: the REST word for it.
             shown: its id in REST.
 
