@@ -69,11 +69,10 @@ def spawn(
 
 def is_running(child: Child) -> bool:
     """Whether exactly that process is there. A process that ended but was not waited for counts as gone."""
-    running = child.started != "" and _start_time(child.pid) == child.started
-    if not running and child._process is not None:
-        # It is our own child: take its remains away.
-        child._process.poll()
-    return running
+    if child._process is not None:
+        # Our own child: its id cannot be used again before this takes its remains away.
+        return child._process.poll() is None
+    return child.started != "" and _start_time(child.pid) == child.started
 
 
 def stop(child: Child, *, grace: float = GRACE) -> None:

@@ -112,7 +112,7 @@ def test_two_control_planes_do_not_collide_and_stop_alone(cluster: LiveCluster, 
     assert all(children.is_running(child) for child in running.values())
     # Another process stops it, from the files alone.
     ControlPlane(tmp_path / "second").stop()
-    assert not any(children.is_running(child) for child in running.values())
+    eventually(lambda: not any(children.is_running(child) for child in running.values()))
     assert cluster.raw("GET", "/readyz").status == 200
 
 
