@@ -1,0 +1,130 @@
+"""A stranger's first steps, in copies of this tree: `make demo`, the README's commands as written, `make down`."""
+
+import os
+import re
+import shutil
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+
+pytestmark = pytest.mark.cluster
+
+
+class Checkout:
+    """A copy of the tree with the virtual environment of the original."""
+
+    def __init__(self, place: Path) -> None:
+        self.place = place
+        listed = subprocess.run(
+            ["git", "ls-files", "--cached", "--others", "--exclude-standard", "-z"],
+            cwd=ROOT, check=True, capture_output=True, text=True,
+        )  # fmt: skip
+        for name in filter(None, listed.stdout.split("\0")):
+            source = ROOT / name
+            if source.is_file():
+                (place / name).parent.mkdir(parents=True, exist_ok=True)
+                shutil.copy2(source, place / name)
+        (place / ".venv").symlink_to(ROOT / ".venv")
+
+    def run(self, command: str) -> subprocess.CompletedProcess[str]:
+        """Run a bash command as a person would who has no settings of ours."""
+        mine = {key: value for key, value in os.environ.items() if not key.startswith(("MOORAGE_", "KUBE", "PYTHON"))}
+        return subprocess.run(
+            ["bash", "-c", command], cwd=self.place, env=mine, capture_output=True, text=True, check=False
+        )
+
+    def make(self, target: str) -> subprocess.CompletedProcess[str]:
+        """Run a make target without touching the shared virtual environment."""
+        return self.run(f"make --no-print-directory -o .venv/.installed {target}")
+
+    def pids(self) -> dict[str, int]:
+        """The processes that `make up` names in its pid files."""
+        run = self.place / "dev/.run"
+        return {name: int((run / f"{name}.pid").read_text()) for name in ("etcd", "apiserver", "operator", "api")}
+
+
+def alive(pid: int) -> bool:
+    status = Path(f"/proc/{pid}/stat")
+    return status.exists() and status.read_text().rsplit(")", 1)[1].split()[0] != "Z"
+
+
+def checked(done: subprocess.CompletedProcess[str]) -> str:
+    assert done.returncode == 0, done.stdout[-4000:] + done.stderr[-4000:]
+    return done.stdout
+
+
+def readme_blocks() -> list[str]:
+    return re.findall(r"```sh\n(.*?)```", (ROOT / "README.md").read_text(encoding="utf-8"), re.DOTALL)
+
+
+@pytest.fixture(scope="module")
+def checkout(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Checkout]:
+    if os.environ.get("MOORAGE_KUBECONFIG"):
+        pytest.skip("MOORAGE_KUBECONFIG is set: the demo of a new user is only played on a control plane of its own")
+    made = Checkout(tmp_path_factory.mktemp("checkout"))
+    yield made
+    made.make("down")
+
+
+@pytest.fixture(scope="module")
+def demo(checkout: Checkout) -> str:
+    return checked(checkout.make("demo"))
+
+
+def test_demo_plays_its_story_to_the_end_and_leaves_everything_running(checkout: Checkout, demo: str) -> None:
+    assert "Stop it with: make down" in demo
+    for user in ("alice", "bob", "ci-bot"):
+        assert re.search(rf"\b{user}\b\s+\d+[smh]", demo), f"{user} is not in the history that kubectl shows"
+    assert '"deployed_by": "bob"' in demo
+    assert all(alive(pid) for pid in checkout.pids().values())
+
+
+def test_second_up_changes_nothing_and_says_so(checkout: Checkout, demo: str) -> None:
+    before = checkout.pids()
+    assert "running" in checked(checkout.make("up"))
+    assert checkout.pids() == before
+
+
+def test_second_demo_works_too(checkout: Checkout, demo: str) -> None:
+    assert "Stop it with: make down" in checked(checkout.make("demo"))
+
+
+def test_commands_of_the_readme_run_as_written(checkout: Checkout, demo: str) -> None:
+    two_commands, by_kubectl, by_rest = readme_blocks()
+    assert "make demo" in two_commands
+    assert "make test" in two_commands
+    output = checked(checkout.run(f"set -e\n{by_kubectl}\n{by_rest}"))
+    assert '"error"' not in output
+    assert "Environment deleted successfully" in output
+
+
+def test_commands_that_the_demo_suggests_work(checkout: Checkout, demo: str) -> None:
+    suggested = demo.split("Try next (in this folder):", 1)[1].split("Stop it with", 1)[0]
+    commands = "\n".join(line for line in suggested.splitlines() if "--watch" not in line)
+    checked(checkout.run(f"set -e\n{commands}"))
+
+
+def test_two_checkouts_do_not_collide_and_down_stops_exactly_its_own(
+    checkout: Checkout, demo: str, tmp_path: Path
+) -> None:
+    first = checkout.pids()
+    other = Checkout(tmp_path / "other")
+    try:
+        checked(other.make("up"))
+        second = other.pids()
+        assert not set(first.values()) & set(second.values())
+    finally:
+        checked(other.make("down"))
+    assert not any(alive(pid) for pid in second.values())
+    assert all(alive(pid) for pid in first.values())
+    checked(other.make("down"))
+
+
+def test_down_stops_everything(checkout: Checkout, demo: str) -> None:
+    pids = checkout.pids()
+    checked(checkout.make("down"))
+    assert not any(alive(pid) for pid in pids.values())
