@@ -38,20 +38,21 @@ def main(argv: list[str]) -> int:
     except StoreError as error:
         sys.stderr.write(f"{PROG}: the cluster does not let it start: {error}\n")
         return 1
-    except _Died as death:
+    except _DeathError as death:
         _log.critical("giving up", extra={"fields": {"why": str(death)}})
         return 1
     return 0
 
 
-class _Died(Exception):
+class _DeathError(Exception):
     """A loop or kopf ended by itself; the text says why."""
 
 
 async def _start(settings: OperatorSettings) -> None:
-    async with connect(settings.kubeconfig) as cluster, Client(
-        cluster, calls=OPERATOR_CALLS, field_manager=MANAGER_OPERATOR
-    ) as client:
+    async with (
+        connect(settings.kubeconfig) as cluster,
+        Client(cluster, calls=OPERATOR_CALLS, field_manager=MANAGER_OPERATOR) as client,
+    ):
         operator = Operator(settings, client.store, SystemClock())
         await operator.check_crds()
         await operator.health.start(settings.bind_host, settings.metrics_port)
@@ -75,10 +76,10 @@ async def _supervise(operator: Operator, cluster: Cluster) -> None:
     await asyncio.wait({loops, shell}, return_when=asyncio.FIRST_COMPLETED)
     if loops.done():
         await _cancel(shell)
-        raise _Died(_why(loops))
+        raise _DeathError(_why(loops))
     if shell.exception() is not None:
         await _cancel(loops)
-        raise _Died(_why(shell))
+        raise _DeathError(_why(shell))
     _log.info("stopping")
     await operator.drain()
     await _cancel(loops)

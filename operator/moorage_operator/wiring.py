@@ -13,11 +13,11 @@ from moorage_crds.store import NotFoundError, ObjectRef, ResourceStore
 from moorage_operator.adapters.chance import jitter, replica_name, request_id
 from moorage_operator.adapters.health import HealthServer
 from moorage_operator.adapters.lease import Lease, NoLease
-from moorage_operator.adapters.metrics import PrometheusMeasures, observe
+from moorage_operator.adapters.metrics import PrometheusMeasures, observe_queues, observe_state, observe_watches
 from moorage_operator.config import OperatorSettings
 from moorage_operator.decisions.retention import RetentionRule
 from moorage_operator.loops.cascade import Cascade
-from moorage_operator.loops.intake import Intake
+from moorage_operator.loops.intake import Intake, Loops
 from moorage_operator.loops.policies import Policies
 from moorage_operator.loops.queue import KeyedQueue
 from moorage_operator.loops.recorder import Recorder
@@ -25,6 +25,7 @@ from moorage_operator.loops.repair import Repair
 from moorage_operator.loops.retention import ChainKey, Retention
 from moorage_operator.loops.seeding import Seeding
 from moorage_operator.loops.status_writer import DeploymentStatusWriter, EnvironmentStatusWriter
+from moorage_operator.loops.surroundings import Surroundings
 from moorage_operator.loops.sweep import Sweep
 from moorage_operator.loops.watchdog import Watchdog
 from moorage_operator.loops.worker import work
@@ -58,85 +59,40 @@ class Operator:
         self._store = store
         self._clock = clock
         self._stopping = False
-        self._world = world = World(clock)
-        self._measures = measures = PrometheusMeasures()
-        rule = RetentionRule(settings.retention_records, settings.retention_age)
-        self._lease = lease = _lease(settings, store, clock, self._leadership_changed)
-        self._statuses = DeploymentStatusWriter(store, world, clock, KeyedQueue[str](jitter))
-        self._environments = EnvironmentStatusWriter(store, world, clock, KeyedQueue[EnvironmentKey](jitter))
-        self._recorder = Recorder(
-            store,
-            world,
-            lease,
-            statuses=self._statuses,
-            environments=self._environments,
-            measures=measures,
-            clock=clock,
-            queue=KeyedQueue[str](jitter),
-        )
-        self._cascade = Cascade(store, world, lease, queue=KeyedQueue[str](jitter), request_id=request_id)
-        self._seeding = Seeding(store, world, lease, queue=KeyedQueue[str](jitter))
-        self.intake = Intake(
-            world,
-            lease,
-            recorder=self._recorder,
-            statuses=self._statuses,
-            environments=self._environments,
-            cascade=self._cascade,
-            seeding=self._seeding,
-            measures=measures,
-            clock=clock,
-        )
+        self._measures = PrometheusMeasures()
+        self._lease = _lease(settings, store, clock, self._leadership_changed)
+        around = Surroundings(store, World(clock), self._lease, self._measures, clock)
+        loops = _loops(around)
+        self._loops = loops
+        self.intake = Intake(around, loops)
         self._retention = Retention(
-            store,
-            world,
-            lease,
-            statuses=self._statuses,
-            rule=rule,
+            around,
+            statuses=loops.statuses,
+            rule=RetentionRule(settings.retention_records, settings.retention_age),
             per_second=settings.retention_per_second,
-            clock=clock,
             queue=KeyedQueue[ChainKey](jitter),
         )
         self._sweep = Sweep(
-            store,
-            world,
+            around,
             self.intake,
-            lease,
-            policies=Policies(store, measures=measures),
-            repair=Repair(store, world, self.intake, measures=measures, clock=clock),
-            removals=self._retention.queue,
-            rule=rule,
-            interval_seconds=settings.sweep_interval_seconds,
-            measures=measures,
-            clock=clock,
+            policies=Policies(store, measures=self._measures),
+            repair=Repair(around, self.intake),
+            retention=self._retention,
         )
-        self._watchdog = Watchdog(
-            store,
-            world,
-            self.intake,
-            self._recorder,
-            measures=measures,
-            clock=clock,
-            settled=lambda: self._recorder.queue.settled,
-        )
-        observe(
-            measures,
-            world,
-            queues={name: queue for name, queue, _ in self._queues()},
-            leadership=lease,
-            intake=self.intake,
-            sweep=self._sweep,
-            clock=clock,
-        )
-        self.health = HealthServer(alive=self._sick, ready=self._unready, metrics=measures.page)
+        self._sweep_interval = float(settings.sweep_interval_seconds)
+        self._watchdog = Watchdog(around, self.intake, recorder_queue=loops.recorder.queue)
+        observe_state(self._measures, around)
+        observe_queues(self._measures, {name: queue for name, queue, _ in self._queues()})
+        observe_watches(self._measures, self._watch_age)
+        self.health = HealthServer(alive=self._sick, ready=self._unready, metrics=self._measures.page)
 
     def _queues(self) -> tuple[tuple[str, KeyedQueue[Any], Any], ...]:
         return (
-            ("recorder", self._recorder.queue, self._recorder.step),
-            ("statuses", self._statuses.queue, self._statuses.step),
-            ("environments", self._environments.queue, self._environments.step),
-            ("cascade", self._cascade.queue, self._cascade.step),
-            ("seeding", self._seeding.queue, self._seeding.step),
+            ("recorder", self._loops.recorder.queue, self._loops.recorder.step),
+            ("statuses", self._loops.statuses.queue, self._loops.statuses.step),
+            ("environments", self._loops.environments.queue, self._loops.environments.step),
+            ("cascade", self._loops.cascade.queue, self._loops.cascade.step),
+            ("seeding", self._loops.seeding.queue, self._loops.seeding.step),
             ("retention", self._retention.queue, self._retention.step),
         )
 
@@ -164,22 +120,22 @@ class Operator:
             ExceptionGroup: what a loop died of.
         """
         async with asyncio.TaskGroup() as group:
-            for task in self._loops():
+            for task in self._tasks():
                 group.create_task(task)
 
-    def _loops(self) -> list[Coroutine[Any, Any, None]]:
-        loops: list[Coroutine[Any, Any, None]] = [self._sweep_when_settled(), self._watchdog.run()]
+    def _tasks(self) -> list[Coroutine[Any, Any, None]]:
+        tasks: list[Coroutine[Any, Any, None]] = [self._sweep_when_settled(), self._watchdog.run()]
         if isinstance(self._lease, Lease):
-            loops.append(self._lease.run())
+            tasks.append(self._lease.run())
         for name, queue, step in self._queues():
-            loops += [work(queue, step, name=name) for _ in range(WORKERS[name])]
-        return loops
+            tasks += [work(queue, step, name=name) for _ in range(WORKERS[name])]
+        return tasks
 
     async def _sweep_when_settled(self) -> None:
         """The first sweep should already know whether this replica acts."""
         if isinstance(self._lease, Lease):
             await self._lease.settled.wait()
-        await self._sweep.run()
+        await self._sweep.run(self._sweep_interval)
 
     def _leadership_changed(self) -> None:
         if self._lease.acts:
@@ -188,12 +144,21 @@ class Operator:
     async def drain(self) -> None:
         """At stop: let what is pending be written, for a while, then give the Lease back."""
         self._stopping = True
-        queues = (self._recorder.queue, self._statuses.queue, self._environments.queue)
+        loops = self._loops
+        queues = (loops.recorder.queue, loops.statuses.queue, loops.environments.queue)
         deadline = self._clock.monotonic() + DRAIN_SECONDS
-        while not all(queue.settled for queue in queues) and self._clock.monotonic() < deadline:
+        # Three queues and a deadline: an event for each would be no clearer.
+        while not all(queue.settled for queue in queues) and self._clock.monotonic() < deadline:  # noqa: ASYNC110
             await asyncio.sleep(0.02)
         if isinstance(self._lease, Lease):
             await self._lease.release()
+
+    def _watch_age(self, plural: str) -> float:
+        """Seconds since the last event, or the last full list, of that kind."""
+        moments = [
+            moment for moment in (self.intake.last_event.get(plural), self._sweep.listed_at) if moment is not None
+        ]
+        return self._clock.monotonic() - max(moments) if moments else float("inf")
 
     def _sick(self) -> str | None:
         age = self._clock.monotonic() - self._watchdog.looked_at
@@ -203,6 +168,18 @@ class Operator:
         if self._stopping:
             return "stopping"
         return None if self.intake.is_open else "the first lists are not complete"
+
+
+def _loops(around: Surroundings) -> Loops:
+    statuses = DeploymentStatusWriter(around, KeyedQueue[str](jitter))
+    environments = EnvironmentStatusWriter(around, KeyedQueue[EnvironmentKey](jitter))
+    return Loops(
+        recorder=Recorder(around, statuses=statuses, environments=environments, queue=KeyedQueue[str](jitter)),
+        statuses=statuses,
+        environments=environments,
+        cascade=Cascade(around, queue=KeyedQueue[str](jitter), request_id=request_id),
+        seeding=Seeding(around, queue=KeyedQueue[str](jitter)),
+    )
 
 
 def _lease(settings: OperatorSettings, store: ResourceStore, clock: Clock, changed: Any) -> Lease | NoLease:

@@ -3,18 +3,15 @@
 Labels are bounded: environment names beyond `MAX_ENVIRONMENTS` are counted under `other`.
 """
 
+from collections.abc import Callable, Mapping, Sized
+from functools import partial
 from typing import Final
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
-from moorage_crds.deployment import Change
-from moorage_operator.loops.intake import Intake
-from moorage_operator.loops.ports import Leadership
-from moorage_operator.loops.queue import KeyedQueue
-from moorage_operator.loops.sweep import Sweep
-from moorage_operator.loops.world import World
 from moorage_crds import names
-from moorage_crds.clock import Clock
+from moorage_crds.deployment import Change
+from moorage_operator.loops.surroundings import Surroundings
 
 MAX_ENVIRONMENTS: Final = 200
 OTHER: Final = "other"
@@ -45,10 +42,16 @@ class PrometheusMeasures:
             registry=self.registry,
         )
         self._findings = Counter(
-            "moorage_sweep_findings", "What sweeps found and repaired, or could not.", ["finding"], registry=self.registry
+            "moorage_sweep_findings",
+            "What sweeps found.",
+            ["finding"],
+            registry=self.registry,
         )
         self._policies = Gauge(
-            "moorage_policies_in_force", "1: the admission policy and its binding exist.", ["policy"], registry=self.registry
+            "moorage_policies_in_force",
+            "1: policy and binding exist.",
+            ["policy"],
+            registry=self.registry,
         )
 
     def recorded(self, environment: str, change: Change, *, lag_seconds: float) -> None:
@@ -78,37 +81,37 @@ class PrometheusMeasures:
         return generate_latest(self.registry)
 
 
-def observe(
-    measures: PrometheusMeasures,
-    world: World,
-    *,
-    queues: dict[str, KeyedQueue[str]],
-    leadership: Leadership,
-    intake: Intake,
-    sweep: Sweep,
-    clock: Clock,
-) -> None:
-    """Add the figures that are read off the state of the loops at every scrape."""
-    registry = measures.registry
-    depth = Gauge("moorage_queue_depth", "Objects that a loop has still to look at.", ["loop"], registry=registry)
-    for loop, queue in queues.items():
-        depth.labels(loop).set_function(lambda queue=queue: float(len(queue)))
+def observe_state(measures: PrometheusMeasures, around: Surroundings) -> None:
+    """Read off the state of the loops at every scrape."""
+    registry, world = measures.registry, around.world
     unrecorded = Gauge("moorage_unrecorded_changes", "Changes without a record.", registry=registry)
     unrecorded.set_function(lambda: float(sum(len(world.chains[uid].arrivals) for uid in world.unrecorded)))
     degraded = Gauge("moorage_degraded_bindings", "Bindings changed while no policy watched.", registry=registry)
     degraded.set_function(lambda: float(len(world.degraded)))
     held = Gauge("moorage_lease_held", "1: this replica acts at once.", registry=registry)
-    held.set_function(lambda: float(leadership.acts))
-    age = Gauge(
+    held.set_function(lambda: float(around.leadership.acts))
+
+
+def observe_queues(measures: PrometheusMeasures, queues: Mapping[str, Sized]) -> None:
+    """Read off how much each loop has to do."""
+    depth = Gauge(
+        "moorage_queue_depth", "Objects that a loop has still to look at.", ["loop"], registry=measures.registry
+    )
+    for loop, queue in queues.items():
+        depth.labels(loop).set_function(partial(_length, queue))
+
+
+def _length(queue: Sized) -> float:
+    return float(len(queue))
+
+
+def observe_watches(measures: PrometheusMeasures, age: Callable[[str], float]) -> None:
+    """Read off how old the news of each kind is; `age` answers in seconds."""
+    gauge = Gauge(
         "moorage_watch_age_seconds",
         "Since the last event, or the last full list, of that kind.",
         ["kind"],
-        registry=registry,
+        registry=measures.registry,
     )
     for plural in _WATCHED:
-        age.labels(plural).set_function(lambda plural=plural: _age(plural, intake, sweep, clock))
-
-
-def _age(plural: str, intake: Intake, sweep: Sweep, clock: Clock) -> float:
-    moments = [moment for moment in (intake.last_event.get(plural), sweep.listed_at) if moment is not None]
-    return clock.monotonic() - max(moments) if moments else float("inf")
+        gauge.labels(plural).set_function(partial(age, plural))

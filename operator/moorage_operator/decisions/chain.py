@@ -134,7 +134,6 @@ class ChainWalk:
 
     def step(self, raw: RawObject, known: Known | None) -> Iterator[Flaw]:
         """Check the next record. `known` is what the Deployment says, None if it is gone."""
-        meta = metadata(raw)
         sequence = sequence_of(raw)
         self.count += 1
         if self.count == 1:
@@ -145,7 +144,7 @@ class ChainWalk:
         if record is None:
             yield self._flaw(sequence, "is no readable record (a field is missing or has the wrong type)")
         else:
-            for what in (*_own_flaws(raw, record), *self._flaws_of_place(record, meta, sequence)):
+            for what in (*_own_flaws(raw, record), *self._flaws_of_place(record, sequence)):
                 yield self._flaw(sequence, what)
             yield from self._against(record, known)
             self._take(record)
@@ -158,16 +157,14 @@ class ChainWalk:
     def _readable(self, raw: RawObject) -> Record | None:
         try:
             record = from_object(raw)
-            sound = isinstance(record.change.sequence, int) and to_moment(record.change.at) is not None
+            sound = to_moment(record.change.at) is not None
         except (KeyError, TypeError, ValueError, AttributeError):
             return None
         return record if sound else None
 
-    def _flaws_of_place(self, record: Record, meta: Mapping[str, Any], sequence: int) -> Iterator[str]:
+    def _flaws_of_place(self, record: Record, sequence: int) -> Iterator[str]:
         if record.binding.uid != self.uid or record.change.sequence != sequence:
             yield "says another Deployment or number than its name"
-        if meta.get("namespace") != self.namespace:
-            yield "lies in another Namespace than the record before it"
         before = self.last
         if sequence == 1 and record.previous_hash != genesis_hash(record.binding):
             yield "does not name the beginning of its chain as its predecessor"
@@ -179,7 +176,7 @@ class ChainWalk:
             yield "names another previous release than the record before it left"
         if record.binding != before.binding:
             yield "is about another binding than the record before it"
-        if (to_moment(record.change.at) or 0) < (to_moment(before.change.at) or 0):  # type: ignore[operator]
+        if _is_older(record, before):
             yield "is older than the record before it"
 
     def _against(self, record: Record, known: Known | None) -> Iterator[Flaw]:
@@ -198,11 +195,14 @@ class ChainWalk:
                 yield self._flaw(sequence, "is not the record that the anchor names")
 
     def ends(self, known: Known | None) -> Iterator[Flaw]:
-        """Check where the chain begins and ends, after its last record."""
+        """Check where the chain begins and ends against its Deployment, after its last record. None: it is gone."""
         if known is not None:
             yield from self._ends_alive(known)
         elif self.last is not None and self.last.change.release is not None:
-            yield self._flaw(self.last_sequence + 1, "is missing: the Deployment is gone, and nothing says that it was undeployed")
+            yield self._flaw(self.last_sequence + 1, "is missing: the Deployment is gone, and nothing says so")
+
+    def anchored(self) -> Iterator[Flaw]:
+        """Check, after the last record, that the anchored one was among them (or has been removed with the floor)."""
         if self._anchor is not None and not self._anchor_met and self._anchor.sequence > self.last_sequence:
             yield self._flaw(self._anchor.sequence, "is missing: the anchor names it")
 
@@ -221,12 +221,20 @@ class ChainWalk:
 def without_records(uid: str, known: Known) -> Iterator[Flaw]:
     """The flaws of a Deployment that has no record at all."""
     if known.recorded > 0:
-        yield Flaw(known.namespace, uid, known.name, known.floor_sequence, _gap(known.floor_sequence - 1, known.recorded + 1))
+        yield Flaw(
+            known.namespace, uid, known.name, known.floor_sequence, _gap(known.floor_sequence - 1, known.recorded + 1)
+        )
 
 
 def gone(anchor: Tip) -> Flaw:
     """The flaw of an anchored chain of which nothing is left."""
-    return Flaw(anchor.namespace, anchor.uid, anchor.binding, anchor.sequence, "is missing with its whole chain: the anchor names it")
+    return Flaw(
+        anchor.namespace,
+        anchor.uid,
+        anchor.binding,
+        anchor.sequence,
+        "is missing with its whole chain: the anchor names it",
+    )
 
 
 def _gap(before: int, after: int) -> str:
@@ -249,6 +257,11 @@ def uid_of(raw: RawObject) -> str:
     return found["uid"] if found else name
 
 
+def _is_older(record: Record, before: Record) -> bool:
+    here, there = to_moment(record.change.at), to_moment(before.change.at)
+    return here is not None and there is not None and here < there
+
+
 def _own_flaws(raw: RawObject, record: Record) -> Iterator[str]:
     if spec_hash(raw["spec"]) != record.hash:
         yield "was edited: its content does not have the hash that it says"
@@ -261,5 +274,7 @@ def _own_flaws(raw: RawObject, record: Record) -> Iterator[str]:
     }
     if any(labels.get(key) != value for key, value in wanted.items()):
         yield "carries labels that differ from its content"
-    if (record.change.action is Action.UNDEPLOY) != (record.change.release is None) and record.change.action is not Action.ADOPT:
+    if (record.change.action is Action.UNDEPLOY) != (
+        record.change.release is None
+    ) and record.change.action is not Action.ADOPT:
         yield "says an action that does not fit its release"

@@ -73,9 +73,7 @@ class ChainSummary:
         self.newest, self.newest_action, self.newest_created_at = record.sequence, action, record.created_at
 
 
-def findings_alive(
-    summary: ChainSummary, *, listed: int, progress: Progress, rule: RetentionRule
-) -> list[Finding]:
+def findings_alive(summary: ChainSummary, *, listed: int, progress: Progress, rule: RetentionRule) -> list[Finding]:
     """What is to be done about a chain whose Deployment lives.
 
     Args:

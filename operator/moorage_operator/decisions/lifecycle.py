@@ -1,4 +1,4 @@
-"""What happens around an Environment: which ones a workspace starts with, what becomes of bindings when one is gone. Pure."""
+"""Around Environments: which ones a workspace starts with, what becomes of bindings when one is gone. Pure."""
 
 from collections.abc import Collection
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""Facts → the whole status of a Deployment or an Environment, all conditions, every time. Called by the status writers."""
+"""Facts → the whole status of a Deployment or an Environment, every time. Called by the status writers. Pure."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
@@ -77,9 +77,7 @@ def _history(facts: DeploymentFacts) -> dict[str, Any] | None:
 def _deployment_conditions(facts: DeploymentFacts) -> Sequence[Condition]:
     conditions = [_ready(facts), _history_complete(facts)]
     if facts.trouble is not None:
-        conditions.append(
-            Condition(ConditionType.STALLED, True, Reason(facts.trouble.value), _TROUBLES[facts.trouble])
-        )
+        conditions.append(Condition(ConditionType.STALLED, True, Reason(facts.trouble.value), _TROUBLES[facts.trouble]))
     return conditions
 
 

@@ -76,7 +76,7 @@ def register(registry: kopf.OperatorRegistry, cluster: Cluster) -> None:
 
 
 def apply_settings(settings: kopf.OperatorSettings) -> None:
-    """kopf as a shell for watches."""
+    """Kopf as a shell for watches."""
     settings.peering.standalone = True  # no peering objects, no pauses
     settings.scanning.disabled = True  # no watches of CRDs and Namespaces: we check the CRDs ourselves
     settings.posting.enabled = False  # no Events

@@ -9,12 +9,12 @@ from collections.abc import Callable
 
 from moorage_crds import names
 from moorage_crds.identifiers import EnvironmentSlug, NamespaceName
-from moorage_crds.store import ConflictError, ForbiddenError, InvalidError, NotFoundError, ObjectRef, ResourceStore
+from moorage_crds.store import ConflictError, ForbiddenError, InvalidError, NotFoundError, ObjectRef
 from moorage_operator.decisions.lifecycle import CascadeFacts, CascadeStep, cascade_step, undeploy_patch
-from moorage_operator.loops.ports import Leadership
 from moorage_operator.loops.queue import KeyedQueue
+from moorage_operator.loops.surroundings import Surroundings
 from moorage_operator.loops.worker import RefusedError
-from moorage_operator.loops.world import Chain, World
+from moorage_operator.loops.world import Chain
 
 _log = logging.getLogger(__name__)
 
@@ -22,18 +22,10 @@ _log = logging.getLogger(__name__)
 class Cascade:
     """Removes Deployments of Environments that are gone. `queue` holds their uids; `request_id` makes new ones."""
 
-    def __init__(
-        self,
-        store: ResourceStore,
-        world: World,
-        leadership: Leadership,
-        *,
-        queue: KeyedQueue[str],
-        request_id: Callable[[], str],
-    ) -> None:
-        self._store = store
-        self._world = world
-        self._leadership = leadership
+    def __init__(self, around: Surroundings, *, queue: KeyedQueue[str], request_id: Callable[[], str]) -> None:
+        self._store = around.store
+        self._world = around.world
+        self._leadership = around.leadership
         self._request_id = request_id
         self.queue = queue
 

@@ -5,24 +5,24 @@ Called by the kopf handlers and by the sweep. Dictionary work only: nothing is a
 
 import logging
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import TypeVar
 
 from moorage_crds import deployment as deployments
 from moorage_crds import environment as environments
 from moorage_crds import names
 from moorage_crds import workspace as workspaces
-from moorage_crds.clock import Clock
 from moorage_crds.deployment import Deployment
 from moorage_crds.environment import Environment
 from moorage_crds.objects import RawObject, metadata, version_of
 from moorage_crds.workspace import Workspace
 from moorage_operator.decisions.comparison import Finding
 from moorage_operator.loops.cascade import Cascade
-from moorage_operator.loops.ports import Leadership, Measures
 from moorage_operator.loops.recorder import Recorder
 from moorage_operator.loops.seeding import Seeding
 from moorage_operator.loops.status_writer import DeploymentStatusWriter, EnvironmentStatusWriter
-from moorage_operator.loops.world import Chain, EnvironmentKey, World
+from moorage_operator.loops.surroundings import Surroundings
+from moorage_operator.loops.world import Chain, EnvironmentKey
 
 ViewT = TypeVar("ViewT")
 
@@ -31,31 +31,30 @@ DELETED = "DELETED"
 _log = logging.getLogger(__name__)
 
 
+@dataclass(frozen=True, slots=True)
+class Loops:
+    """Where news can go."""
+
+    recorder: Recorder
+    statuses: DeploymentStatusWriter
+    environments: EnvironmentStatusWriter
+    cascade: Cascade
+    seeding: Seeding
+
+
 class Intake:
     """Routes news to the loops. Until `open` is called it only remembers, because half a picture decides wrongly."""
 
-    def __init__(
-        self,
-        world: World,
-        leadership: Leadership,
-        *,
-        recorder: Recorder,
-        statuses: DeploymentStatusWriter,
-        environments: EnvironmentStatusWriter,
-        cascade: Cascade,
-        seeding: Seeding,
-        measures: Measures,
-        clock: Clock,
-    ) -> None:
-        self._world = world
-        self._leadership = leadership
-        self._recorder = recorder
-        self._statuses = statuses
-        self._environments = environments
-        self._cascade = cascade
-        self._seeding = seeding
-        self._measures = measures
-        self._clock = clock
+    def __init__(self, around: Surroundings, loops: Loops) -> None:
+        self._world = around.world
+        self._leadership = around.leadership
+        self._measures = around.measures
+        self._clock = around.clock
+        self._recorder = loops.recorder
+        self._statuses = loops.statuses
+        self._environments = loops.environments
+        self._cascade = loops.cascade
+        self._seeding = loops.seeding
         self.is_open = False
         self.last_event: dict[str, float] = {}
 

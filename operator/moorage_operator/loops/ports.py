@@ -4,6 +4,8 @@ from collections.abc import Callable
 from typing import Protocol
 
 from moorage_crds.deployment import Change
+from moorage_crds.objects import RawObject
+from moorage_crds.store import Right
 
 #: A factor between 0.5 and 1, so that retries of many objects do not move together.
 Jitter = Callable[[], float]
@@ -22,6 +24,18 @@ class Measures(Protocol):
 
     def policy(self, name: str, *, in_force: bool) -> None:
         """An admission policy and its binding are there, or not."""
+        ...
+
+
+class ClusterInfo(Protocol):
+    """What `moorage preflight` asks of the cluster besides objects."""
+
+    async def server_version(self) -> RawObject:
+        """What the API server says of itself."""
+        ...
+
+    async def may_i(self, right: Right) -> bool:
+        """May this account do that?"""
         ...
 
 

@@ -1,4 +1,4 @@
-"""A queue of keys: each key is in it once, has its own time and its own backoff, and is worked on by one worker at a time.
+"""A queue of keys: each is in it once, has its own time and its own backoff, and only one worker at a time.
 
 What is to be done for a key is not in the queue: the worker looks at the newest state. All calls come from one event
 loop; no task is needed to run the timers.
@@ -37,9 +37,11 @@ class KeyedQueue(Generic[KeyT]):
         self._timer: asyncio.TimerHandle | None = None
 
     def __len__(self) -> int:
+        """How many keys are planned or in work."""
         return len(self._planned) + len(self._in_flight)
 
     def __contains__(self, key: KeyT) -> bool:
+        """Whether the key is planned or in work."""
         return key in self._planned or key in self._in_flight
 
     @property
@@ -88,7 +90,7 @@ class KeyedQueue(Generic[KeyT]):
         """
         failures = self._failures.get(key, 0)
         self._failures[key] = failures + 1
-        delay = min(BACKOFF_SECONDS[1], least * 2 ** min(failures, 16)) * self._jitter()
+        delay = min(BACKOFF_SECONDS[1], least * float(2 ** min(failures, 16))) * self._jitter()
         delay = max(delay, min(retry_after or 0.0, BACKOFF_SECONDS[1]))
         # News about a key that fails does not make it due earlier: else a busy object would hammer the server.
         self._again.pop(key, None)

@@ -1,6 +1,6 @@
 """Change log entries → DeploymentRecords: one immutable object per change, in the order of the chain.
 
-Fed by `intake` and the sweep through a keyed queue. Within a chain one record after the other, different chains at once.
+Fed by `intake` and the sweep through a keyed queue. One record after the other in a chain, different chains at once.
 A record's name is its place in the chain, so that writing it twice is impossible: "it exists" is an answer, and what
 exists is compared, never overwritten.
 """
@@ -9,7 +9,7 @@ import logging
 from typing import Final
 
 from moorage_crds import names
-from moorage_crds.clock import Clock, from_rfc3339, to_rfc3339
+from moorage_crds.clock import from_rfc3339, to_rfc3339
 from moorage_crds.deployment import Action, Change
 from moorage_crds.identifiers import ClusterObjectName, NamespaceName, RecordId, Uid
 from moorage_crds.objects import RawObject, metadata
@@ -20,16 +20,15 @@ from moorage_crds.store import (
     InvalidError,
     NotFoundError,
     ObjectRef,
-    ResourceStore,
 )
 from moorage_operator.decisions import history
 from moorage_operator.decisions.facts import Trouble
 from moorage_operator.decisions.history import Due
-from moorage_operator.loops.ports import Leadership, Measures
 from moorage_operator.loops.queue import KeyedQueue
 from moorage_operator.loops.status_writer import DeploymentStatusWriter, EnvironmentStatusWriter
+from moorage_operator.loops.surroundings import Surroundings
 from moorage_operator.loops.worker import RefusedError
-from moorage_operator.loops.world import Chain, World
+from moorage_operator.loops.world import Chain
 
 #: What the replica that holds the Lease has not recorded after so many seconds, the other one records.
 STANDBY_SECONDS: Final = 2.0
@@ -43,35 +42,27 @@ class Recorder:
     """Makes the records that are due.
 
     Args:
-        store: the cluster, as the operator's own account.
-        world: what is known.
-        leadership: who acts at once.
+        around: the cluster and what is known of it.
         statuses: told what was recorded.
         environments: told what became active.
-        measures: counts.
-        clock: for times of changes that have none.
         queue: uids of Deployments to look at.
     """
 
     def __init__(
         self,
-        store: ResourceStore,
-        world: World,
-        leadership: Leadership,
+        around: Surroundings,
         *,
         statuses: DeploymentStatusWriter,
         environments: EnvironmentStatusWriter,
-        measures: Measures,
-        clock: Clock,
         queue: KeyedQueue[str],
     ) -> None:
-        self._store = store
-        self._world = world
-        self._leadership = leadership
+        self._store = around.store
+        self._world = around.world
+        self._leadership = around.leadership
+        self._measures = around.measures
+        self._clock = around.clock
         self._statuses = statuses
         self._environments = environments
-        self._measures = measures
-        self._clock = clock
         self.queue = queue
 
     def offer(self, chain: Chain) -> None:
@@ -141,8 +132,10 @@ class Recorder:
         try:
             before = from_object(await self._store.get(_record_ref(chain, sequence - 1)))
         except NotFoundError:
-            # Its predecessor was removed. The chain goes on from the last hash that is known; `moorage verify` shows the gap.
-            _log.error("the record before is missing", extra={"fields": _fields(chain, None) | {"sequence": sequence - 1}})
+            # Somebody removed it. The chain goes on from the last hash that is known; `moorage verify` shows the gap.
+            _log.error(
+                "the record before is missing", extra={"fields": _fields(chain, None) | {"sequence": sequence - 1}}
+            )
             self._measures.found("missing_record")
             return progress.tip_hash or genesis_hash(history.binding_of(chain.deployment))
         if before.change.sequence >= progress.sequence:

@@ -1,27 +1,27 @@
 """Mends what a sweep found broken in the history: chains without their end, records that are missing.
 
 The ends are those of Deployments that were deleted while nobody watched. Missing records are written again only from
-the change log of their Deployment: what is not there any more cannot be made up, and `moorage verify` goes on naming it.
+the change log of their Deployment: what is not there any more cannot be made up, and `moorage verify` names it.
 """
 
 import logging
 from dataclasses import replace
 
 from moorage_crds import names
-from moorage_crds.clock import Clock
+from moorage_crds.clock import to_rfc3339
 from moorage_crds.deployment import Deployment
 from moorage_crds.deployment import from_object as to_deployment
 from moorage_crds.identifiers import BindingName, NamespaceName
 from moorage_crds.objects import metadata
 from moorage_crds.record import Record, from_object, genesis_hash, to_object
-from moorage_crds.store import AlreadyExistsError, NotFoundError, ObjectRef, ResourceStore
+from moorage_crds.store import AlreadyExistsError, NotFoundError, ObjectRef
 from moorage_operator.decisions import history
 from moorage_operator.decisions.comparison import Finding
 from moorage_operator.decisions.history import Due
 from moorage_operator.loops.intake import Intake
-from moorage_operator.loops.ports import Measures
 from moorage_operator.loops.records import record_ref
-from moorage_operator.loops.world import Chain, World
+from moorage_operator.loops.surroundings import Surroundings
+from moorage_operator.loops.world import Chain
 
 _log = logging.getLogger(__name__)
 
@@ -29,14 +29,11 @@ _log = logging.getLogger(__name__)
 class Repair:
     """Writes records that should be there."""
 
-    def __init__(
-        self, store: ResourceStore, world: World, intake: Intake, *, measures: Measures, clock: Clock
-    ) -> None:
-        self._store = store
-        self._world = world
+    def __init__(self, around: Surroundings, intake: Intake) -> None:
+        self._store = around.store
+        self._measures = around.measures
+        self._clock = around.clock
         self._intake = intake
-        self._measures = measures
-        self._clock = clock
 
     async def end_chain(self, namespace: str, uid: str, newest: int) -> bool:
         """End the chain of a Deployment that is gone; False if it has its end already, or the Deployment lives.
@@ -52,12 +49,16 @@ class Repair:
             return False
         try:
             await self._store.create(
-                names.RECORDS, NamespaceName.parse(namespace), to_object(record.binding, change, previous_hash=record.hash)
+                names.RECORDS,
+                NamespaceName.parse(namespace),
+                to_object(record.binding, change, previous_hash=record.hash),
             )
         except AlreadyExistsError:
             return False
         self._measures.recorded(record.binding.environment, change, lag_seconds=0.0)
-        _log.info("ended the chain of a Deployment that is gone", extra={"fields": {"namespace": namespace, "uid": uid}})
+        _log.info(
+            "ended the chain of a Deployment that is gone", extra={"fields": {"namespace": namespace, "uid": uid}}
+        )
         return True
 
     async def _lives(self, record: Record) -> bool:
@@ -97,16 +98,16 @@ class Repair:
         binding, sequence = history.binding_of(seen), entry.change.sequence
         before = None if sequence == 1 else await self._record(seen, sequence - 1)
         now = self._clock.now()
-        change = history.timed(
-            [entry], after=before.change.at if before else None, seen_at=history.to_text(now), now=now
-        )
+        change = history.timed([entry], after=before.change.at if before else None, seen_at=to_rfc3339(now), now=now)
         follower = await self._record(seen, sequence + 1)
         if entry.change.at is None and follower is not None and follower.change.at is not None:
             change = replace(change, at=min(follower.change.at, change.at or follower.change.at))
         previous_hash = before.hash if before else genesis_hash(binding)
         try:
             await self._store.create(
-                names.RECORDS, NamespaceName.parse(seen.namespace), to_object(binding, change, previous_hash=previous_hash)
+                names.RECORDS,
+                NamespaceName.parse(seen.namespace),
+                to_object(binding, change, previous_hash=previous_hash),
             )
         except AlreadyExistsError:
             return
@@ -119,7 +120,12 @@ class Repair:
 
     def _report(self, chain: Chain, sequence: int, *, mended: bool) -> None:
         deployment = chain.deployment
-        fields = {"namespace": deployment.namespace, "name": deployment.name, "uid": deployment.uid, "sequence": sequence}
+        fields = {
+            "namespace": deployment.namespace,
+            "name": deployment.name,
+            "uid": deployment.uid,
+            "sequence": sequence,
+        }
         self._measures.found(Finding.MISSING_RECORD)
         if mended:
             _log.warning("a missing record was written again from the change log", extra={"fields": fields})

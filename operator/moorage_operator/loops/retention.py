@@ -8,16 +8,15 @@ import asyncio
 import logging
 from dataclasses import replace
 
-from moorage_crds.clock import Clock
-from moorage_crds.record import from_object
-from moorage_crds.store import ConflictError, NotFoundError, ResourceStore, UnavailableError
 from moorage_crds.objects import RawObject, metadata
+from moorage_crds.record import from_object
+from moorage_crds.store import ConflictError, NotFoundError, UnavailableError
 from moorage_operator.decisions.retention import RetentionRule, below, removable, removable_after_end
-from moorage_operator.loops.ports import Leadership
 from moorage_operator.loops.queue import KeyedQueue
 from moorage_operator.loops.records import chain_records, record_ref
 from moorage_operator.loops.status_writer import DeploymentStatusWriter
-from moorage_operator.loops.world import Chain, World
+from moorage_operator.loops.surroundings import Surroundings
+from moorage_operator.loops.world import Chain
 
 ChainKey = tuple[str, str]
 """Namespace, and uid of the Deployment."""
@@ -27,27 +26,32 @@ _history_log = logging.getLogger("moorage.history")
 
 
 class Retention:
-    """Keeps the history within its rule. `queue` holds chains; `per_second` bounds the removals."""
+    """Keeps the history within its rule.
+
+    Args:
+        around: the cluster and what is known of it.
+        statuses: writes where a chain begins.
+        rule: how much is kept.
+        per_second: at most so many records are removed in a second.
+        queue: chains to look at.
+    """
 
     def __init__(
         self,
-        store: ResourceStore,
-        world: World,
-        leadership: Leadership,
+        around: Surroundings,
         *,
         statuses: DeploymentStatusWriter,
         rule: RetentionRule,
         per_second: int,
-        clock: Clock,
         queue: KeyedQueue[ChainKey],
     ) -> None:
-        self._store = store
-        self._world = world
-        self._leadership = leadership
+        self._store = around.store
+        self._world = around.world
+        self._leadership = around.leadership
+        self._clock = around.clock
         self._statuses = statuses
-        self._rule = rule
         self._pause = 1.0 / per_second
-        self._clock = clock
+        self.rule = rule
         self.queue = queue
 
     async def step(self, key: ChainKey) -> float | None:
@@ -62,9 +66,9 @@ class Retention:
         records = await chain_records(self._store, namespace, uid)
         chain = self._world.chains.get(uid)
         if chain is None:
-            going = removable_after_end(records, self._rule, now=self._clock.now())
+            going = removable_after_end(records, self.rule, now=self._clock.now())
         else:
-            going = removable(records, self._rule, now=self._clock.now())
+            going = removable(records, self.rule, now=self._clock.now())
             if going:
                 await self._raise_floor(chain, going[-1] + 1)
             going = below(records, chain.progress.floor_sequence)

@@ -4,13 +4,12 @@ import logging
 
 from moorage_crds import names
 from moorage_crds.identifiers import NamespaceName
-from moorage_crds.store import AlreadyExistsError, ForbiddenError, InvalidError, NotFoundError, ResourceStore
+from moorage_crds.store import AlreadyExistsError, ForbiddenError, InvalidError, NotFoundError
 from moorage_crds.workspace import Workspace
 from moorage_operator.decisions.lifecycle import missing_defaults, to_environment
-from moorage_operator.loops.ports import Leadership
 from moorage_operator.loops.queue import KeyedQueue
+from moorage_operator.loops.surroundings import Surroundings
 from moorage_operator.loops.worker import RefusedError
-from moorage_operator.loops.world import World
 
 _log = logging.getLogger(__name__)
 
@@ -18,12 +17,10 @@ _log = logging.getLogger(__name__)
 class Seeding:
     """Creates default environments that are missing. `queue` holds names of Namespaces."""
 
-    def __init__(
-        self, store: ResourceStore, world: World, leadership: Leadership, *, queue: KeyedQueue[str]
-    ) -> None:
-        self._store = store
-        self._world = world
-        self._leadership = leadership
+    def __init__(self, around: Surroundings, *, queue: KeyedQueue[str]) -> None:
+        self._store = around.store
+        self._world = around.world
+        self._leadership = around.leadership
         self.queue = queue
 
     def offer(self, workspace: Workspace) -> None:

@@ -11,11 +11,12 @@ from typing import Final
 import orjson
 
 from moorage_crds.clock import Clock, to_rfc3339
-from moorage_crds.store import InvalidError, NotFoundError, ResourceStore
+from moorage_crds.store import InvalidError, NotFoundError
 from moorage_operator.decisions.facts import DeploymentFacts, EnvironmentFacts
 from moorage_operator.decisions.status import wanted_deployment_status, wanted_environment_status
 from moorage_operator.loops.queue import KeyedQueue
-from moorage_operator.loops.world import Chain, EnvironmentKey, KnownEnvironment, World
+from moorage_operator.loops.surroundings import Surroundings
+from moorage_operator.loops.world import Chain, EnvironmentKey, KnownEnvironment
 
 #: Seconds from an isolated change to its status, and between two statuses of one Deployment.
 DEPLOYMENT_SECONDS: Final = (0.025, 0.5)
@@ -28,10 +29,10 @@ _log = logging.getLogger(__name__)
 class DeploymentStatusWriter:
     """Keeps the statuses of Deployments true. `queue` holds their uids."""
 
-    def __init__(self, store: ResourceStore, world: World, clock: Clock, queue: KeyedQueue[str]) -> None:
-        self._store = store
-        self._world = world
-        self._clock = clock
+    def __init__(self, around: Surroundings, queue: KeyedQueue[str]) -> None:
+        self._store = around.store
+        self._world = around.world
+        self._clock = around.clock
         self.queue = queue
 
     def mark(self, uid: str, *, at_once: bool = False) -> None:
@@ -82,10 +83,10 @@ class DeploymentStatusWriter:
 class EnvironmentStatusWriter:
     """Keeps the statuses of Environments true. `queue` holds their places."""
 
-    def __init__(self, store: ResourceStore, world: World, clock: Clock, queue: KeyedQueue[EnvironmentKey]) -> None:
-        self._store = store
-        self._world = world
-        self._clock = clock
+    def __init__(self, around: Surroundings, queue: KeyedQueue[EnvironmentKey]) -> None:
+        self._store = around.store
+        self._world = around.world
+        self._clock = around.clock
         self.queue = queue
 
     def mark(self, key: EnvironmentKey) -> None:

@@ -1,10 +1,11 @@
 """Compares what is remembered with full lists, at start and every few minutes, and repairs whatever differs.
 
-Its lists are its own: it believes neither the watches nor the memory that they fed. The first part (policies, Namespaces,
-Environments, Deployments) is for every replica; the second (records) for the one that acts.
+Its lists are its own: it believes neither the watches nor the memory that they fed. The first part (policies,
+Namespaces, Environments, Deployments) is for every replica; the second (records) for the one that acts.
 """
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import AsyncIterator, Callable, Iterator
 from datetime import datetime
@@ -14,19 +15,22 @@ from moorage_crds import deployment as deployments
 from moorage_crds import environment as environments
 from moorage_crds import names
 from moorage_crds import workspace as workspaces
-from moorage_crds.clock import Clock
 from moorage_crds.objects import RawObject, is_newer, metadata
-from moorage_crds.store import Page, ResourceStore, StoreError
-from moorage_operator.decisions.comparison import ChainSummary, Finding, findings_alive, findings_gone, missing_sequences
-from moorage_operator.decisions.retention import RetentionRule
+from moorage_crds.store import Page, StoreError
+from moorage_operator.decisions.comparison import (
+    ChainSummary,
+    Finding,
+    findings_alive,
+    findings_gone,
+    missing_sequences,
+)
 from moorage_operator.loops.intake import Intake
 from moorage_operator.loops.policies import Policies
-from moorage_operator.loops.ports import Leadership, Measures
-from moorage_operator.loops.queue import KeyedQueue
 from moorage_operator.loops.records import action_label, kept, record_id
 from moorage_operator.loops.repair import Repair
-from moorage_operator.loops.retention import ChainKey
-from moorage_operator.loops.world import Chain, World
+from moorage_operator.loops.retention import Retention
+from moorage_operator.loops.surroundings import Surroundings
+from moorage_operator.loops.world import Chain
 
 #: Seconds until a sweep that failed is tried again.
 RETRY_SECONDS: Final = 5.0
@@ -40,45 +44,26 @@ class Sweep:
     """The loop that repairs.
 
     Args:
-        store: the cluster.
-        world: what is remembered.
+        around: the cluster and what is remembered of it.
         intake: where what was found goes.
-        leadership: whether this replica repairs.
         policies: looks whether the admission policies are there.
         repair: writes missing records.
-        removals: queue of the retention loop.
-        rule: how much history is kept.
-        interval_seconds: between two sweeps.
-        measures: counts.
-        clock: for ages.
+        retention: told which chains have records that may go.
     """
 
-    def __init__(  # noqa: PLR0913 — one place per collaborator, all of them named where it is built
-        self,
-        store: ResourceStore,
-        world: World,
-        intake: Intake,
-        leadership: Leadership,
-        *,
-        policies: Policies,
-        repair: Repair,
-        removals: KeyedQueue[ChainKey],
-        rule: RetentionRule,
-        interval_seconds: float,
-        measures: Measures,
-        clock: Clock,
+    def __init__(
+        self, around: Surroundings, intake: Intake, *, policies: Policies, repair: Repair, retention: Retention
     ) -> None:
-        self._store = store
-        self._world = world
+        self._store = around.store
+        self._world = around.world
+        self._leadership = around.leadership
+        self._measures = around.measures
+        self._clock = around.clock
         self._intake = intake
-        self._leadership = leadership
         self._policies = policies
         self._repair = repair
-        self._removals = removals
-        self._rule = rule
-        self._interval = interval_seconds
-        self._measures = measures
-        self._clock = clock
+        self._removals = retention.queue
+        self._rule = retention.rule
         self._wanted = asyncio.Event()
         self.listed_at: float | None = None
 
@@ -86,20 +71,20 @@ class Sweep:
         """Sweep soon: this replica has begun to act."""
         self._wanted.set()
 
-    async def run(self) -> None:
+    async def run(self, interval_seconds: float) -> None:
         """Sweep now, at intervals, and when wanted; until cancelled."""
         while True:
             self._wanted.clear()
-            pause = self._interval
+            pause = interval_seconds
             try:
                 await self.once()
             except StoreError as error:
                 pause = RETRY_SECONDS
                 _log.warning("sweep failed, it will be repeated", extra={"fields": {"error": str(error)}})
-            try:
-                await asyncio.wait_for(self._wanted.wait(), pause)
-            except TimeoutError:
-                continue
+            # No `wait_for`: it makes a task, and kopf waits at its end for tasks that are younger than itself.
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(pause):
+                    await self._wanted.wait()
 
     async def once(self) -> None:
         """One sweep.
@@ -118,7 +103,11 @@ class Sweep:
         if self._leadership.acts:
             await self._records()
         seconds = round(self._clock.monotonic() - started, 3)
-        fields = {"deployments": len(self._world.chains), "environments": len(self._world.environments), "seconds": seconds}
+        fields = {
+            "deployments": len(self._world.chains),
+            "environments": len(self._world.environments),
+            "seconds": seconds,
+        }
         _log.info("sweep done", extra={"fields": fields})
 
     # What is there

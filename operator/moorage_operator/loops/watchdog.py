@@ -1,24 +1,22 @@
 """Notices that the watches are dead although the process lives, and ends it: Kubernetes then starts a new one.
 
-Two signs: a list showed something that the watch has not delivered a minute later, or a change has been unrecorded for a
-minute while nobody works on it. The first is confirmed with a read before it counts.
+Two signs: a list showed something that the watch has not delivered a minute later, or a change has been unrecorded for
+a minute while nobody works on it. The first is confirmed with a read before it counts.
 """
 
 import asyncio
 import logging
-from collections.abc import Callable
 from typing import Any, Final
 
 from moorage_crds import names
-from moorage_crds.clock import Clock
 from moorage_crds.identifiers import BindingName, EnvironmentSlug, InvalidIdentifierError, NamespaceName
 from moorage_crds.objects import metadata
-from moorage_crds.store import NotFoundError, ObjectRef, ResourceStore, StoreError
+from moorage_crds.store import NotFoundError, ObjectRef, StoreError
 from moorage_operator.decisions.comparison import Finding
 from moorage_operator.loops.intake import Intake
-from moorage_operator.loops.ports import Measures
-from moorage_operator.loops.recorder import Recorder
-from moorage_operator.loops.world import ObjectKey, World
+from moorage_operator.loops.queue import KeyedQueue
+from moorage_operator.loops.surroundings import Surroundings
+from moorage_operator.loops.world import ObjectKey
 
 #: Seconds between two looks, and after which something that did not arrive or was not done means death.
 LOOK_SECONDS: Final = 5.0
@@ -34,25 +32,14 @@ class DeadWatchError(Exception):
 class Watchdog:
     """Looks every few seconds; `looked_at` is the proof that the event loop runs."""
 
-    def __init__(
-        self,
-        store: ResourceStore,
-        world: World,
-        intake: Intake,
-        recorder: Recorder,
-        *,
-        measures: Measures,
-        clock: Clock,
-        settled: Callable[[], bool],
-    ) -> None:
-        self._store = store
-        self._world = world
+    def __init__(self, around: Surroundings, intake: Intake, *, recorder_queue: KeyedQueue[str]) -> None:
+        self._store = around.store
+        self._world = around.world
+        self._measures = around.measures
+        self._clock = around.clock
         self._intake = intake
-        self._recorder = recorder
-        self._measures = measures
-        self._clock = clock
-        self._settled = settled
-        self.looked_at = clock.monotonic()
+        self._queue = recorder_queue
+        self.looked_at = around.clock.monotonic()
 
     async def run(self) -> None:
         """Look until cancelled.
@@ -76,16 +63,18 @@ class Watchdog:
         for key in [key for key, since in self._world.unseen.items() if since < overdue]:
             if await self._is_there(key):
                 self._measures.found(Finding.UNSEEN)
-                message = f"the watch has not delivered {key.plural} {key.namespace}/{key.name} for {LIMIT_SECONDS:.0f} s"
+                message = (
+                    f"the watch has not delivered {key.plural} {key.namespace}/{key.name} for {LIMIT_SECONDS:.0f} s"
+                )
                 raise DeadWatchError(message)
         forgotten = [uid for uid in self._world.unrecorded if self._is_forgotten(uid, overdue)]
-        if forgotten and self._settled():
-            message = f"{len(forgotten)} changes have been unrecorded for {LIMIT_SECONDS:.0f} s, and nobody works on them"
+        if forgotten and self._queue.settled:
+            message = f"{len(forgotten)} bindings have been unrecorded for {LIMIT_SECONDS:.0f} s, with nobody at work"
             raise DeadWatchError(message)
 
     def _is_forgotten(self, uid: str, overdue: float) -> bool:
         chain = self._world.chains[uid]
-        waits = chain.homeless or chain.trouble is not None or uid in self._recorder.queue
+        waits = chain.homeless or chain.trouble is not None or uid in self._queue
         return bool(chain.arrivals) and not waits and chain.arrivals[0].monotonic < overdue
 
     async def _is_there(self, key: ObjectKey) -> bool:

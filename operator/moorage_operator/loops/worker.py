@@ -31,25 +31,25 @@ async def work(queue: KeyedQueue[Any], step: Callable[[Any], Awaitable[float | N
     while True:
         key = await queue.get()
         try:
-            again = await step(key)
+            queue.done(key, look_again=await step(key))
         except asyncio.CancelledError:
             task = asyncio.current_task()
             if task is None or task.cancelling():
                 raise
             # Not we were cancelled, but a connection that somebody else gave up: as good as a lost reply.
             queue.retry(key)
-        except RefusedError as error:
-            _report(name, key, error, queue.retry(key, least=REFUSED_SECONDS))
-        except TransientError as error:
-            _report(name, key, error, queue.retry(key, retry_after=error.retry_after))
-        except StoreError as error:
-            _report(name, key, error, queue.retry(key))
+        except (RefusedError, StoreError) as error:
+            _report(name, key, error, _try_later(queue, key, error))
         except Exception:
             # One object that cannot be handled must not stop all others.
             delay = queue.retry(key, least=REFUSED_SECONDS)
             _log.exception("step failed", extra={"fields": {"loop": name, "key": key, "retry_in_seconds": delay}})
-        else:
-            queue.done(key, look_again=again)
+
+
+def _try_later(queue: KeyedQueue[Any], key: Any, error: Exception) -> float:
+    if isinstance(error, RefusedError):
+        return queue.retry(key, least=REFUSED_SECONDS)
+    return queue.retry(key, retry_after=error.retry_after if isinstance(error, TransientError) else None)
 
 
 def _report(name: str, key: Any, error: Exception, delay: float) -> None:

@@ -235,7 +235,7 @@ class World:
     # Environments and Namespaces
 
     def environment_uid(self, key: EnvironmentKey) -> str | None:
-        """uid of the Environment of that name, None if there is none."""
+        """Uid of the Environment of that name, None if there is none."""
         known = self.environments.get(key)
         return known.environment.uid if known else None
 
