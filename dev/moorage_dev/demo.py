@@ -108,7 +108,7 @@ STORY: tuple[Step, ...] = (
     ),
     Step(
         "The same history by REST: who put what where, when, and why.",
-        f'{_CURL} "{_API}/staging/deployments?limit=6" | python3 -m json.tool',
+        f'{_CURL} "{_API}/staging/deployments?limit=10" | python3 -m json.tool',
     ),
     Step(
         "And what runs in staging now.",

@@ -57,8 +57,9 @@ def checked(done: subprocess.CompletedProcess[str]) -> str:
     return done.stdout
 
 
-def readme_blocks() -> list[str]:
-    return re.findall(r"```sh\n(.*?)```", (ROOT / "README.md").read_text(encoding="utf-8"), re.DOTALL)
+def shell_blocks(page: str) -> list[str]:
+    """The commands of a page; what is fenced as `console` is output and not run."""
+    return re.findall(r"```sh\n(.*?)```", (ROOT / page).read_text(encoding="utf-8"), re.DOTALL)
 
 
 @pytest.fixture(scope="module")
@@ -94,12 +95,17 @@ def test_second_demo_works_too(checkout: Checkout, demo: str) -> None:
 
 
 def test_commands_of_the_readme_run_as_written(checkout: Checkout, demo: str) -> None:
-    two_commands, by_kubectl, by_rest = readme_blocks()
+    two_commands, by_kubectl, by_rest = shell_blocks("README.md")
     assert "make demo" in two_commands
     assert "make test" in two_commands
     output = checked(checkout.run(f"set -e\n{by_kubectl}\n{by_rest}"))
     assert '"error"' not in output
     assert "Environment deleted successfully" in output
+
+
+@pytest.mark.parametrize("page", ["docs/rest.md", "docs/kubectl.md"])
+def test_commands_of_the_guides_run_as_written(page: str, checkout: Checkout, demo: str) -> None:
+    checked(checkout.run("set -e\n" + "\n".join(shell_blocks(page))))
 
 
 def test_commands_that_the_demo_suggests_work(checkout: Checkout, demo: str) -> None:
