@@ -36,3 +36,12 @@ def reopen(folder: Path, kind: str, kubeconfig: Path) -> Cluster:
     if kind == BuiltCluster.__name__:
         return BuiltCluster(folder)
     raise DevError(f"{folder.parent} was written by another version of this project: delete it and start again")
+
+
+def abandoned(folder: Path) -> Cluster | None:
+    """The cluster that a killed process has left in this folder, None if there is none."""
+    if (folder / "kind.json").is_file():
+        return KindCluster(folder)
+    if (folder / "processes.json").is_file():
+        return BuiltCluster(folder)
+    return None

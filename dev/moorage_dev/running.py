@@ -72,7 +72,8 @@ def down(run: Path) -> None:
     with _alone(run):
         state = _read_state(run)
         if state is None:
-            _say("nothing is running: nothing to do")
+            left = _stop_leftovers(run)
+            _say("stopped what an interrupted start had left" if left else "nothing is running: nothing to do")
             return
         for child in reversed(children.load(run / "processes.json").values()):
             children.stop(child)
@@ -102,6 +103,7 @@ def environment(run: Path) -> dict[str, str]:
 def _start(run: Path) -> None:
     for variable in _PORTS:
         processes.require_free(variable)
+    _stop_leftovers(run)
     _clear(run)
     cluster = clusters.choose(run / "cluster")
     _say(f"starting {cluster.title} …")
@@ -112,7 +114,9 @@ def _start(run: Path) -> None:
         install(cluster)
         _say("starting operator and facade …")
         started[_OPERATOR] = processes.start_operator(cluster, run)
-        started[_FACADE] = processes.start_facade(cluster, run, settings=_chosen_ports())
+        _save(run, started)
+        started[_FACADE] = processes.start_facade(cluster, run, settings=_facade_settings())
+        _save(run, started)
         _describe(run, cluster, started)
     except BaseException:
         for service in started.values():
@@ -146,7 +150,9 @@ def _repair(run: Path, state: State) -> list[str]:
             cluster, run, settings={"MOORAGE_METRICS_PORT": state.operator_port}
         ),
         _FACADE: lambda: processes.start_facade(
-            cluster, run, settings={"MOORAGE_PORT": facade_port, "MOORAGE_METRICS_PORT": metrics_port}
+            cluster,
+            run,
+            settings={**_facade_settings(), "MOORAGE_PORT": facade_port, "MOORAGE_METRICS_PORT": metrics_port},
         ),
     }
     for name, start in restart.items():
@@ -156,6 +162,22 @@ def _repair(run: Path, state: State) -> list[str]:
     children.save(running, run / "processes.json")
     _write_pids(run, {**cluster.processes, **running})
     return repaired
+
+
+def _save(run: Path, services: Mapping[str, Service]) -> None:
+    children.save({name: service.child for name, service in services.items()}, run / "processes.json")
+
+
+def _stop_leftovers(run: Path) -> bool:
+    """Stop what a start that was killed has left, known from the files that are written before `state.json`."""
+    left = children.load(run / "processes.json")
+    for child in left.values():
+        children.stop(child)
+    abandoned = clusters.abandoned(run / "cluster")
+    if abandoned is not None:
+        abandoned.stop()
+    _clear(run)
+    return bool(left) or abandoned is not None
 
 
 def _describe(run: Path, cluster: Cluster, services: Mapping[str, Service]) -> None:
@@ -168,9 +190,7 @@ def _describe(run: Path, cluster: Cluster, services: Mapping[str, Service]) -> N
         metrics_url=facade.metrics_url,
         operator_port=operator.url.rpartition(":")[2],
     )
-    own = {name: service.child for name, service in services.items()}
-    children.save(own, run / "processes.json")
-    _write_pids(run, {**cluster.processes, **own})
+    _write_pids(run, {**cluster.processes, **{name: service.child for name, service in services.items()}})
     (run / "bin").mkdir()
     (run / "bin" / "kubectl").symlink_to(cluster.kubectl_program())
     for user in (users.ADMIN, *users.DEMO):
@@ -213,8 +233,10 @@ def _read_state(run: Path) -> State | None:
     return State(**json.loads(path.read_text(encoding="utf-8"))) if path.is_file() else None
 
 
-def _chosen_ports() -> dict[str, str]:
-    return {variable: os.environ[variable] for variable in _PORTS if os.environ.get(variable)}
+def _facade_settings() -> dict[str, str]:
+    chosen = {variable: os.environ[variable] for variable in _PORTS if os.environ.get(variable)}
+    # There is no load balancer that has to notice first.
+    return {**chosen, "MOORAGE_STOP_DELAY_SECONDS": "0"}
 
 
 def _clear(run: Path) -> None:

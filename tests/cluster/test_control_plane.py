@@ -2,7 +2,6 @@
 
 import json
 import shutil
-import signal
 from base64 import b64encode
 from pathlib import Path
 
@@ -129,15 +128,3 @@ def test_control_plane_that_cannot_start_shows_the_log_and_leaves_nothing(
     assert plane.processes == {}
     assert json.loads((tmp_path / "plane/processes.json").read_text(encoding="utf-8")) == {}
     shutil.rmtree(tmp_path / "plane")
-
-
-def test_recycled_process_id_is_not_killed(tmp_path: Path) -> None:
-    child = children.spawn("sleeper", ["sleep", "600"], log=tmp_path / "log")
-    stranger = children.Child("stranger", child.pid, "another start time", tmp_path / "log")
-    children.kill(stranger)
-    children.stop(stranger)
-    assert children.is_running(child)
-    children.stop(child)
-    assert not children.is_running(child)
-    assert child._process is not None
-    assert child._process.returncode == -signal.SIGTERM

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from cluster import Facade, LiveCluster, Operators, Workspace, eventually
+from cluster import Facade, LiveCluster, Operators, Workspace, eventually_passes
 
 ENVIRONMENTS = ("development", "production")
 APPS = [f"app-{number:02}" for number in range(10)]
@@ -177,7 +177,7 @@ def test_three_users_by_three_doors_leave_one_history(
     dice = random.Random(20)  # noqa: S311 — the same mixture in every run
     play(doors, dice, 1)
     play(doors, dice, 2)
-    eventually(lambda: check_records(doors))
+    eventually_passes(lambda: check_records(doors))
     operators.stop()
     play(doors, dice, 3)
     play(doors, dice, 4)
@@ -185,6 +185,6 @@ def test_three_users_by_three_doors_leave_one_history(
     check_rest(doors)
     operators.ensure()
     # … and the records follow, with the time at which the change was made.
-    eventually(lambda: check_records(doors), timeout=30)
+    eventually_passes(lambda: check_records(doors), timeout=30)
     check_rest(doors)
     assert sum(len(history) for history in doors.accepted.values()) == 80

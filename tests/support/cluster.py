@@ -35,7 +35,10 @@ WRITES = frozenset({"create", "update", "patch", "delete", "deletecollection"})
 
 
 def eventually(ask: Callable[[], T], timeout: float = 15.0, *, interval: float = 0.05) -> T:
-    """Ask again and again until the answer is true (or no assertion fails), and return it. The only wait of the tests.
+    """Ask again and again until the answer is true, and return it. The only wait of the tests.
+
+    An assertion that fails while asking means "not yet", as a false answer does; None is false too, so a function that
+    only asserts goes to `eventually_passes`.
 
     Raises:
         AssertionError: it did not become true within `timeout` seconds.
@@ -48,13 +51,22 @@ def eventually(ask: Callable[[], T], timeout: float = 15.0, *, interval: float =
             answer = ask()
         except AssertionError as error:
             problem = error
-        # An `ask` that only asserts returns None, and is content when nothing was raised.
-        if problem is None and (answer or answer is None):
+        if answer:
             return answer
         if time.monotonic() > deadline:
             message = f"not within {timeout:.0f} s; the last answer was {answer!r}"
             raise AssertionError(message) from problem
         time.sleep(interval)
+
+
+def eventually_passes(check: Callable[[], object], timeout: float = 15.0) -> None:
+    """Call a function that only asserts until no assertion fails; as `eventually` otherwise."""
+
+    def passes() -> bool:
+        check()
+        return True
+
+    eventually(passes, timeout)
 
 
 async def eventually_async(ask: Callable[[], T], timeout: float = 15.0) -> T:
@@ -531,4 +543,5 @@ __all__ = [
     "account",
     "eventually",
     "eventually_async",
+    "eventually_passes",
 ]

@@ -1,0 +1,95 @@
+"""Where programs come from, and what a person reads when they cannot."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from moorage_dev import binaries
+from moorage_dev.failures import DevError
+
+ROOT = Path(__file__).resolve().parents[3]
+
+
+def _program(folder: Path, name: str) -> Path:
+    path = folder / name
+    path.write_text("#!/bin/sh\n", encoding="utf-8")
+    path.chmod(0o755)
+    return path
+
+
+@pytest.fixture(autouse=True)
+def _own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    for variable in ("KUBEBUILDER_ASSETS", *binaries._ASSET_VARIABLES.values()):
+        monkeypatch.delenv(variable, raising=False)
+
+
+def test_folder_of_envtest_is_used_without_a_build(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    wanted = {name: _program(tmp_path, name) for name in binaries.CONTROL_PLANE.programs}
+    monkeypatch.setenv("KUBEBUILDER_ASSETS", str(tmp_path))
+    assert binaries.control_plane() == wanted
+
+
+def test_single_program_wins_over_the_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in binaries.CONTROL_PLANE.programs:
+        _program(tmp_path, name)
+    own = _program(tmp_path, "my-etcd")
+    monkeypatch.setenv("KUBEBUILDER_ASSETS", str(tmp_path))
+    monkeypatch.setenv("TEST_ASSET_ETCD", str(own))
+    assert binaries.control_plane()["etcd"] == own
+
+
+@pytest.mark.parametrize("variable", ["KUBEBUILDER_ASSETS", "TEST_ASSET_ETCD"])
+def test_variable_that_points_nowhere_is_named(variable: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(variable, "/nowhere")
+    with pytest.raises(DevError, match=f"{variable} says /nowhere"):
+        binaries.control_plane()
+
+
+def test_finished_build_is_used_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    target = binaries.cache_dir() / f"controlplane-{binaries._fingerprint(binaries.CONTROL_PLANE)}"
+    target.mkdir()
+    monkeypatch.setenv("PATH", "/nowhere")
+    assert binaries.build(binaries.CONTROL_PLANE) == target
+
+
+def test_versions_of_the_modules_are_linked_in() -> None:
+    assert "component-base/version.gitVersion=v1.37." in binaries._link_flags(binaries.CONTROL_PLANE)
+    assert "helm/v4/internal/version.version=v4." in binaries._link_flags(binaries.CLI)
+
+
+def test_no_go_and_no_way_to_get_it_is_one_sentence(tmp_path: Path) -> None:
+    # No Go, no Docker and no kind on the path, and pip reaches no index.
+    environment = {
+        "PATH": str(tmp_path),
+        "PYTHONPATH": str(ROOT / "dev"),
+        "XDG_CACHE_HOME": str(tmp_path / "cache"),
+        "PIP_NO_INDEX": "1",
+        "HOME": str(tmp_path),
+    }
+    done = _run("up", "--run", str(tmp_path / "run"), environment=environment)
+    assert done.returncode == 1
+    errors = [line for line in done.stderr.splitlines() if line.startswith("error: ")]
+    assert len(errors) == 1
+    assert "Go 1.26" in errors[0]
+    assert "MOORAGE_KUBECONFIG" in errors[0]
+    assert "Traceback" not in done.stderr
+
+
+def test_failed_build_shows_what_go_said_and_leaves_nothing_finished(tmp_path: Path) -> None:
+    go = _program(tmp_path, "go")
+    go.write_text('#!/bin/sh\n[ "$1" = env ] && echo go1.26.8 && exit 0\necho "no route to the moon" >&2; exit 1\n')
+    environment = {**os.environ, "PATH": f"{tmp_path}:/usr/bin:/bin", "PYTHONPATH": str(ROOT / "dev")}
+    done = _run("control-plane", environment=environment)
+    assert done.returncode == 1
+    assert "no route to the moon" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert [path.name for path in (tmp_path / "cache/moorage").iterdir() if path.is_dir()] == []
+
+
+def _run(*arguments: str, environment: dict[str, str]) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "moorage_dev", *arguments]
+    return subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=60)
