@@ -4,6 +4,7 @@ What happens before a handler runs stands in `middlewares`, in order.
 """
 
 from moorage_api import schemas
+from moorage_api.cache.catalog import Catalog
 from moorage_api.calls import Facade, Operation, Permission
 from moorage_api.flows.presenting import Presenter
 from moorage_api.handlers import deployments, history, service
@@ -221,16 +222,23 @@ def service_operations(readiness: Readiness, documentation: Documentation) -> li
     ]
 
 
-def operations(presenter: Presenter, readiness: Readiness) -> list[Operation]:
+def operations(presenter: Presenter, readiness: Readiness, documentation: Documentation) -> list[Operation]:
     """Everything that can be asked for."""
-    api = api_operations(Environments(presenter), Locks(presenter))
-    # The document describes itself too, but not by its content.
-    described = [*api, *service_operations(readiness, Documentation(b""))]
-    return [*api, *service_operations(readiness, Documentation(document(described)))]
+    return [
+        *api_operations(Environments(presenter), Locks(presenter)),
+        *service_operations(readiness, documentation),
+    ]
+
+
+def document_text() -> str:
+    """The OpenAPI document as it is committed, without any cluster."""
+    presenter, readiness = Presenter(Catalog(())), Readiness()
+    return document(operations(presenter, readiness, Documentation(b""))).decode() + "\n"
 
 
 def create_app(facade: Facade, metrics: Metrics, readiness: Readiness) -> EdgeServer:
     """The server: operations → router → edge → connections. Needs a running event loop."""
-    router = Router(operations(Presenter(facade.catalog), readiness))
+    presenter = Presenter(facade.catalog)
+    router = Router(operations(presenter, readiness, Documentation(document_text().encode())))
     edge = Edge(facade, router, metrics)
     return EdgeServer(edge, max_connections=facade.settings.max_connections)

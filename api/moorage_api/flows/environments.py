@@ -48,7 +48,7 @@ class EnvironmentChanges:
         """A new environment. Raises ApiError."""
         body = translate.wanted_environment(slug, name, description)
         try:
-            raw = await self._writer.create(names.ENVIRONMENTS, body, kind="environment", shown=slug)
+            raw = await self._writer.create(names.ENVIRONMENTS, body, kind="environment", shown=slug, slug=slug)
         except AlreadyExistsError as error:
             raise errors.already_exists("environment", slug) from error
         except ConflictError as error:
@@ -132,7 +132,9 @@ class EnvironmentChanges:
     ) -> dict[str, Any]:
         if lock is None:
             body = translate.wanted_lock(environment.name, reason)
-            return await self._writer.create(names.LOCKS, body, kind="lock", shown=environment.name)
+            return await self._writer.create(
+                names.LOCKS, body, kind="lock", shown=environment.name, slug=environment.name
+            )
         require_undeclared(lock.declared_by, ["spec.reason"], override=override)
         return await self._writer.patch(lock, {"reason": reason})
 

@@ -210,7 +210,11 @@ class ReleaseChanges:
             "change": translate.without_nulls(note),
         }
         return await self._writer.create(
-            names.DEPLOYMENTS, translate.wanted_binding(name, spec), kind="deployment", shown=wanted.app
+            names.DEPLOYMENTS,
+            translate.wanted_binding(name, spec),
+            kind="deployment",
+            shown=wanted.app,
+            slug=environment,
         )
 
     async def _live(self, where: ObjectRef, known: BindingView | None) -> tuple[BindingView | None, tuple[Change, ...]]:

@@ -45,7 +45,7 @@ class Writer:
         self.dry_run = dry_run
         self.namespace = NamespaceName.parse(call.workspace.namespace)
 
-    async def create(self, plural: str, body: RawObject, *, kind: str, shown: str) -> RawObject:
+    async def create(self, plural: str, body: RawObject, *, kind: str, shown: str, slug: str) -> RawObject:
         """Create an object.
 
         Args:
@@ -53,6 +53,7 @@ class Writer:
             body: the object.
             kind: the REST word for it.
             shown: its id in REST.
+            slug: the environment that it belongs to.
 
         Raises:
             ConflictError: the name is taken.
@@ -60,7 +61,8 @@ class Writer:
         """
         attempt = Attempt(self._permission, "create", plural, kind, shown)
         try:
-            return await self._send(self._store.create(plural, self.namespace, body, dry_run=self.dry_run), attempt)
+            sent = self._store.create(plural, self.namespace, body, dry_run=self.dry_run)
+            return await self._send(sent, attempt, slug=slug)
         except NotFoundError as error:
             # Not the object, which is new, but its Namespace.
             raise errors.not_found("workspace", self._call.workspace.workspace) from error

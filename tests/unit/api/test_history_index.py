@@ -1,0 +1,223 @@
+"""The index of the history against a plain list, and the rules of what belongs to an environment."""
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from moorage_api.cache.history import Filters, HistoryIndex
+from moorage_api.ownership import UNOWNED
+from moorage_api.views import BindingView, EnvironmentView, Line
+from moorage_crds.deployment import Action, Change
+
+UIDS = [f"{number:08d}-0000-4000-8000-000000000000" for number in range(3)]
+ALL = Filters()
+
+
+def environment(created_at: str = "2026-01-01T00:00:00Z", uid: str = "e") -> EnvironmentView:
+    return EnvironmentView(
+        namespace="ns",
+        name="staging",
+        uid=uid,
+        resource_version="1",
+        generation=1,
+        display_name="",
+        description="",
+        is_default=False,
+        created_by=None,
+        created_at=created_at,
+        updated_at=created_at,
+        ownership=UNOWNED,
+    )
+
+
+def line(uid: str = UIDS[0], sequence: int = 1, at: str | None = "2026-01-02T00:00:00Z", **more: Any) -> Line:
+    fields: dict[str, Any] = {
+        "namespace": "ns",
+        "environment": "staging",
+        "app": f"app-{uid[7]}",
+        "action": Action.DEPLOY,
+        "previous": None,
+        "release": "v1",
+        "by": "alice",
+        "reason": None,
+        "request_id": None,
+        "recorded": True,
+        "version": "10",
+        **more,
+    }
+    return Line(uid=uid, sequence=sequence, at=at, **fields)
+
+
+def binding(
+    uid: str = UIDS[0], *changes: Change, release: str | None = "v1", recorded: int = 0, version: str = "20"
+) -> BindingView:
+    return BindingView(
+        namespace="ns",
+        name=f"staging.app-{uid[7]}",
+        uid=uid,
+        resource_version=version,
+        environment="staging",
+        app=f"app-{uid[7]}",
+        release=release,
+        pending=changes,
+        last_sequence=changes[-1].sequence if changes else recorded,
+        recorded=recorded,
+        floor=1,
+        declared_by=None,
+    )
+
+
+def change(sequence: int, at: str | None = "2026-01-02T00:00:00Z") -> Change:
+    return Change(sequence, Action.DEPLOY, None, "v1", by="alice", at=at)
+
+
+def page(index: HistoryIndex, env: EnvironmentView | None = None, **more: Any) -> Any:
+    options = {"filters": ALL, "after": None, "limit": 1000, **more}
+    return index.page(env or environment(), options.pop("birth", None), **options)
+
+
+SECONDS = st.integers(0, 3).map(lambda second: f"2026-01-02T00:00:0{second}Z")
+LINES = st.lists(
+    st.builds(
+        lambda uid, sequence, at, action: line(uid, sequence, at, action=action),
+        st.sampled_from(UIDS),
+        st.integers(1, 12),
+        SECONDS,
+        st.sampled_from([Action.DEPLOY, Action.ROLLBACK]),
+    ),
+    unique_by=lambda one: (one.uid, one.sequence),
+)
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    before=LINES,
+    after=LINES,
+    filters=st.builds(
+        Filters,
+        app=st.none() | st.sampled_from(["app-0", "app-1", "other"]),
+        action=st.none() | st.just("rollback"),
+        since=st.none() | SECONDS,
+        until=st.none() | SECONDS,
+    ),
+    limit=st.integers(1, 5),
+)
+def test_pages_are_the_sorted_list_in_pieces(
+    before: list[Line], after: list[Line], filters: Filters, limit: int
+) -> None:
+    index = HistoryIndex()
+    index.replace(before, "10")
+    index.replace([replace(one, version="11") for one in after], "11")
+    wanted = sorted(
+        (
+            one
+            for one in after
+            if filters.match(one)
+            and (filters.since is None or (one.at or "") >= filters.since)
+            and (filters.until is None or (one.at or "") <= filters.until)
+        ),
+        key=lambda one: (one.at or "", one.uid, one.sequence),
+        reverse=True,
+    )
+
+    found: list[Line] = []
+    key = None
+    while True:
+        piece = page(index, filters=filters, after=key, limit=limit)
+        assert piece.total == len(wanted)
+        found += piece.lines
+        key = piece.last
+        if key is None:
+            break
+
+    assert [(one.uid, one.sequence) for one in found] == [(one.uid, one.sequence) for one in wanted]
+    assert len(index) == len(after)
+
+
+def test_unrecorded_change_becomes_its_record_without_a_gap() -> None:
+    index = HistoryIndex()
+    index.binding_changed(binding(UIDS[0], change(1)))
+    (unrecorded,) = page(index).lines
+    index.binding_changed(binding(UIDS[0], recorded=1, version="21"))
+    between = page(index).lines
+    index.apply("ADDED", line(UIDS[0], 1))
+
+    (recorded,) = page(index).lines
+
+    assert (unrecorded.recorded, recorded.recorded) == (False, True)
+    assert [one.key for one in between] == [unrecorded.key] == [recorded.key]
+
+
+def test_line_without_time_stands_first() -> None:
+    index = HistoryIndex()
+    index.apply("ADDED", line(UIDS[0], 1, "2026-01-09T00:00:00Z"))
+    index.binding_changed(binding(UIDS[1], change(1, at=None)))
+
+    assert [one.at for one in page(index).lines] == [None, "2026-01-09T00:00:00Z"]
+
+
+def test_bare_delete_is_an_undeploy_at_once_and_keeps_its_number() -> None:
+    index = HistoryIndex()
+    view = binding(UIDS[0], change(1))
+    index.binding_changed(view)
+    index.binding_gone(view, namespace_stays=True)
+
+    newest = page(index).lines[0]
+
+    assert (newest.sequence, newest.action, newest.previous, newest.release, newest.by) == (
+        2,
+        Action.UNDEPLOY,
+        "v1",
+        None,
+        None,
+    )
+
+
+def test_nothing_stays_of_a_namespace_that_is_gone() -> None:
+    index = HistoryIndex()
+    view = binding(UIDS[0], change(1))
+    index.binding_changed(view)
+    index.apply("ADDED", line(UIDS[0], 1))
+    index.binding_gone(view, namespace_stays=False)
+    index.apply("DELETED", line(UIDS[0], 1))
+    index.namespace_gone("ns")
+
+    assert len(index) == 0
+    assert index.revision("ns", "staging") == 0
+
+
+@pytest.mark.parametrize(
+    ("last_at", "version", "birth", "live", "release", "belongs"),
+    [
+        ("2026-01-01T00:00:01Z", "10", None, False, None, True),
+        ("2025-12-31T23:59:59Z", "10", None, False, None, False),
+        ("2025-12-31T23:59:59Z", "10", None, True, None, False),
+        ("2025-12-31T23:59:59Z", "10", None, True, "v1", True),
+        ("2026-01-01T00:00:00Z", "10", "9", False, None, True),
+        ("2026-01-01T00:00:00Z", "10", "11", True, None, False),
+        ("2026-01-01T00:00:00Z", "10", None, False, None, False),
+        ("2026-01-01T00:00:00Z", "10", None, True, None, True),
+    ],
+)
+def test_which_chains_belong_to_an_environment(
+    last_at: str, version: str, birth: str | None, live: bool, release: str | None, belongs: bool
+) -> None:
+    index = HistoryIndex()
+    index.apply("ADDED", line(UIDS[0], 1, last_at, version=version))
+    if live:
+        index.binding_changed(binding(UIDS[0], release=release, recorded=1))
+
+    assert page(index, birth=birth).total == (1 if belongs else 0)
+
+
+def test_refilled_shelf_does_not_look_unchanged() -> None:
+    index = HistoryIndex()
+    index.apply("ADDED", line(UIDS[0], 1))
+    first = index.revision("ns", "staging")
+    index.apply("DELETED", line(UIDS[0], 1))
+    index.apply("ADDED", line(UIDS[1], 1))
+
+    assert index.revision("ns", "staging") > first
