@@ -34,7 +34,8 @@ class KeyedQueue(Generic[KeyT]):
         self._in_flight: set[KeyT] = set()
         self._failures: dict[KeyT, int] = {}
         self._ticket = itertools.count()
-        self._timer: asyncio.TimerHandle | None = None
+        self._timer: asyncio.Handle | None = None
+        self._rings_at = 0.0
 
     def __len__(self) -> int:
         """How many keys are planned or in work."""
@@ -115,11 +116,13 @@ class KeyedQueue(Generic[KeyT]):
         self._arm()
 
     def _arm(self) -> None:
+        first = self._later[0][0]
         if self._timer is not None:
-            if self._timer.when() <= self._later[0][0]:
+            if self._rings_at <= first:
                 return
             self._timer.cancel()
-        self._timer = asyncio.get_running_loop().call_at(self._later[0][0], self._ring)
+        self._rings_at = first
+        self._timer = asyncio.get_running_loop().call_at(first, self._ring)
 
     def _ring(self) -> None:
         self._timer = None

@@ -147,7 +147,7 @@ class World:
 
     def see_deployment(self, seen: Deployment, *, from_list: bool = False) -> Chain | None:
         """Take in a view of a Deployment; None if something newer is known already (or that it is gone)."""
-        if from_list and seen.uid in self._tombstones:
+        if from_list and self.is_buried(seen.uid):
             return None
         chain = self.chains.get(seen.uid)
         news = chain is None or is_newer(seen.resource_version, chain.deployment.resource_version)
@@ -241,7 +241,7 @@ class World:
 
     def see_environment(self, seen: Environment, *, from_list: bool = False) -> bool:
         """Take in a view of an Environment; False if it brings nothing new."""
-        if from_list and seen.uid in self._tombstones:
+        if from_list and self.is_buried(seen.uid):
             return False
         key = (seen.namespace, seen.name)
         known = self.environments.get(key)
@@ -289,7 +289,8 @@ class World:
 
     def is_buried(self, uid: str) -> bool:
         """The object was seen to be deleted a short while ago."""
-        return uid in self._tombstones
+        buried_at = self._tombstones.get(uid)
+        return buried_at is not None and self.clock.monotonic() - buried_at < TOMBSTONE_SECONDS
 
 
 def _key(plural: str, view: Deployment | Environment) -> ObjectKey:

@@ -1,0 +1,588 @@
+"""The loops together, around a store in memory: what is done in the cluster when something happens there."""
+
+import copy
+from collections.abc import AsyncIterator
+from typing import Any
+
+import builders
+import pytest
+from builders import NAMESPACE
+from operator_bench import Bench
+
+from moorage_crds import names
+from moorage_crds.conditions import ConditionType, find
+from moorage_crds.identifiers import BindingName, NamespaceName
+from moorage_crds.record import spec_hash
+from moorage_crds.store import ForbiddenError, InvalidError, ObjectRef, ThrottledError, UnavailableError
+from moorage_operator.loops.watchdog import DeadWatchError
+
+WEB = "production.web"
+
+
+@pytest.fixture
+async def bench() -> Bench:
+    made = Bench()
+    made.store.put(builders.environment())
+    return made
+
+
+@pytest.fixture
+async def running(bench: Bench) -> AsyncIterator[Bench]:
+    """A bench with one replica that has finished its first sweep."""
+    replica = bench.replica()
+    await replica.sweep.once()
+    await bench.settle()
+    yield bench
+
+
+def releases(bench: Bench) -> list[tuple[int, str, str | None, str | None]]:
+    return [
+        (spec["sequence"], spec["action"], spec.get("previousRelease"), spec.get("release")) for spec in bench.records()
+    ]
+
+
+def condition(raw: dict[str, Any], kind: ConditionType) -> tuple[str, str] | None:
+    found = find(raw["status"]["conditions"], kind)
+    return (found["status"], found["reason"]) if found else None
+
+
+def is_one_chain(bench: Bench) -> bool:
+    specs = bench.records()
+    linked = all(after["previousHash"] == before["hash"] for before, after in zip(specs, specs[1:], strict=False))
+    return linked and all(spec["hash"] == spec_hash(spec) for spec in specs)
+
+
+async def test_a_change_becomes_a_record_and_a_status(running: Bench) -> None:
+    running.release("v1", by="bob")
+    await running.settle()
+    assert releases(running) == [(1, "deploy", None, "v1")]
+    assert running.records()[0]["by"] == "bob"
+    status = running.deployment()["status"]
+    assert (status["recordedSequence"], status["release"]) == (1, "v1")
+    assert status["history"]["tipHash"] == running.records()[0]["hash"]
+    active = running.environment()["status"]["activeDeployments"]
+    assert [(one["app"], one["release"]) for one in active] == [("web", "v1")]
+
+
+async def test_a_burst_costs_one_record_each_and_few_statuses(running: Bench) -> None:
+    before = copy.copy(running.store.calls)
+    for number in range(16):
+        running.release(f"v{number}")
+    await running.settle()
+    assert [spec["sequence"] for spec in running.records()] == list(range(1, 17))
+    assert is_one_chain(running)
+    assert running.store.calls["patch", "deployments/status"] - before["patch", "deployments/status"] <= 3
+
+
+async def test_a_status_that_lags_far_is_written_before_the_burst_is_over(running: Bench) -> None:
+    running.release("v0")
+    await running.settle()
+    for number in range(1, 17):
+        running.release(f"v{number}")
+    written: list[int] = []
+    running.store.watchers.append(
+        lambda plural, _, raw: (
+            written.append(raw.get("status", {}).get("recordedSequence", 0)) if plural == names.DEPLOYMENTS else None
+        )
+    )
+    await running.settle()
+    assert any(0 < sequence < 17 for sequence in written)
+
+
+async def test_a_label_edit_writes_nothing(running: Bench) -> None:
+    running.release("v1")
+    await running.settle()
+    before = running.store.writes
+    raw = running.deployment()
+    raw["metadata"]["labels"] = {"team": "blue"}
+    running.store.put(raw)
+    await running.settle()
+    assert running.store.writes == before
+
+
+async def test_a_restart_writes_nothing(running: Bench) -> None:
+    for release in ("v1", "v2", None):
+        running.release(release)
+    await running.settle()
+    before = running.store.writes
+    running.store.watchers.clear()
+    running.replicas.clear()
+    fresh = running.replica()
+    await fresh.sweep.once()
+    await running.settle()
+    assert running.store.writes == before
+
+
+async def test_changes_made_while_nobody_watched_are_recorded_at_the_start(bench: Bench) -> None:
+    for number in range(12):
+        bench.release(f"v{number}")
+    await bench.replica().sweep.once()
+    await bench.settle()
+    assert [spec["sequence"] for spec in bench.records()] == list(range(1, 13))
+    assert bench.deployment()["status"]["recordedSequence"] == 12
+
+
+async def test_a_lost_reply_makes_no_second_record(running: Bench) -> None:
+    running.store.fail("create", names.RECORDS, UnavailableError("reset"), committed=True)
+    running.release("v1")
+    await running.until(lambda: running.deployment().get("status", {}).get("recordedSequence") == 1)
+    assert releases(running) == [(1, "deploy", None, "v1")]
+
+
+async def test_a_throttled_record_is_repeated(running: Bench) -> None:
+    running.store.fail("create", names.RECORDS, ThrottledError("slow down", retry_after=0.01), times=2)
+    running.release("v1")
+    await running.until(lambda: releases(running) == [(1, "deploy", None, "v1")])
+
+
+async def test_a_foreign_record_is_not_overwritten_and_stalls_the_binding(running: Bench) -> None:
+    running.release("v1")
+    await running.settle()
+    forged = copy.deepcopy(running.store.all(names.RECORDS)[0])
+    forged["metadata"]["name"] = names.record_name(builders.uid_of(f"deployment {NAMESPACE} {WEB}"), 2)
+    del forged["metadata"]["uid"]
+    forged["spec"] |= {"sequence": 2, "by": "mallory", "previousHash": running.records()[0]["hash"]}
+    forged["spec"]["hash"] = spec_hash(forged["spec"])
+    running.store.put(forged)
+    running.release("v2")
+    await running.until(lambda: condition(running.deployment(), ConditionType.STALLED))
+    assert condition(running.deployment(), ConditionType.STALLED) == ("True", "RecordConflict")
+    assert running.records()[1]["by"] == "mallory"
+    assert running.deployment()["status"]["recordedSequence"] == 1
+
+
+@pytest.mark.parametrize("error", [ForbiddenError("exceeded quota"), InvalidError("no")])
+async def test_a_refused_record_stalls_and_recovers(running: Bench, error: Exception) -> None:
+    running.store.fail("create", names.RECORDS, error)  # type: ignore[arg-type]
+    running.release("v1")
+    await running.until(lambda: "status" in running.deployment())
+    assert condition(running.deployment(), ConditionType.STALLED) == ("True", "RecordRefused")
+    assert condition(running.deployment(), ConditionType.READY) == ("False", "RecordRefused")
+    await running.until(lambda: running.deployment()["status"]["recordedSequence"] == 1)
+    assert condition(running.deployment(), ConditionType.STALLED) is None
+
+
+async def test_nothing_is_recorded_in_a_namespace_that_goes(running: Bench) -> None:
+    raw = builders.namespace(deleting=True)
+    running.store.put(raw)
+    running.release("v1")
+    await running.settle()
+    assert running.records() == []
+    assert running.store.calls["create", names.RECORDS] == 1
+
+
+async def test_a_bare_delete_is_recorded_as_an_undeploy_by_nobody(running: Bench) -> None:
+    running.release("v1")
+    await running.settle()
+    running.clock.advance(5)
+    running.store.remove(names.DEPLOYMENTS, NAMESPACE, WEB)
+    await running.settle()
+    assert releases(running) == [(1, "deploy", None, "v1"), (2, "undeploy", "v1", None)]
+    assert "by" not in running.records()[1]
+    assert is_one_chain(running)
+    assert running.replicas[0].world.chains == {}
+    assert running.environment()["status"]["activeDeployments"] == []
+
+
+async def test_unrecorded_changes_of_a_deleted_binding_are_recorded_first(running: Bench) -> None:
+    running.release("v1")
+    running.release("v2")
+    running.store.remove(names.DEPLOYMENTS, NAMESPACE, WEB)
+    await running.settle()
+    assert [action for _, action, _, _ in releases(running)] == ["deploy", "deploy", "undeploy"]
+
+
+async def test_delete_and_create_under_one_name_are_two_chains(running: Bench) -> None:
+    running.release("v1")
+    await running.settle()
+    running.store.remove(names.DEPLOYMENTS, NAMESPACE, WEB)
+    again = builders.deployment(log=builders.chain_log("v7"), uid=builders.uid_of("again"))
+    running.store.put(again)
+    await running.settle()
+    by_uid: dict[str, list[str]] = {}
+    for spec in running.records():
+        by_uid.setdefault(spec["deployment"]["uid"], []).append(spec["action"])
+    assert sorted(by_uid.values()) == [["deploy"], ["deploy", "undeploy"]]
+
+
+# Without the policy
+
+
+async def test_every_generation_without_the_policy_becomes_its_record(running: Bench) -> None:
+    for release in ("v1", "v2", "v1"):
+        running.release(release, stamped=False)
+    await running.settle()
+    assert releases(running) == [(1, "adopt", None, "v1"), (2, "adopt", "v1", "v2"), (3, "adopt", "v2", "v1")]
+    assert condition(running.deployment(), ConditionType.HISTORY_COMPLETE) == ("False", "ChangedWithoutPolicy")
+    assert running.replicas[0].world.degraded
+
+
+async def test_two_replicas_agree_on_what_no_policy_watched(bench: Bench) -> None:
+    for _ in range(2):
+        await bench.replica().sweep.once()
+    for release in ("v1", "v2", "v3"):
+        bench.release(release, stamped=False)
+    await bench.settle()
+    assert [row[3] for row in releases(bench)] == ["v1", "v2", "v3"]
+    assert is_one_chain(bench)
+    assert condition(bench.deployment(), ConditionType.STALLED) is None
+
+
+async def test_policies_that_are_missing_are_counted(running: Bench) -> None:
+    assert running.replicas[0].measures.policies[names.POLICY_CHANGE_LOG] is False
+
+
+# Two replicas
+
+
+async def test_two_replicas_that_both_act_write_each_record_once(bench: Bench) -> None:
+    for _ in range(2):
+        await bench.replica().sweep.once()
+    for number in range(10):
+        bench.release(f"v{number}")
+    await bench.settle()
+    assert [spec["sequence"] for spec in bench.records()] == list(range(1, 11))
+    assert is_one_chain(bench)
+
+
+async def test_the_standby_leaves_fresh_changes_to_the_holder(bench: Bench) -> None:
+    standby = bench.replica(acts=False)
+    await standby.sweep.once()
+    bench.release("v1")
+    async with bench.working():
+        assert standby.loops.recorder.queue
+    assert bench.records() == []
+    bench.clock.advance(2.1)
+    await standby.loops.recorder.step(builders.uid_of(f"deployment {NAMESPACE} {WEB}"))
+    await standby.loops.statuses.step(builders.uid_of(f"deployment {NAMESPACE} {WEB}"))
+    assert releases(bench) == [(1, "deploy", None, "v1")]
+    assert bench.deployment()["status"]["recordedSequence"] == 1
+
+
+async def test_the_standby_writes_nothing_while_the_holder_works(bench: Bench) -> None:
+    holder, standby = bench.replica(), bench.replica(acts=False)
+    await holder.sweep.once()
+    await standby.sweep.once()
+    bench.release("v1")
+    bench.release("v2")
+    await bench.until(lambda: bench.deployment().get("status", {}).get("recordedSequence") == 2 and holder.settled)
+    writes = bench.store.writes
+    bench.clock.advance(10)
+    await standby.loops.recorder.step(builders.uid_of(f"deployment {NAMESPACE} {WEB}"))
+    assert bench.store.writes == writes
+
+
+# Environments
+
+
+async def test_a_deleted_environment_takes_its_bindings_along(running: Bench) -> None:
+    running.release("v1")
+    running.release("v1", app="api")
+    await running.settle()
+    running.store.remove(names.ENVIRONMENTS, NAMESPACE, "production")
+    await _stamp_the_operators_undeploys(running)
+    assert running.store.all(names.DEPLOYMENTS) == []
+    assert sorted(row[1] for row in releases(running)) == ["deploy", "deploy", "undeploy", "undeploy"]
+    reasons = {spec.get("reason") for spec in running.records() if spec["action"] == "undeploy"}
+    assert reasons == {"environment deleted"}
+
+
+async def _stamp_the_operators_undeploys(bench: Bench) -> None:
+    """Stand in for the change log's policy: an unstamped undeploy gets its entry, as in the write itself."""
+
+    def stamp(plural: str, kind: str, raw: dict[str, Any]) -> None:
+        gone = plural == names.DEPLOYMENTS and kind == "MODIFIED" and "release" not in raw["spec"]
+        log = raw.get("changeLog")
+        if not gone or log is None or "to" not in log["entries"][-1]:
+            return
+        last = log["entries"][-1]["to"]
+        reason = raw["spec"]["change"]["reason"]
+        log["entries"].append(builders.entry(log["sequence"] + 1, None, previous=last, by="operator", reason=reason))
+        log["sequence"] += 1
+        bench.store.put(raw)
+
+    bench.store.watchers.insert(0, stamp)
+    await bench.until(lambda: not bench.store.all(names.DEPLOYMENTS))
+    await bench.settle()
+
+
+async def test_bindings_stay_if_their_environment_is_there_again(running: Bench) -> None:
+    running.release("v1")
+    await running.settle()
+    running.store.remove(names.ENVIRONMENTS, NAMESPACE, "production")
+    running.store.put(builders.environment(uid=builders.uid_of("successor")))
+    await running.settle()
+    status = running.deployment()["status"]
+    assert status["environmentUid"] == builders.uid_of("successor")
+    assert releases(running) == [(1, "deploy", None, "v1")]
+
+
+async def test_nothing_goes_on_the_word_of_a_watch(running: Bench) -> None:
+    running.release("v1")
+    await running.settle()
+    replica = running.replicas[0]
+    raw = running.environment()
+    replica.intake.watched(names.ENVIRONMENTS, "DELETED", raw)
+    await running.settle()
+    assert running.deployment()["spec"]["release"] == "v1"
+
+
+async def test_a_binding_that_never_had_an_environment_stays(bench: Bench) -> None:
+    bench.store.remove(names.ENVIRONMENTS, NAMESPACE, "production")
+    await bench.replica().sweep.once()
+    bench.release("v1")
+    await bench.settle()
+    assert condition(bench.deployment(), ConditionType.READY) == ("False", "EnvironmentNotFound")
+    bench.store.put(builders.environment())
+    await bench.settle()
+    assert condition(bench.deployment(), ConditionType.READY) == ("True", "Recorded")
+
+
+async def test_a_lock_holds_up_the_cascade_and_is_asked_again(running: Bench) -> None:
+    running.release("v1")
+    await running.settle()
+    running.store.fail("patch", names.DEPLOYMENTS, ForbiddenError("environment production is locked"))
+    running.store.remove(names.ENVIRONMENTS, NAMESPACE, "production")
+    await running.settle()
+    assert running.deployment()["spec"]["release"] == "v1"
+    assert running.replicas[0].loops.cascade.queue.failing == 1
+
+
+async def test_a_late_status_does_not_land_on_a_successor(running: Bench) -> None:
+    running.release("v1")
+    await running.settle()
+    chain = next(iter(running.replicas[0].world.chains.values()))
+    running.store.muted = True
+    running.store.remove(names.DEPLOYMENTS, NAMESPACE, WEB)
+    running.store.put(builders.deployment(uid=builders.uid_of("successor"), release="v9"))
+    chain.stored = b"{}"
+    await running.replicas[0].loops.statuses.step(chain.deployment.uid)
+    assert "status" not in running.deployment()
+
+
+async def test_a_seeded_workspace_gets_its_environments(running: Bench) -> None:
+    running.store.put(builders.namespace(seeded=True))
+    await running.settle()
+    found = {raw["metadata"]["name"] for raw in running.store.all(names.ENVIRONMENTS)}
+    assert found == {"production", "staging", "development"}
+
+
+async def test_a_default_environment_that_was_deleted_comes_back(running: Bench) -> None:
+    running.store.put(builders.namespace(seeded=True))
+    await running.settle()
+    running.store.remove(names.ENVIRONMENTS, NAMESPACE, "staging")
+    await running.settle()
+    assert running.store.one(names.ENVIRONMENTS, NAMESPACE, "staging") is not None
+
+
+# The sweep
+
+
+async def test_a_sweep_ends_the_chain_of_what_was_deleted_meanwhile(bench: Bench) -> None:
+    first = bench.replica()
+    await first.sweep.once()
+    bench.release("v1")
+    await bench.settle()
+    bench.store.watchers.clear()
+    bench.replicas.clear()
+    bench.store.remove(names.DEPLOYMENTS, NAMESPACE, WEB)
+    second = bench.replica()
+    await second.sweep.once()
+    await bench.settle()
+    assert [row[1] for row in releases(bench)] == ["deploy", "undeploy"]
+    await second.sweep.once()
+    await bench.settle()
+    assert len(bench.records()) == 2
+
+
+async def test_a_sweep_drops_ghosts_and_ends_their_chains(running: Bench) -> None:
+    running.release("v1")
+    await running.settle()
+    running.store.muted = True
+    running.store.remove(names.DEPLOYMENTS, NAMESPACE, WEB)
+    running.store.muted = False
+    await running.replicas[0].sweep.once()
+    await running.settle()
+    assert [row[1] for row in releases(running)] == ["deploy", "undeploy"]
+    assert running.replicas[0].measures.findings["ghost"] == 1
+
+
+async def test_a_sweep_writes_missing_records_again_from_the_log(running: Bench) -> None:
+    for release in ("v1", "v2", "v3"):
+        running.release(release)
+    await running.settle()
+    before = running.records()
+    for raw in running.store.all(names.RECORDS)[:2]:
+        running.store.remove(names.RECORDS, NAMESPACE, raw["metadata"]["name"])
+    await running.replicas[0].sweep.once()
+    assert running.records() == before
+
+
+async def test_a_sweep_repairs_a_status_that_somebody_broke(running: Bench) -> None:
+    running.release("v1")
+    await running.settle()
+    good = running.deployment()["status"]
+    raw = running.deployment()
+    raw["status"] = good | {"release": "v9"}
+    running.store.muted = True
+    running.store.put(raw)
+    running.store.muted = False
+    await running.replicas[0].sweep.once()
+    await running.settle()
+    assert running.deployment()["status"]["release"] == "v1"
+
+
+async def test_a_status_without_hashes_is_completed_from_the_records(running: Bench) -> None:
+    running.release("v1")
+    await running.settle()
+    running.store.watchers.clear()
+    running.replicas.clear()
+    raw = running.deployment()
+    for key in ("history", "lastChange"):
+        del raw["status"][key]
+    running.store.put(raw)
+    await running.replica().sweep.once()
+    running.release("v2")
+    await running.settle()
+    assert is_one_chain(running)
+    assert running.deployment()["status"]["history"]["tipHash"] == running.records()[1]["hash"]
+
+
+async def test_a_failed_list_concludes_nothing(running: Bench) -> None:
+    running.release("v1")
+    await running.settle()
+    running.store.fail("list", names.DEPLOYMENTS, UnavailableError("down"))
+    with pytest.raises(UnavailableError):
+        await running.replicas[0].sweep.once()
+    assert len(running.replicas[0].world.chains) == 1
+
+
+# Retention
+
+
+async def test_retention_moves_the_floor_first_and_removes_what_lies_below() -> None:
+    bench = Bench()
+    bench.store.put(builders.environment())
+    replica = bench.replica(records=3)
+    await replica.sweep.once()
+    for number in range(8):
+        bench.release(f"v{number}")
+    await bench.settle()
+    bench.clock.advance(91 * 86_400)
+    floors: list[tuple[int, int]] = []
+    bench.store.watchers.append(
+        lambda plural, kind, _: (
+            floors.append((_floor(bench), len(bench.records())))
+            if (plural, kind) == (names.RECORDS, "DELETED")
+            else None
+        )
+    )
+    await replica.sweep.once()
+    await bench.settle()
+    assert [spec["sequence"] for spec in bench.records()] == [6, 7, 8]
+    assert {floor for floor, _ in floors} == {6}
+    status = bench.deployment()["status"]
+    assert status["history"]["floorHash"] == bench.records()[0]["previousHash"]
+    bench.release("v9")
+    await bench.settle()
+    assert is_one_chain(bench)
+
+
+def _floor(bench: Bench) -> int:
+    return int(bench.deployment()["status"]["history"]["floorSequence"])
+
+
+async def test_an_interrupted_removal_is_finished_by_the_next_sweep() -> None:
+    bench = Bench()
+    bench.store.put(builders.environment())
+    replica = bench.replica(records=3)
+    await replica.sweep.once()
+    for number in range(8):
+        bench.release(f"v{number}")
+    await bench.settle()
+    bench.clock.advance(91 * 86_400)
+    bench.store.fail("delete", names.RECORDS, UnavailableError("reset"))
+    await replica.sweep.once()
+    await bench.until(lambda: len(bench.records()) == 3)
+    assert [spec["sequence"] for spec in bench.records()] == [6, 7, 8]
+
+
+async def test_the_history_of_a_deleted_binding_goes_after_its_time(running: Bench) -> None:
+    running.release("v1")
+    await running.settle()
+    running.store.remove(names.DEPLOYMENTS, NAMESPACE, WEB)
+    await running.settle()
+    running.clock.advance(89 * 86_400)
+    await running.replicas[0].sweep.once()
+    await running.settle()
+    assert len(running.records()) == 2
+    running.clock.advance(2 * 86_400)
+    await running.replicas[0].sweep.once()
+    await running.settle()
+    assert running.records() == []
+
+
+async def test_removed_records_are_written_to_the_log(running: Bench, caplog: pytest.LogCaptureFixture) -> None:
+    running.release("v1")
+    await running.settle()
+    running.store.remove(names.DEPLOYMENTS, NAMESPACE, WEB)
+    await running.settle()
+    running.clock.advance(91 * 86_400)
+    wanted = running.records()
+    with caplog.at_level("INFO", logger="moorage.history"):
+        await running.replicas[0].sweep.once()
+        await running.settle()
+    lines = [line.fields["record"]["spec"] for line in caplog.records if line.name == "moorage.history"]  # type: ignore[attr-defined]
+    assert lines == wanted
+
+
+# The watchdog
+
+
+async def test_a_watch_that_delivers_nothing_ends_the_process(running: Bench) -> None:
+    running.store.muted = True
+    running.release("v1")
+    replica = running.replicas[0]
+    await replica.sweep.once()
+    await running.settle()
+    await replica.watchdog.look()
+    running.clock.advance(61)
+    with pytest.raises(DeadWatchError):
+        await replica.watchdog.look()
+
+
+async def test_a_watch_that_catches_up_is_alive(running: Bench) -> None:
+    running.store.muted = True
+    raw = running.release("v1")
+    replica = running.replicas[0]
+    await replica.sweep.once()
+    replica.intake.watched(names.DEPLOYMENTS, "ADDED", copy.deepcopy(raw))
+    running.clock.advance(61)
+    await replica.watchdog.look()
+
+
+async def test_what_was_deleted_between_list_and_watch_is_no_death(running: Bench) -> None:
+    running.store.muted = True
+    running.release("v1")
+    replica = running.replicas[0]
+    await replica.sweep.once()
+    await running.settle()
+    running.store.remove(names.DEPLOYMENTS, NAMESPACE, WEB)
+    running.clock.advance(61)
+    await replica.watchdog.look()
+    await running.settle()
+    assert [row[1] for row in releases(running)] == ["deploy", "undeploy"]
+
+
+async def test_a_list_does_not_bring_back_what_was_just_deleted(running: Bench) -> None:
+    raw = running.release("v1")
+    await running.settle()
+    ref = ObjectRef(names.DEPLOYMENTS, NamespaceName.parse(NAMESPACE), BindingName.parse(WEB))
+    await running.store.delete(ref, uid=raw["metadata"]["uid"])
+    await running.settle()
+    world = running.replicas[0].world
+    older = copy.deepcopy(raw)
+    from moorage_crds.deployment import from_object
+
+    assert world.see_deployment(from_object(older), from_list=True) is None
+    assert world.chains == {}
