@@ -155,7 +155,13 @@ tolerations:
 {{- end }}
 topologySpreadConstraints:
   {{- if $values.topologySpreadConstraints }}
-  {{- toYaml $values.topologySpreadConstraints | nindent 2 }}
+  {{- range $values.topologySpreadConstraints }}
+  {{- $constraint := deepCopy . }}
+  {{- if not $constraint.labelSelector }}
+  {{- $_ := set $constraint "labelSelector" (dict "matchLabels" (fromYaml $selector)) }}
+  {{- end }}
+  - {{- toYaml $constraint | nindent 4 }}
+  {{- end }}
   {{- else }}
   - maxSkew: 1
     topologyKey: topology.kubernetes.io/zone

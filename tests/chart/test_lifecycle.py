@@ -1,0 +1,288 @@
+"""Install, upgrade, roll back, uninstall, install again: boring each time, and history outlives all of it."""
+
+import re
+import secrets
+import shutil
+import subprocess
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import pytest
+from cluster import eventually
+from helm import CHART, Helm
+
+from moorage_dev import children, processes, users
+from moorage_dev.built_cluster import BuiltCluster
+from moorage_dev.rest_client import MERGE_PATCH, Answer, RestClient
+
+pytestmark = pytest.mark.cluster
+
+Object = dict[str, Any]
+
+NAMESPACE = "moorage-system"
+CRDS = {f"{plural}.moorage.dev" for plural in ("environments", "deployments", "deploymentrecords", "environmentlocks")}
+GROUP = "/apis/moorage.dev/v1"
+BINDINGS = [(f"env-{environment:02d}", f"app-{app:02d}") for environment in range(10) for app in range(20)]
+
+
+class Admin:
+    """The administrator's view of the objects in question, and of one workspace."""
+
+    def __init__(self, cluster: BuiltCluster, api: RestClient, namespace: str) -> None:
+        self.cluster = cluster
+        self.namespace = namespace
+        self.path = f"{GROUP}/namespaces/{namespace}"
+        self._api = api
+        self._token = cluster.token(users.ADMIN)
+
+    def call(self, method: str, path: str, body: object = None) -> Answer:
+        """One request; again while the API server prepares the storage of a CRD that has just changed."""
+
+        def ask() -> Answer | None:
+            content_type = MERGE_PATCH if method == "PATCH" else None
+            answer = self._api.request(method, path, token=self._token, body=body, content_type=content_type)
+            return None if answer.status == 429 else answer
+
+        answer = eventually(lambda: ask() or False)
+        assert answer
+        return answer
+
+    def listed(self, path: str) -> dict[str, Object]:
+        """Name → object of a collection."""
+        answer = self.call("GET", path)
+        assert answer.status == 200, answer.body
+        return {one["metadata"]["name"]: one for one in answer.json()["items"]}
+
+    def bind(self, environment: str, app: str, release: str, *, dry_run: bool = False) -> Answer:
+        """Create a Deployment."""
+        spec = {"environment": environment, "app": app, "release": release}
+        metadata = {"name": f"{environment}.{app}"}
+        body = {"apiVersion": "moorage.dev/v1", "kind": "Deployment", "metadata": metadata, "spec": spec}
+        return self.call("POST", f"{self.path}/deployments" + ("?dryRun=All" if dry_run else ""), body)
+
+    def set_release(self, name: str, release: str) -> Answer:
+        """Change a release."""
+        return self.call("PATCH", f"{self.path}/deployments/{name}", {"spec": {"release": release}})
+
+    def create(self, kind: str, name: str, spec: Object) -> Answer:
+        """Create an Environment or a lock."""
+        body = {"apiVersion": "moorage.dev/v1", "kind": kind, "metadata": {"name": name}, "spec": spec}
+        return self.call("POST", f"{self.path}/{kind.lower()}s", body)
+
+    def our_policies(self) -> set[str]:
+        """Names of our admission policies and bindings that are there."""
+        base = "/apis/admissionregistration.k8s.io/v1"
+        kinds = [
+            f"{family}admission{what}"
+            for family in ("mutating", "validating")
+            for what in ("policies", "policybindings")
+        ]
+        return {name for kind in kinds for name in self.listed(f"{base}/{kind}") if name.endswith(".moorage.dev")}
+
+    def our_crds(self) -> set[str]:
+        """Names of our CRDs that are there."""
+        every = self.listed("/apis/apiextensions.k8s.io/v1/customresourcedefinitions")
+        return {name for name in every if name.endswith(".moorage.dev")}
+
+    def policies_are_in_force(self) -> bool:
+        """Whether changes are stamped, and refused in the locked environment `locked`, which nothing else uses."""
+        free = self.bind("probe", "probe", "1", dry_run=True)
+        locked = self.bind("locked", "probe", "1", dry_run=True)
+        return free.status == 201 and "changeLog" in free.json() and locked.status == 403
+
+
+@pytest.fixture
+def admin(chart_cluster: BuiltCluster, api: RestClient, helm: Helm) -> Iterator[Admin]:
+    """The administrator, with a fresh workspace; afterwards no release is there, only CRDs."""
+    name = f"shop-{secrets.token_hex(4)}"
+    labels = {"moorage.dev/org": "acme", "moorage.dev/workspace": name}
+    chart_cluster.admin().apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": labels}})
+    yield Admin(chart_cluster, api, name)
+    for release in ("moorage", "second"):
+        helm.ok("uninstall", release, f"--namespace={NAMESPACE}", "--ignore-not-found")
+    chart_cluster.admin().ok("delete", "namespace", name, "--wait=false", "--ignore-not-found")
+
+
+def install(helm: Helm, admin: Admin, *flags: str) -> None:
+    """`helm install`, and wait until the policies are in force."""
+    helm.ok("install", "moorage", CHART, f"--namespace={NAMESPACE}", *flags)
+    eventually(lambda: admin.create("EnvironmentLock", "locked", {"reason": "probe"}).status in {201, 409})
+    # Half a minute if the API server had just looked up parameter kinds and did not know ours yet.
+    eventually(admin.policies_are_in_force, 60)
+
+
+def policies_of_the_chart() -> set[str]:
+    """Names of all policies and bindings."""
+    texts = [path.read_text(encoding="utf-8") for path in (CHART / "files/policies").glob("*.yaml")]
+    return {name for text in texts for name in re.findall(r"^metadata: \{name: (\S+)\}$", text, re.MULTILINE)}
+
+
+def test_first_installation_is_complete(helm: Helm, admin: Admin) -> None:
+    admin.cluster.admin().ok("delete", "crd", "--ignore-not-found", *CRDS)
+    install(helm, admin)
+    assert admin.our_crds() == CRDS
+    assert admin.our_policies() == policies_of_the_chart()
+    accounts = admin.listed(f"/api/v1/namespaces/{NAMESPACE}/serviceaccounts")
+    assert {"moorage-operator", "moorage-api"} <= accounts.keys()
+
+
+def test_lock_holds_as_soon_as_the_policies_are_in_force(helm: Helm, admin: Admin) -> None:
+    install(helm, admin)
+    assert admin.create("EnvironmentLock", "production", {"reason": "stocktaking"}).status == 201
+    refused = admin.bind("production", "web", "1")
+    assert (refused.status, b"stocktaking" in refused.body) == (403, True)
+
+
+def test_roles_reach_view_edit_and_admin(helm: Helm, admin: Admin) -> None:
+    install(helm, admin)
+
+    def verbs(role: str) -> set[str]:
+        rules = admin.call("GET", f"/apis/rbac.authorization.k8s.io/v1/clusterroles/{role}").json()["rules"] or []
+        ours = [
+            rule for rule in rules if rule.get("apiGroups") == ["moorage.dev"] and "deployments" in rule["resources"]
+        ]
+        return {verb for rule in ours for verb in rule["verbs"]}
+
+    eventually(lambda: verbs("view") == {"get", "list", "watch"})
+    eventually(
+        lambda: verbs("admin") == verbs("edit") == {"get", "list", "watch", "create", "patch", "update", "delete"}
+    )
+
+
+def test_uninstalling_keeps_objects_and_leaves_nothing_in_the_way(helm: Helm, admin: Admin) -> None:
+    install(helm, admin)
+    assert admin.create("Environment", "production", {"displayName": "Production", "isDefault": True}).status == 201
+    assert admin.bind("production", "web", "1").status == 201
+    before = {kind: admin.listed(f"{admin.path}/{kind}") for kind in ("environments", "deployments")}
+    helm.ok("uninstall", "moorage", f"--namespace={NAMESPACE}")
+    assert admin.our_crds() == CRDS
+    assert {kind: admin.listed(f"{admin.path}/{kind}") for kind in before} == before
+    assert admin.our_policies() == set()
+    assert "moorage-operator" not in admin.listed(f"/api/v1/namespaces/{NAMESPACE}/serviceaccounts")
+    # Nothing guards what nobody records: unrecorded Deployment and default Environment can go.
+    eventually(lambda: admin.call("DELETE", f"{admin.path}/deployments/production.web").status in {200, 404})
+    eventually(lambda: admin.call("DELETE", f"{admin.path}/environments/production").status in {200, 404})
+
+
+def test_installing_again_finds_what_was_there(helm: Helm, admin: Admin) -> None:
+    install(helm, admin)
+    assert admin.bind("production", "web", "1").status == 201
+    helm.ok("uninstall", "moorage", f"--namespace={NAMESPACE}")
+    eventually(lambda: not admin.policies_are_in_force())
+    install(helm, admin)
+    [entry] = admin.listed(f"{admin.path}/deployments")["production.web"]["changeLog"]["entries"]
+    assert entry["to"] == "1"
+    changed = admin.set_release("production.web", "2")
+    assert [one["to"] for one in changed.json()["changeLog"]["entries"]] == ["1", "2"]
+
+
+def test_namespace_goes_while_the_operator_is_down(helm: Helm, admin: Admin) -> None:
+    install(helm, admin)
+    admin.create("Environment", "production", {"displayName": "Production", "isDefault": True})
+    admin.bind("production", "web", "1")
+    admin.cluster.admin().ok("delete", "namespace", admin.namespace, "--timeout=30s")
+
+
+def test_second_release_is_refused_before_it_touches_anything(helm: Helm, admin: Admin) -> None:
+    install(helm, admin)
+    crds = admin.listed("/apis/apiextensions.k8s.io/v1/customresourcedefinitions")
+    done = helm.run("install", "second", CHART, f"--namespace={NAMESPACE}")
+    assert done.returncode != 0
+    assert "invalid ownership metadata" in done.stderr
+    assert admin.listed("/apis/apiextensions.k8s.io/v1/customresourcedefinitions") == crds
+
+
+def test_crds_of_another_origin_can_stay_where_they_are(helm: Helm, admin: Admin) -> None:
+    install(helm, admin)
+    flags = "--set=crds.install=false,policies.install=false,rbac.aggregate=false,rbac.deployerRole="
+    helm.ok("install", "second", CHART, f"--namespace={NAMESPACE}", flags)
+    helm.ok("uninstall", "second", f"--namespace={NAMESPACE}")
+    assert (admin.our_crds(), admin.our_policies()) == (CRDS, policies_of_the_chart())
+
+
+@pytest.fixture
+def next_chart(tmp_path: Path) -> Path:
+    """The chart as a later version could be: one more field in a CRD, one replica more."""
+    chart = tmp_path / "moorage"
+    shutil.copytree(CHART, chart)
+    _edit(chart / "Chart.yaml", r"^version: .*$", "version: 99.0.0")
+    _edit(chart / "Chart.yaml", r"^appVersion: .*$", "appVersion: 99.0.0")
+    crd = chart / "files/crds/deployments.moorage.dev.yaml"
+    _edit(crd, r"^( +)release:\n", r"\1ticket:\n\1  type: string\n\1  maxLength: 64\n\1release:\n")
+    return chart
+
+
+def _edit(path: Path, pattern: str, replacement: str) -> None:
+    text, count = re.subn(pattern, replacement, path.read_text(encoding="utf-8"), count=1, flags=re.MULTILINE)
+    assert count == 1, (path, pattern)
+    path.write_text(text, encoding="utf-8")
+
+
+def test_upgrade_and_rollback_leave_200_bindings_and_their_history_alone(
+    helm: Helm, admin: Admin, next_chart: Path, tmp_path: Path
+) -> None:
+    install(helm, admin)
+    operator = processes.start_operator(admin.cluster, tmp_path)
+    try:
+        with ThreadPoolExecutor(8) as pool:
+            answers = list(pool.map(lambda pair: admin.bind(*pair, "1.0.0"), BINDINGS))
+        assert {answer.status for answer in answers} == {201}
+        before = _all_recorded(admin, 200)
+        helm.ok("upgrade", "moorage", next_chart, f"--namespace={NAMESPACE}", "--set=operator.replicas=3")
+        eventually(lambda: "ticket" in _spec_fields(admin))
+        between = _after_changing(admin, BINDINGS[:20], "2.0.0", before)
+        helm.ok("rollback", "moorage", "1", f"--namespace={NAMESPACE}")
+        eventually(lambda: "ticket" not in _spec_fields(admin))
+        after = _after_changing(admin, BINDINGS[20:40], "3.0.0", between)
+        assert len(after) == 240
+    finally:
+        children.stop(operator.child)
+
+
+def _all_recorded(admin: Admin, count: int) -> dict[str, Object]:
+    """All records, once there are so many and every status knows."""
+
+    def records() -> dict[str, Object] | None:
+        made = admin.listed(f"{admin.path}/deploymentrecords")
+        deployments = admin.listed(f"{admin.path}/deployments").values()
+        done = all(one.get("status", {}).get("recordedSequence") == one["changeLog"]["sequence"] for one in deployments)
+        return made if len(made) >= count and done else None
+
+    made = eventually(records, 60)
+    assert made is not None
+    assert len(made) == count
+    return made
+
+
+def _after_changing(
+    admin: Admin, bindings: list[tuple[str, str]], release: str, before: dict[str, Object]
+) -> dict[str, Object]:
+    """Change some releases; the records then, of which those of before are the same to the last byte."""
+    untouched = _deployments_but(admin, bindings)
+    for environment, app in bindings:
+        assert admin.set_release(f"{environment}.{app}", release).status == 200
+    after = _all_recorded(admin, len(before) + len(bindings))
+    assert {name: after.get(name) for name in before} == before
+    assert _deployments_but(admin, bindings) == untouched
+    return after
+
+
+def _deployments_but(admin: Admin, bindings: list[tuple[str, str]]) -> dict[str, Object]:
+    changed = {f"{environment}.{app}" for environment, app in bindings}
+    return {name: one for name, one in admin.listed(f"{admin.path}/deployments").items() if name not in changed}
+
+
+def _spec_fields(admin: Admin) -> set[str]:
+    crd = admin.listed("/apis/apiextensions.k8s.io/v1/customresourcedefinitions")["deployments.moorage.dev"]
+    schema = crd["spec"]["versions"][0]["schema"]["openAPIV3Schema"]
+    return set(schema["properties"]["spec"]["properties"])
+
+
+def test_packaged_chart_is_the_chart(renderer: Helm, tmp_path: Path) -> None:
+    renderer.ok("package", CHART, f"--destination={tmp_path}")
+    [package] = tmp_path.glob("moorage-*.tgz")
+    listed = subprocess.run(["tar", "tzf", package], capture_output=True, text=True, check=True).stdout.split()
+    assert {f"moorage/files/crds/{name}.yaml" for name in CRDS} <= set(listed)
+    assert renderer.template(chart=package) == renderer.template()

@@ -1,0 +1,238 @@
+"""Every combination of values makes objects that Kubernetes takes, and pods that a locked-down cluster admits."""
+
+import json
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from chart_values import COMBINATIONS
+from cluster import eventually
+from helm import CHART, Helm
+from kube_schemas import LOCATION, write
+
+from moorage_dev import binaries, users
+from moorage_dev.built_cluster import BuiltCluster
+from moorage_dev.rest_client import RestClient
+
+pytestmark = pytest.mark.cluster
+
+Object = dict[str, Any]
+
+NAMESPACE = "moorage-system"
+STUBS = ("certificates.cert-manager.io", "servicemonitors.monitoring.coreos.com")
+FORBIDDEN_VERBS = {"*", "deletecollection", "escalate", "bind", "impersonate"}
+
+
+@pytest.fixture(scope="module")
+def rendered(renderer: Helm) -> dict[str, list[Object]]:
+    """Name of the combination → what the chart makes of it."""
+    return {name: renderer.template(values=values) for name, values in COMBINATIONS.items()}
+
+
+@pytest.fixture(scope="module")
+def distinct(rendered: dict[str, list[Object]]) -> list[Object]:
+    """All objects of all combinations, each content once; without what only `helm test` makes."""
+    everything = {json.dumps(one, sort_keys=True): one for objects in rendered.values() for one in objects}
+    return [one for one in everything.values() if "helm.sh/hook" not in one["metadata"].get("annotations", {})]
+
+
+@pytest.fixture(scope="module")
+def token(chart_cluster: BuiltCluster) -> str:
+    """The administrator's."""
+    return chart_cluster.token(users.ADMIN)
+
+
+@pytest.fixture(scope="module")
+def stubs(chart_cluster: BuiltCluster, data: Path) -> Iterator[None]:
+    """The kinds of other projects."""
+    kubectl = chart_cluster.admin()
+    kubectl.ok("apply", "--server-side", "-f", str(data / "stub-crds.yaml"))
+    kubectl.ok("wait", "--for=condition=Established", "--timeout=60s", *(f"crd/{name}" for name in STUBS))
+    yield
+    kubectl.ok("delete", "--wait=false", "-f", str(data / "stub-crds.yaml"))
+
+
+def test_thirty_combinations_are_covered() -> None:
+    assert len(COMBINATIONS) == 30
+
+
+def test_helm_lints_the_chart(renderer: Helm) -> None:
+    for values in COMBINATIONS.values():
+        assert "0 chart(s) failed" in renderer.ok("lint", CHART, "--strict", f"--values={renderer.values_file(values)}")
+
+
+@pytest.mark.usefixtures("stubs")
+def test_objects_keep_to_the_schemas_of_the_api_server(
+    distinct: list[Object], api: RestClient, token: str, tmp_path: Path
+) -> None:
+    groups = {str(one["apiVersion"]) for one in distinct}
+    eventually(lambda: _documents_of(api, token) >= {f"apis/{group}" for group in groups if "/" in group}, 60)
+    write(lambda path: api.request("GET", path, token=token).json(), tmp_path / "schemas", groups)
+    manifests = tmp_path / "manifests.json"
+    manifests.write_text(json.dumps({"apiVersion": "v1", "kind": "List", "items": distinct}), encoding="utf-8")
+    location = f"-schema-location={tmp_path / 'schemas' / LOCATION}"
+    done = subprocess.run(
+        [binaries.cli("kubeconform"), "-strict", "-summary", "-output=json", location, manifests],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    answer = json.loads(done.stdout)
+    assert answer["resources"] == []
+    assert answer["summary"] == {"valid": len(distinct), "invalid": 0, "errors": 0, "skipped": 0}
+    # Proof that unknown fields are seen.
+    wrong = [one for one in distinct if one["kind"] == "Deployment"][0] | {"spec": {"replica": 2}}
+    manifests.write_text(json.dumps(wrong), encoding="utf-8")
+    refused = subprocess.run(
+        [binaries.cli("kubeconform"), "-strict", location, manifests], capture_output=True, text=True, check=False
+    )
+    assert "replica" in refused.stdout
+
+
+def _documents_of(api: RestClient, token: str) -> set[str]:
+    return set(api.request("GET", "/openapi/v3", token=token).json()["paths"])
+
+
+@pytest.mark.usefixtures("stubs")
+def test_api_server_takes_every_object(distinct: list[Object], chart_cluster: BuiltCluster) -> None:
+    kubectl = chart_cluster.admin()
+    # Two objects of one name in one request would be two answers about the same thing.
+    for batch in _without_repeated_names(distinct):
+        listed = json.dumps({"apiVersion": "v1", "kind": "List", "items": batch})
+        flags = ("--server-side", "--force-conflicts", "--dry-run=server", "--validate=strict", "-f", "-")
+        done = kubectl.run("apply", *flags, stdin=listed)
+        assert done.returncode == 0, done.stderr
+        assert "Warning" not in done.stderr
+
+
+def _without_repeated_names(objects: list[Object]) -> list[list[Object]]:
+    batches: list[dict[tuple[str, str], Object]] = []
+    for one in objects:
+        key = (str(one["kind"]), str(one["metadata"]["name"]))
+        home = next((batch for batch in batches if key not in batch), None)
+        if home is None:
+            home = {}
+            batches.append(home)
+        home[key] = one
+    return [list(batch.values()) for batch in batches]
+
+
+@pytest.fixture
+def pods(rendered: dict[str, list[Object]], chart_cluster: BuiltCluster) -> Iterator[list[Object]]:
+    """The pods of all combinations, with the accounts and classes that they name."""
+    distinct = {json.dumps(pod, sort_keys=True): pod for objects in rendered.values() for pod in _pods(objects)}
+    needed = _needed_by(list(distinct.values()))
+    chart_cluster.admin().apply(*needed)
+    yield list(distinct.values())
+    # Left behind, they would belong to no release and be in the way of an installation.
+    listed = {"apiVersion": "v1", "kind": "List", "items": needed}
+    chart_cluster.admin().ok("delete", "--wait=false", "-f", "-", stdin=json.dumps(listed))
+
+
+def test_restricted_namespace_admits_every_pod_without_a_warning(
+    pods: list[Object], api: RestClient, token: str
+) -> None:
+    path = f"/api/v1/namespaces/{NAMESPACE}/pods?dryRun=All&fieldValidation=Strict"
+    for pod in pods:
+        answer = api.request("POST", path, token=token, body=pod)
+        assert answer.status == 201, answer.body
+        assert "warning" not in answer.headers
+    # Proof that something looks: the same pod with one right too many is refused.
+    greedy = json.loads(json.dumps(pods[0]))
+    greedy["spec"]["containers"][0]["securityContext"]["allowPrivilegeEscalation"] = True
+    refused = api.request("POST", path, token=token, body=greedy)
+    assert (refused.status, b'violates PodSecurity \\"restricted' in refused.body) == (403, True)
+
+
+def _pods(objects: list[Object]) -> Iterator[Object]:
+    for one in objects:
+        if one["kind"] == "Pod":
+            yield {**one, "metadata": {"name": one["metadata"]["name"], "namespace": NAMESPACE}}
+        elif one["kind"] == "Deployment":
+            labels = one["spec"]["template"]["metadata"]["labels"]
+            metadata = {"name": one["metadata"]["name"], "namespace": NAMESPACE, "labels": labels}
+            yield {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": one["spec"]["template"]["spec"]}
+
+
+def _needed_by(pods: list[Object]) -> list[Object]:
+    accounts = {pod["spec"]["serviceAccountName"] for pod in pods}
+    classes = {pod["spec"].get("priorityClassName") for pod in pods} - {None, "system-cluster-critical"}
+    metadata = [{"name": name, "namespace": NAMESPACE} for name in accounts]
+    return [
+        *({"apiVersion": "v1", "kind": "ServiceAccount", "metadata": one} for one in metadata),
+        *(
+            {"apiVersion": "scheduling.k8s.io/v1", "kind": "PriorityClass", "metadata": {"name": name}, "value": 1}
+            for name in classes
+        ),
+    ]
+
+
+def test_every_object_says_what_it_belongs_to(rendered: dict[str, list[Object]]) -> None:
+    for name, objects in rendered.items():
+        for one in objects:
+            labels = one["metadata"]["labels"]
+            assert labels["app.kubernetes.io/instance"] == "moorage", (name, one["metadata"]["name"])
+            assert labels["app.kubernetes.io/part-of"] == "moorage"
+
+
+def test_names_are_unique_and_fit(rendered: dict[str, list[Object]]) -> None:
+    for name, objects in rendered.items():
+        keys = [(one["apiVersion"], one["kind"], one["metadata"]["name"]) for one in objects]
+        assert len(keys) == len(set(keys)), name
+        assert all(len(key[2]) <= 63 for key in keys), name
+
+
+def test_no_role_has_a_right_that_is_never_needed(rendered: dict[str, list[Object]]) -> None:
+    for objects in rendered.values():
+        for role in objects:
+            for rule in role.get("rules", ()) if role["kind"] in {"Role", "ClusterRole"} else ():
+                assert not FORBIDDEN_VERBS & set(rule["verbs"]), role["metadata"]["name"]
+                assert not {"*", "secrets"} & {*rule["resources"], *rule["apiGroups"]}, role["metadata"]["name"]
+
+
+def test_facade_may_write_nothing_but_questions(rendered: dict[str, list[Object]]) -> None:
+    roles = {one["metadata"]["name"]: one for one in rendered["defaults"] if one["kind"] == "ClusterRole"}
+    writes = {
+        (resource, verb)
+        for rule in roles["moorage-api"]["rules"]
+        for resource in rule["resources"]
+        for verb in set(rule["verbs"]) - {"get", "list", "watch"}
+    }
+    assert writes == {("tokenreviews", "create"), ("subjectaccessreviews", "create")}
+
+
+def test_services_and_budgets_select_the_pods_they_mean(rendered: dict[str, list[Object]]) -> None:
+    for name, objects in rendered.items():
+        pods = {
+            one["metadata"]["name"]: one["spec"]["template"]["metadata"]["labels"]
+            for one in objects
+            if one["kind"] == "Deployment"
+        }
+        for one in objects:
+            selector = _selector(one)
+            if selector is not None:
+                hit = [pod for pod, labels in pods.items() if selector.items() <= labels.items()]
+                assert len(hit) == 1, (name, one["kind"], one["metadata"]["name"])
+                assert one["metadata"]["name"].startswith(hit[0])
+
+
+def _selector(one: Object) -> dict[str, str] | None:
+    if one["kind"] == "Service":
+        return dict(one["spec"]["selector"])
+    if one["kind"] == "PodDisruptionBudget":
+        return dict(one["spec"]["selector"]["matchLabels"])
+    return dict(one["spec"]["podSelector"]["matchLabels"]) if one["kind"] == "NetworkPolicy" else None
+
+
+def test_change_log_is_left_out_where_the_api_server_cannot_stamp(renderer: Helm) -> None:
+    def policies(version: str) -> set[str]:
+        objects = renderer.template(flags=[f"--kube-version={version}"])
+        return {one["kind"] for one in objects if "AdmissionPolicy" in one["kind"]}
+
+    validating = {"ValidatingAdmissionPolicy", "ValidatingAdmissionPolicyBinding"}
+    assert policies("1.35.9") == validating
+    assert policies("1.36.0") == validating | {"MutatingAdmissionPolicy", "MutatingAdmissionPolicyBinding"}
+    refused = renderer.run("template", "moorage", CHART, "--kube-version=1.29.9")
+    assert "kubeVersion" in refused.stderr
