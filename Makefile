@@ -43,7 +43,7 @@ lint: init ## Style, formatting, types, layers
 	$(BIN)/lint-imports --no-logo
 
 .PHONY: test
-test: lint check-generated ## Everything: lint, generated files, all tests (real API server)
+test: lint check-generated control-plane ## Everything: lint, generated files, all tests (real API server)
 	$(BIN)/python -m pytest
 
 .PHONY: test-unit
@@ -51,7 +51,7 @@ test-unit: init ## Only the tests that need nothing but Python
 	$(BIN)/python -m pytest tests/unit
 
 .PHONY: test-cluster
-test-cluster: init ## Only the tests against a real API server
+test-cluster: control-plane ## Only the tests against a real API server
 	$(BIN)/python -m pytest -m cluster
 
 .PHONY: generate
@@ -64,7 +64,7 @@ check-generated: init ## Fail if a generated file is stale
 
 .PHONY: control-plane
 control-plane: init ## Build kube-apiserver, etcd, kube-controller-manager and kubectl once, outside the checkout
-	$(DEV) control-plane
+	@$(DEV) control-plane
 
 .PHONY: up
 up: init ## Start everything in the background; writes dev/.run/env
@@ -90,4 +90,6 @@ kind: init ## With a Docker engine: image, kind cluster, chart, smoke test
 lock: init ## Write the lock files from pyproject.toml (UPGRADE=--upgrade for newer versions)
 	$(LOCK) pyproject.toml -o requirements.lock
 	$(LOCK) -c requirements.lock pyproject.toml --group dev -o requirements-dev.lock
+	$(LOCK) -c requirements-dev.lock --group build -o requirements-build.lock
 	$(LOCK) --group audit -o requirements-audit.lock
+	$(LOCK) --group go -o requirements-go.lock

@@ -2,6 +2,7 @@
 
 import argparse
 import importlib.util
+import signal
 import sys
 from collections.abc import Callable
 from importlib import import_module
@@ -58,6 +59,8 @@ def _run(command: Callable[[Path], None], run: Path) -> int:
 
 
 def _guarded(command: Callable[[], int]) -> int:
+    # SIGTERM is answered like Ctrl-C, so that whatever was begun is cleaned up.
+    signal.signal(signal.SIGTERM, _interrupt)
     try:
         return command()
     except DevError as error:
@@ -66,6 +69,10 @@ def _guarded(command: Callable[[], int]) -> int:
     except KeyboardInterrupt:
         sys.stderr.write("interrupted; what was started is stopped again\n")
         return 130
+
+
+def _interrupt(_signal: int, _frame: object) -> None:
+    raise KeyboardInterrupt
 
 
 if __name__ == "__main__":

@@ -185,7 +185,12 @@ def _go_build(module: Module, go: Path, package: str, output: Path, follow: Call
         text=True,
     ) as process:
         assert process.stderr is not None
-        last = follow(process.stderr)
+        try:
+            last = follow(process.stderr)
+        except BaseException:
+            # Leaving the block waits for the process, and a build that nobody wants takes minutes.
+            process.kill()
+            raise
     if process.returncode != 0:
         tail = "\n  ".join(last)
         raise DevError(f"go build of {package} failed (is the network there?), its last lines were:\n  {tail}")

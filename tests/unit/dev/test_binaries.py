@@ -6,8 +6,9 @@ import sys
 from pathlib import Path
 
 import pytest
+from cluster import eventually
 
-from moorage_dev import binaries
+from moorage_dev import binaries, children
 from moorage_dev.failures import DevError
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -87,6 +88,18 @@ def test_failed_build_shows_what_go_said_and_leaves_nothing_finished(tmp_path: P
     assert done.returncode == 1
     assert "no route to the moon" in done.stderr
     assert "Traceback" not in done.stderr
+    assert [path.name for path in (tmp_path / "cache/moorage").iterdir() if path.is_dir()] == []
+
+
+def test_interrupted_build_takes_go_along(tmp_path: Path) -> None:
+    go = _program(tmp_path, "go")
+    go.write_text(f'#!/bin/sh\n[ "$1" = env ] && echo go1.26.8 && exit 0\necho $$ > {tmp_path}/pid; exec sleep 600\n')
+    environment = {**os.environ, "PATH": f"{tmp_path}:/usr/bin:/bin", "PYTHONPATH": str(ROOT / "dev")}
+    command = [sys.executable, "-m", "moorage_dev", "control-plane"]
+    builder = children.spawn("builder", command, log=tmp_path / "log", env=environment)
+    pid = int(eventually(lambda: (tmp_path / "pid").is_file() and (tmp_path / "pid").read_text(encoding="utf-8")))
+    children.stop(builder)
+    assert children._start_time(pid) == ""
     assert [path.name for path in (tmp_path / "cache/moorage").iterdir() if path.is_dir()] == []
 
 
