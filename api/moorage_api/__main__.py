@@ -6,7 +6,7 @@ import gc
 import logging
 import signal
 import sys
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from typing import Final
 
 import uvloop
@@ -30,7 +30,7 @@ from moorage_crds.kube.client import Client, KubernetesStore
 from moorage_crds.kube.paths import FACADE_CALLS
 from moorage_crds.kube.reflector import Reflector
 from moorage_crds.kube.session import ClusterConfigError, connect
-from moorage_crds.store import StoreError
+from moorage_crds.store import StoreError, TransientError
 from moorage_crds.telemetry import configure_logging
 
 _log = logging.getLogger(__name__)
@@ -59,6 +59,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     except (StartError, ClusterConfigError, CertificateError) as error:
         sys.stderr.write(f"{PROG}: {error}\n")
         return 1
+    except ExceptionGroup:
+        _log.exception("a task ended that never should")
+        return 1
     return 0
 
 
@@ -86,8 +89,19 @@ async def serve(wanted: ApiSettings) -> None:
         readiness = Readiness()
         server = create_app(facade, metrics, readiness)
         certificate = _certificate(wanted)
-        async with _running(reflectors, certificate, freshness, metrics), _metrics_port(wanted, metrics):
-            await _listen(wanted, server, certificate, readiness, stop)
+        # Ports first: a port that is taken is a sentence, and nothing else has begun.
+        async with (
+            _metrics_port(wanted, metrics),
+            _api_port(wanted, server, certificate) as finish,
+            _running(reflectors, certificate, freshness, metrics),
+        ):
+            await stop.wait()
+            _log.info("stopping")
+            readiness.stopping = True
+            # Load balancers need a moment to notice; until then requests still come.
+            await asyncio.sleep(wanted.stop_delay_seconds)
+            # Before the watches end: what still runs may wait for them.
+            await finish()
 
 
 def _reflectors(store: KubernetesStore, catalog: Catalog, clock: Clock) -> list[Reflector]:  # type: ignore[type-arg]
@@ -160,14 +174,11 @@ async def _metrics_port(wanted: ApiSettings, metrics: Metrics) -> AsyncIterator[
         await runner.cleanup()
 
 
-async def _listen(
-    wanted: ApiSettings,
-    server: EdgeServer,
-    certificate: Certificate | None,
-    readiness: Readiness,
-    stop: asyncio.Event,
-) -> None:
-    """Take connections until told to stop; then readiness off, a moment for load balancers, requests finished."""
+@contextlib.asynccontextmanager
+async def _api_port(
+    wanted: ApiSettings, server: EdgeServer, certificate: Certificate | None
+) -> AsyncIterator[Callable[[], Awaitable[None]]]:
+    """Take connections. Yields what ends that: no new ones, and what runs is finished."""
     try:
         listening = await asyncio.get_running_loop().create_server(
             server,
@@ -180,14 +191,17 @@ async def _listen(
     except OSError as error:
         raise _cannot_listen(wanted.bind_host, wanted.port, "MOORAGE_PORT", error) from error
     _log.info("listening", extra={"fields": {"host": wanted.bind_host, "port": wanted.port}})
-    await stop.wait()
-    _log.info("stopping")
-    readiness.stopping = True
-    await asyncio.sleep(wanted.stop_delay_seconds)
-    listening.close()
-    server.pre_shutdown()
-    await server.shutdown(wanted.stop_seconds)
-    _log.info("stopped")
+
+    async def finish() -> None:
+        listening.close()
+        server.pre_shutdown()
+        await server.shutdown(wanted.stop_seconds)
+
+    try:
+        yield finish
+    finally:
+        await finish()
+        _log.info("stopped")
 
 
 async def _require_cluster(store: KubernetesStore, clock: Clock, stop: asyncio.Event) -> None:
@@ -197,7 +211,8 @@ async def _require_cluster(store: KubernetesStore, clock: Clock, stop: asyncio.E
         try:
             await store.server_version()
         except StoreError as error:
-            if stop.is_set() or clock.monotonic() > deadline:
+            hopeless = not isinstance(error, TransientError)
+            if hopeless or stop.is_set() or clock.monotonic() > deadline:
                 message = f"the cluster cannot be reached: {error}"
                 raise StartError(message) from error
             _log.warning("the cluster does not answer yet", extra={"fields": {"error": str(error)}})
