@@ -111,7 +111,7 @@ class ReleaseChanges:
         """The outcome if the wanted state is there already. Raises what speaks against the change."""
         active = binding.release if binding is not None else None
         other = binding is not None and binding.app != wanted.app
-        if wanted.action is Action.UNDEPLOY and (active is None or other):
+        if self._is_absent(wanted, binding):
             raise errors.not_found("deployment", wanted.app)
         if binding is not None and other:
             raise errors.conflict(
@@ -128,6 +128,12 @@ class ReleaseChanges:
         if wanted.action is Action.UNDEPLOY or binding is None or self._target(wanted, active) != active:
             return None
         return Outcome(names.record_name(binding.uid, binding.last_sequence), active)
+
+    def _is_absent(self, wanted: Wanted, binding: BindingView | None) -> bool:
+        """Whether there is nothing that could be taken out, or (not even in the history) rolled back."""
+        if wanted.action is Action.UNDEPLOY:
+            return binding is None or binding.release is None or binding.app != wanted.app
+        return wanted.action is Action.ROLLBACK and binding is None and not self._chains(wanted)
 
     def _target(self, wanted: Wanted, active: str | None) -> str | None:
         """The release that shall be active; None for an undeploy."""

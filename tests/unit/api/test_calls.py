@@ -287,6 +287,16 @@ async def test_nothing_to_roll_back_to(body: dict[str, str]) -> None:
     assert reply.json["details"] == {"reason": "NothingToRollBack"}
 
 
+async def test_rollback_of_an_app_that_was_never_there_is_not_found() -> None:
+    world = World()
+    world.environment()
+
+    reply = await world.call("POST", f"{BASE}/staging/deploy/checkout/rollback", {})
+
+    assert reply.status == 404
+    assert reply.json["details"] == {"resource_type": "deployment", "resource_id": "checkout"}
+
+
 async def test_rollback_after_an_undeploy_brings_the_release_back() -> None:
     world = World()
     world.environment()
