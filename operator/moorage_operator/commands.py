@@ -26,7 +26,7 @@ from moorage_operator.loops.export import Choice, NoWorkspaceError
 from moorage_operator.loops.export import export as write_records
 from moorage_operator.loops.preflight import Check, Verdict
 from moorage_operator.loops.preflight import preflight as all_checks
-from moorage_operator.loops.verification import Report, Verification, limit_of_ended
+from moorage_operator.loops.verification import Report, Verification, removable_limit
 
 ResultT = TypeVar("ResultT")
 
@@ -47,7 +47,7 @@ async def _verify(settings: VerifySettings) -> int:
             found=_print_flaws,
             progress=_progress,
             tip=keep,
-            ended_before=limit_of_ended(SystemClock().now(), settings.retention_days),
+            removable_before=removable_limit(SystemClock().now(), settings.retention_days),
             anchors=_anchors(settings.anchor),
         )
         if settings.file is not None:

@@ -49,9 +49,7 @@ class VerifySettings(ClusterSettings):
     file: Path | None = Field(default=None, description="verify this export (JSON Lines) instead of a cluster")
     anchor: Path | None = Field(default=None, description="compare with the tips in this file")
     write_anchor: Path | None = Field(default=None, description="write the tips of all chains to this file")
-    retention_days: int = Field(
-        default=90, ge=1, le=36_500, description="an anchored chain that ended so many days ago may be gone"
-    )
+    retention_days: int = Field(default=90, ge=1, le=36_500, description="anchored records that are older may be gone")
 
 
 class ExportSettings(ClusterSettings):

@@ -2,6 +2,7 @@
 
 import uuid
 from collections.abc import Iterable
+from datetime import timedelta
 from typing import Any
 
 from fakes import START
@@ -20,8 +21,6 @@ def uid_of(text: str) -> str:
 
 def at(seconds: float = 0) -> str:
     """A moment so many seconds after `START`, RFC 3339."""
-    from datetime import timedelta
-
     return to_rfc3339(START + timedelta(seconds=seconds))
 
 

@@ -110,7 +110,7 @@ class Bench:
         """Let all loops work until none has anything to do (or only waits out a backoff)."""
         async with self.working():
             async with asyncio.timeout(seconds):
-                while not all(replica.settled for replica in self.replicas):
+                while not all(replica.settled for replica in self.replicas):  # noqa: ASYNC110 — any of many queues
                     await asyncio.sleep(0.001)
 
     @contextlib.asynccontextmanager
@@ -133,7 +133,7 @@ class Bench:
         """Let all loops work until a condition holds."""
         async with self.working():
             async with asyncio.timeout(seconds):
-                while not holds():
+                while not holds():  # noqa: ASYNC110 — any condition
                     await asyncio.sleep(0.001)
 
     # What is in the cluster

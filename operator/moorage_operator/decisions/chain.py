@@ -12,6 +12,7 @@ tips that were kept elsewhere show that.
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import Any, Final
 
 from moorage_crds import names
@@ -201,9 +202,16 @@ class ChainWalk:
         elif self.last is not None and self.last.change.release is not None:
             yield self._flaw(self.last_sequence + 1, "is missing: the Deployment is gone, and nothing says so")
 
-    def anchored(self) -> Iterator[Flaw]:
-        """Check, after the last record, that the anchored one was among them (or has been removed with the floor)."""
-        if self._anchor is not None and not self._anchor_met and self._anchor.sequence > self.last_sequence:
+    def anchored(self, removable_before: datetime) -> Iterator[Flaw]:
+        """Check, after the last record, that the anchored one was among them.
+
+        Args:
+            removable_before: retention may have removed records that are older than this moment, and no others.
+        """
+        if self._anchor is None or self._anchor_met:
+            return
+        made = to_moment(self._anchor.at)
+        if self._anchor.sequence > self.last_sequence or made is None or made >= removable_before:
             yield self._flaw(self._anchor.sequence, "is missing: the anchor names it")
 
     def _ends_alive(self, known: Known) -> Iterator[Flaw]:

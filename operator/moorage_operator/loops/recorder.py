@@ -82,6 +82,10 @@ class Recorder:
         patience = self._patience(chain)
         if patience > 0:
             return patience
+        if self._namespace_is_known_to_go(chain):
+            chain.homeless = True
+            self._conclude(chain)
+            return None
         if chain.incomplete:
             await self._hash_before(chain, chain.progress.sequence + 1)
         while waiting := chain.due():
@@ -153,6 +157,11 @@ class Recorder:
             raise self._stalled(chain, change, Trouble.CONFLICT, f"record {stored.name} {problem}")
         # A number that is not in the log belongs to who came first; what is still due is worked out anew from there.
         self._world.advance(chain, history.resumed(stored, chain.progress))
+
+    def _namespace_is_known_to_go(self, chain: Chain) -> bool:
+        """Nothing can be created in a Namespace that is being deleted: asking would cost two requests each."""
+        workspace = self._world.workspaces.get(chain.deployment.namespace)
+        return workspace is not None and workspace.deleting
 
     async def _namespace_is_going(self, namespace: NamespaceName) -> bool:
         ref = ObjectRef(names.NAMESPACES, None, ClusterObjectName.parse(namespace))

@@ -45,13 +45,13 @@ class Verification:
         progress: called with a line for people now and then.
         anchors: tips that were kept elsewhere, by uid.
         tip: called with the end of each chain.
-        ended_before: an anchored chain that ended before this moment may be gone.
+        removable_before: retention may have removed records that are older than this moment, and no others.
     """
 
     found: Callable[[list[Flaw]], None]
     progress: Callable[[str], None]
     tip: Callable[[Tip], None]
-    ended_before: datetime
+    removable_before: datetime
     anchors: dict[str, Tip] = field(default_factory=dict)
     report: Report = field(default_factory=Report)
     _known: dict[str, Known] = field(default_factory=dict)
@@ -124,7 +124,7 @@ class Verification:
     def _close_offline(self, walk: ChainWalk | None) -> None:
         if walk is None:
             return
-        self._flaws.extend(walk.anchored())
+        self._flaws.extend(walk.anchored(self.removable_before))
         tip = walk.tip()
         if tip is not None:
             self.tip(tip)
@@ -151,7 +151,7 @@ class Verification:
             if uid in self._visited:
                 continue
             ended = to_moment(anchor.at)
-            if anchor.action == Action.UNDEPLOY and ended is not None and ended < self.ended_before:
+            if anchor.action == Action.UNDEPLOY and ended is not None and ended < self.removable_before:
                 self.report.notes += 1
                 continue
             self._flaws.append(gone(anchor))
@@ -164,6 +164,6 @@ class Verification:
             self._flaws = []
 
 
-def limit_of_ended(now: datetime, retention_days: int) -> datetime:
-    """Before this moment an ended chain may have been removed by retention."""
+def removable_limit(now: datetime, retention_days: int) -> datetime:
+    """Records that are older than this may have been removed by retention."""
     return now - timedelta(days=retention_days)

@@ -3,11 +3,14 @@
 import copy
 from collections.abc import Callable, Iterable
 from dataclasses import replace
+from datetime import datetime, timedelta
+from itertools import pairwise
 from typing import Any
 
 import builders
 import pytest
 from builders import at
+from fakes import START
 
 from moorage_crds.deployment import Action, Change, from_object
 from moorage_crds.objects import RawObject
@@ -40,10 +43,12 @@ def known(records: list[RawObject], **changes: Any) -> Known:
     return replace(known_of(from_object(builders.deployment(log=LOG, status=status))), **changes)
 
 
-def flaws(records: list[RawObject], facts: Known | None, anchor: Tip | None = None) -> list[Flaw]:
+def flaws(
+    records: list[RawObject], facts: Known | None, anchor: Tip | None = None, *, removable_before: datetime = START
+) -> list[Flaw]:
     walk = ChainWalk(BINDING.namespace, BINDING.uid, anchor)
     found = [flaw for raw in records for flaw in walk.step(raw, facts)]
-    return [*found, *walk.ends(facts), *walk.anchored()]
+    return [*found, *walk.ends(facts), *walk.anchored(removable_before)]
 
 
 def test_a_whole_chain_has_no_flaw() -> None:
@@ -67,7 +72,7 @@ def all_rehashed_from_there(records: list[RawObject]) -> None:
     records[2]["spec"]["release"] = "evil"
     rehash(records[2])
     records[3]["spec"]["previousRelease"] = "evil"
-    for before, raw in zip(records[2:], records[3:], strict=False):
+    for before, raw in pairwise(records[2:]):
         raw["spec"]["previousHash"] = before["spec"]["hash"]
         rehash(raw)
 
@@ -214,10 +219,12 @@ def test_an_anchor_shows_a_truncated_chain() -> None:
     assert flaws(records[:3], shortened, tip_of(chain()))[0].sequence == 5
 
 
-def test_an_older_anchor_that_retention_has_passed_is_no_flaw() -> None:
+@pytest.mark.parametrize(("seconds", "count"), [(100, 0), (0, 1)])
+def test_an_anchored_record_may_be_gone_only_if_it_is_old(seconds: float, count: int) -> None:
     records = chain()
     facts = known(records, floor_sequence=3, floor_hash=records[2]["spec"]["previousHash"])
-    assert flaws(records[2:], facts, tip_of(records[:2])) == []
+    limit = START + timedelta(seconds=seconds)
+    assert len(flaws(records[2:], facts, tip_of(records[:2]), removable_before=limit)) == count
 
 
 def test_a_deployment_without_any_of_its_records_is_found() -> None:

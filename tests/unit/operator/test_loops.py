@@ -1,7 +1,7 @@
 """The loops together, around a store in memory: what is done in the cluster when something happens there."""
 
 import copy
-from collections.abc import AsyncIterator
+from itertools import pairwise
 from typing import Any
 
 import builders
@@ -11,6 +11,7 @@ from operator_bench import Bench
 
 from moorage_crds import names
 from moorage_crds.conditions import ConditionType, find
+from moorage_crds.deployment import from_object
 from moorage_crds.identifiers import BindingName, NamespaceName
 from moorage_crds.record import spec_hash
 from moorage_crds.store import ForbiddenError, InvalidError, ObjectRef, ThrottledError, UnavailableError
@@ -27,12 +28,12 @@ async def bench() -> Bench:
 
 
 @pytest.fixture
-async def running(bench: Bench) -> AsyncIterator[Bench]:
+async def running(bench: Bench) -> Bench:
     """A bench with one replica that has finished its first sweep."""
     replica = bench.replica()
     await replica.sweep.once()
     await bench.settle()
-    yield bench
+    return bench
 
 
 def releases(bench: Bench) -> list[tuple[int, str, str | None, str | None]]:
@@ -48,7 +49,7 @@ def condition(raw: dict[str, Any], kind: ConditionType) -> tuple[str, str] | Non
 
 def is_one_chain(bench: Bench) -> bool:
     specs = bench.records()
-    linked = all(after["previousHash"] == before["hash"] for before, after in zip(specs, specs[1:], strict=False))
+    linked = all(after["previousHash"] == before["hash"] for before, after in pairwise(specs))
     return linked and all(spec["hash"] == spec_hash(spec) for spec in specs)
 
 
@@ -163,8 +164,17 @@ async def test_a_refused_record_stalls_and_recovers(running: Bench, error: Excep
 
 
 async def test_nothing_is_recorded_in_a_namespace_that_goes(running: Bench) -> None:
-    raw = builders.namespace(deleting=True)
-    running.store.put(raw)
+    running.store.put(builders.namespace(deleting=True))
+    running.release("v1")
+    await running.settle()
+    assert running.records() == []
+    assert running.store.calls["create", names.RECORDS] == 0
+
+
+async def test_a_namespace_that_goes_unnoticed_is_asked_for_once(running: Bench) -> None:
+    running.store.muted = True
+    running.store.put(builders.namespace(deleting=True))
+    running.store.muted = False
     running.release("v1")
     await running.settle()
     assert running.records() == []
@@ -582,7 +592,5 @@ async def test_a_list_does_not_bring_back_what_was_just_deleted(running: Bench) 
     await running.settle()
     world = running.replicas[0].world
     older = copy.deepcopy(raw)
-    from moorage_crds.deployment import from_object
-
     assert world.see_deployment(from_object(older), from_list=True) is None
     assert world.chains == {}
