@@ -18,6 +18,9 @@ from moorage_crds.objects import is_newer
 Key = tuple[str, str, int]
 
 
+_NO_LINES: dict[int, Line] = {}
+
+
 def _key(line: Line) -> Key:
     return line.key
 
@@ -143,16 +146,22 @@ class HistoryIndex:
 
     def replace(self, views: Sequence[Line], resource_version: str) -> None:
         """A complete list of records. Works on the difference, so that a relist does not hold up the loop."""
-        fresh: dict[str, set[int]] = {}
+        fresh: dict[str, dict[int, Line]] = {}
         for line in views:
-            fresh.setdefault(line.uid, set()).add(line.sequence)
-        for shelf in list(self._shelves.values()):
-            for chain in list(shelf.chains.values()):
-                wanted = fresh.get(chain.uid, set())
-                for sequence in [number for number in chain.records if number not in wanted]:
-                    self._drop_record(chain.records[sequence])
-        for line in views:
-            self._put_record(line)
+            lines = fresh.get(line.uid)
+            if lines is None:
+                lines = fresh[line.uid] = {}
+            lines[line.sequence] = line
+        for chain in [chain for shelf in self._shelves.values() for chain in shelf.chains.values()]:
+            for sequence in chain.records.keys() - fresh.get(chain.uid, _NO_LINES).keys():
+                self._drop_record(chain.records[sequence])
+        for uid, lines in fresh.items():
+            there = self.chain(uid)
+            known = there.records if there is not None else _NO_LINES
+            for sequence, line in lines.items():
+                old = known.get(sequence)
+                if old is None or old.version != line.version:
+                    self._put_record(line)
         self.versions.advance(resource_version)
 
     def apply(self, kind: str, view: Line) -> None:
