@@ -29,7 +29,8 @@ $(STAMP): requirements-dev.lock pyproject.toml
 	@if ! cmp -s requirements-dev.lock $(VENV)/.lock 2>/dev/null; then \
 	  echo "installing the Python packages of requirements-dev.lock into $(VENV) …" && \
 	  rm -rf $(VENV) && $(PYTHON) -m venv $(VENV) && \
-	  $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.lock && \
+	  $(BIN)/python -m pip install --progress-bar off --disable-pip-version-check --require-hashes -r requirements-dev.lock \
+	    | awk '/^Collecting/ && ++n % 20 == 0 { print "  " n " packages found …"; fflush() } /^Installing/ { print "  writing them …"; fflush() }' && \
 	  cp requirements-dev.lock $(VENV)/.lock; \
 	fi
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-build-isolation --no-deps -e .
