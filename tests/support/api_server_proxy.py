@@ -1,0 +1,255 @@
+"""A reverse proxy between a facade and the API server: it sees every request, and fails as networks and servers do.
+
+The facade gets a kubeconfig that points here (`settings`), with the token of its own service account, so nothing else
+differs from a facade that speaks to the API server directly.
+"""
+
+import asyncio
+import secrets
+import ssl
+import threading
+from collections.abc import Callable, Coroutine
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import aiohttp
+from aiohttp import web
+from cluster import LiveCluster
+from yarl import URL
+
+from moorage_dev import kubeconfigs
+from moorage_dev.installation import FACADE, NAMESPACE
+from moorage_dev.kubeconfigs import Endpoint
+
+ResultT = TypeVar("ResultT")
+
+#: Headers of one hop, which a proxy does not pass on.
+_HOP = frozenset({"connection", "content-length", "host", "keep-alive", "transfer-encoding", "upgrade"})
+_LONGEST_LINE = 16 * 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """A request that arrived here.
+
+    Attributes:
+        method: HTTP method.
+        target: path and query as they were sent.
+        body: its content.
+        bearer: the token it carried.
+    """
+
+    method: str
+    target: str
+    body: bytes
+    bearer: str
+
+    @property
+    def path(self) -> str:
+        """The target without the query."""
+        return self.target.partition("?")[0]
+
+    @property
+    def is_watch(self) -> bool:
+        """Whether it asks for a stream of changes."""
+        return "watch=true" in self.target
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """What is answered in the API server's place.
+
+    Attributes:
+        status: HTTP status; 0 closes the connection without an answer.
+        body: content, as it is.
+        headers: further headers.
+        hang: instead of an answer, none until the proxy ends or the client goes.
+    """
+
+    status: int = 500
+    body: bytes = b'{"kind":"Status","apiVersion":"v1","status":"Failure","code":500,"message":"injected"}'
+    headers: tuple[tuple[str, str], ...] = ()
+    hang: bool = False
+
+
+def no_fault(_seen: Seen) -> Fault | None:
+    """Forward everything."""
+    return None
+
+
+class ApiServerProxy:
+    """Listens on a free port from its making until `close`.
+
+    Attributes:
+        seen: all requests, in the order of their arrival.
+        fault: asked for every request; what it returns is answered instead of forwarding.
+    """
+
+    def __init__(self, endpoint: Endpoint) -> None:
+        self._endpoint = endpoint
+        self.seen: list[Seen] = []
+        self.fault: Callable[[Seen], Fault | None] = no_fault
+        self._is_cut = False
+        self._connections: set[asyncio.BaseTransport] = set()
+        self._streams: dict[web.StreamResponse, str] = {}
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever, name="api-server-proxy", daemon=True)
+        self._thread.start()
+        self._flowing = asyncio.Event()
+        self._flowing.set()
+        self.url = self._run(self._start())
+
+    def settings(self, cluster: LiveCluster) -> dict[str, str]:
+        """Settings of a facade that goes through this proxy, under the chart's service account."""
+        token = cluster.service_account_token(NAMESPACE, FACADE)
+        path = cluster.folder / f"proxied-{secrets.token_hex(4)}.kubeconfig"
+        proxied = Endpoint(self.url, self._endpoint.ca)
+        kubeconfigs.with_token(path, proxied, user=FACADE, token=token)
+        return {"MOORAGE_KUBECONFIG": str(path)}
+
+    def cut(self) -> None:
+        """Close all connections, and every new one at its first request, until `mend`."""
+        self._run(self._cut())
+
+    def mend(self) -> None:
+        """Forward again."""
+        self._is_cut = False
+
+    def freeze(self) -> None:
+        """Streams stay open and silent until `thaw`; other requests go on."""
+        self._loop.call_soon_threadsafe(self._flowing.clear)
+
+    def thaw(self) -> None:
+        """Streams flow again."""
+        self._loop.call_soon_threadsafe(self._flowing.set)
+
+    def inject(self, plural: str, line: bytes) -> int:
+        """Write one line into every open stream of a kind; in how many."""
+        return self._run(self._inject(plural, line))
+
+    def streams(self) -> list[str]:
+        """Kinds of the open streams."""
+        return sorted(self._streams.values())
+
+    def close(self) -> None:
+        """Stop listening and end the thread."""
+        self._run(self._stop())
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join()
+        self._loop.close()
+
+    def _run(self, work: Coroutine[Any, Any, ResultT]) -> ResultT:
+        return asyncio.run_coroutine_threadsafe(work, self._loop).result(30)
+
+    async def _start(self) -> str:
+        trust = ssl.create_default_context(cadata=self._endpoint.ca.decode())
+        connector = aiohttp.TCPConnector(limit=0, ssl=trust)
+        timeout = aiohttp.ClientTimeout(total=None, sock_connect=3)
+        self._session = aiohttp.ClientSession(
+            connector=connector, timeout=timeout, auto_decompress=False, read_bufsize=_LONGEST_LINE
+        )
+        self._runner = web.ServerRunner(web.Server(self._handle), shutdown_timeout=0.1)
+        await self._runner.setup()
+        site = web.TCPSite(self._runner, "127.0.0.1", 0, backlog=512)
+        await site.start()
+        host, port = self._runner.addresses[0][:2]
+        return f"http://{host}:{port}"
+
+    async def _stop(self) -> None:
+        await self._cut()
+        await self._session.close()
+        await self._runner.cleanup()
+        # Answers that hang, or whose client went away.
+        left = asyncio.all_tasks() - {asyncio.current_task()}
+        for task in left:
+            task.cancel()
+        await asyncio.gather(*left, return_exceptions=True)
+
+    async def _cut(self) -> None:
+        self._is_cut = True
+        for transport in list(self._connections):
+            _abort(transport)
+
+    async def _inject(self, plural: str, line: bytes) -> int:
+        chosen = [response for response, kind in self._streams.items() if kind == plural]
+        for response in chosen:
+            await response.write(line + b"\n")
+        return len(chosen)
+
+    async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
+        body = await request.read()
+        bearer = request.headers.get("Authorization", "").removeprefix("Bearer ")
+        seen = Seen(request.method, request.raw_path, body, bearer)
+        self.seen.append(seen)
+        transport = request.transport
+        assert transport is not None
+        if self._is_cut:
+            return _hang_up(transport)
+        fault = self.fault(seen)
+        if fault is not None:
+            return await _fail(fault, transport)
+        self._connections.add(transport)
+        try:
+            return await self._forward(request, seen)
+        except (aiohttp.ClientError, OSError):
+            return _hang_up(transport)
+        finally:
+            self._connections.discard(transport)
+
+    async def _forward(self, request: web.BaseRequest, seen: Seen) -> web.StreamResponse:
+        headers = [(name, value) for name, value in request.headers.items() if name.lower() not in _HOP]
+        url = URL(self._endpoint.server + seen.target, encoded=True)
+        async with self._session.request(
+            seen.method, url, data=seen.body or None, headers=headers, allow_redirects=False
+        ) as upstream:
+            passed = [(name, value) for name, value in upstream.headers.items() if name.lower() not in _HOP]
+            if not (seen.is_watch and upstream.status == 200):
+                return _answer(upstream.status, await upstream.read(), passed)
+            return await self._stream(request, seen, upstream, passed)
+
+    async def _stream(
+        self,
+        request: web.BaseRequest,
+        seen: Seen,
+        upstream: aiohttp.ClientResponse,
+        headers: list[tuple[str, str]],
+    ) -> web.StreamResponse:
+        response = web.StreamResponse(status=200)
+        response.headers.extend(headers)
+        await response.prepare(request)
+        self._streams[response] = seen.path.rpartition("/")[2]
+        try:
+            # Line by line, so that an injected line never lands inside another one.
+            async for line in upstream.content:
+                await self._flowing.wait()
+                await response.write(line)
+        finally:
+            del self._streams[response]
+        return response
+
+
+def _answer(status: int, body: bytes, headers: list[tuple[str, str]]) -> web.Response:
+    response = web.Response(status=status, body=body)
+    response.headers.clear()
+    response.headers.extend(headers)
+    return response
+
+
+async def _fail(fault: Fault, transport: asyncio.BaseTransport) -> web.Response:
+    if fault.hang:
+        await asyncio.Event().wait()
+    if fault.status == 0:
+        return _hang_up(transport)
+    return _answer(fault.status, fault.body, [("Content-Type", "application/json"), *fault.headers])
+
+
+def _hang_up(transport: asyncio.BaseTransport) -> web.Response:
+    """Close the connection; the answer goes nowhere."""
+    _abort(transport)
+    return web.Response(status=502)
+
+
+def _abort(transport: asyncio.BaseTransport) -> None:
+    with suppress(AttributeError):
+        transport.abort()  # type: ignore[attr-defined]
