@@ -54,6 +54,13 @@ _REQUEST_HEADERS: Final = {
     "X-Resource-Version": "What a write answered: wait until this replica shows it.",
     "X-Request-Id": "Is returned and logged; made if absent.",
 }
+_TAGS: Final = {"pattern": r'^(\*|(W/)?"[!#-~]*"(, ?(W/)?"[!#-~]*")*)$'}
+_HEADER_PATTERNS: Final = {
+    "If-Match": _TAGS,
+    "If-None-Match": _TAGS,
+    "Idempotency-Key": {"pattern": "^[!-~]{1,64}$"},
+    "X-Resource-Version": {"pattern": "^[a-z]{1,63}=[1-9][0-9]{0,19}(,[a-z]{1,63}=[1-9][0-9]{0,19})*$"},
+}
 _ANSWER_HEADERS: Final = {
     "X-Request-Id": "The request's id.",
     "X-Resource-Version": "After a write: the version it made.",
@@ -163,7 +170,7 @@ def _header_parameters(operation: Operation) -> list[dict[str, Any]]:
             "in": "header",
             "required": False,
             "description": _REQUEST_HEADERS[name],
-            "schema": {"type": "string"},
+            "schema": {"type": "string", **_HEADER_PATTERNS.get(name, {})},
         }
         for name in (*operation.headers, "X-Resource-Version", "X-Request-Id")
     ]

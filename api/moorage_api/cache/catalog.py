@@ -4,6 +4,7 @@ Everything here is dictionary work in one task's time; nothing asks the API serv
 answers of our own writes.
 """
 
+import logging
 from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from sortedcontainers import SortedDict
@@ -15,6 +16,8 @@ from moorage_api.views import BindingView, EnvironmentView, LockView, NamespaceV
 from moorage_crds import names, workspace
 from moorage_crds.identifiers import BindingName, EnvironmentSlug, InvalidIdentifierError, NamespaceName, Uid
 from moorage_crds.workspace import Workspace
+
+_log = logging.getLogger(__name__)
 
 _NOTHING: Mapping[str, BindingView] = {}
 
@@ -33,6 +36,7 @@ class Catalog:
         self.bindings: KindCache[BindingView] = KindCache(self._binding_changed)
         self.locks: KindCache[LockView] = KindCache(lambda _old, _new: None)
         self.namespaces: KindCache[NamespaceView] = KindCache(self._namespace_changed)
+        #: Namespace that is not the workspace it claims → the one that is
         self.duplicates: dict[str, str] = {}
         self._workspaces: dict[tuple[str, str], dict[str, Workspace]] = {}
         self._by_uid: dict[str, EnvironmentView] = {}
@@ -135,27 +139,32 @@ class Catalog:
         if old is not None and old.workspace is not None:
             self._unlist(old.workspace)
         if new is not None and new.workspace is not None:
-            self._workspaces.setdefault((new.workspace.org, new.workspace.workspace), {})[new.name] = new.workspace
+            key = (new.workspace.org, new.workspace.workspace)
+            self._workspaces.setdefault(key, {})[new.name] = new.workspace
+            self._note_duplicates(key)
         if new is None and old is not None:
             self.history.namespace_gone(old.name)
-        self._count_duplicates()
 
     def _unlist(self, gone: Workspace) -> None:
         key = (gone.org, gone.workspace)
         claims = self._workspaces[key]
         claims.pop(gone.namespace, None)
+        self.duplicates.pop(gone.namespace, None)
+        self._note_duplicates(key)
         if not claims:
             del self._workspaces[key]
 
-    def _count_duplicates(self) -> None:
-        """Namespaces that claim a workspace which an older one already is."""
-        self.duplicates = {
-            claim.namespace: first.namespace
-            for claims in self._workspaces.values()
-            if len(claims) > 1 and (first := workspace.chosen(claims.values())) is not None
-            for claim in claims.values()
-            if claim.namespace != first.namespace
-        }
+    def _note_duplicates(self, key: tuple[str, str]) -> None:
+        """Say which Namespaces claim a workspace that an older one already is."""
+        claims = self._workspaces[key]
+        first = workspace.chosen(claims.values())
+        for namespace in claims:
+            if first is None or namespace == first.namespace:
+                self.duplicates.pop(namespace, None)
+            elif self.duplicates.get(namespace) != first.namespace:
+                self.duplicates[namespace] = first.namespace
+                fields = {"namespace": namespace, "org": key[0], "workspace": key[1], "chosen": first.namespace}
+                _log.warning("two Namespaces claim one workspace; the older one is it", extra={"fields": fields})
 
 
 class EnvironmentSink:

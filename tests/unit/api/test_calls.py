@@ -900,6 +900,10 @@ async def test_older_namespace_is_the_workspace() -> None:
 
     assert reply.status == 200
     assert world.catalog.duplicates == {"another": NAMESPACE}
+    world.cluster.remove(names.NAMESPACES, "", NAMESPACE)
+    world.deliver()
+    assert world.catalog.duplicates == {}
+    assert (await world.call("GET", f"{BASE}/staging", user="root")).status == 404
 
 
 # --- removal

@@ -51,7 +51,7 @@ async def listening(world: World, *, tls: ssl.SSLContext | None = None, connecti
         yield socket.sockets[0].getsockname()[1]
     finally:
         socket.close()
-        await server.shutdown(1)
+        await server.shutdown(0.1)
 
 
 async def exchange(port: int, content: bytes, *, tls: ssl.SSLContext | None = None) -> bytes:
