@@ -1,19 +1,16 @@
-"""Every error answer of the facade: the documented envelopes, and what the cluster's refusals become.
+"""Every error answer of the facade, in the documented envelopes.
 
-Handlers and flows raise `ApiError`s made by the functions below; the edge turns them into answers. A `StoreError` is
-translated by `from_store`, the one table between the two worlds.
+Handlers and flows raise `ApiError`s made by the functions below; the edge turns them into answers. What the cluster
+refuses becomes one of them in `refusals`.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
 import orjson
 from pydantic import ValidationError
-
-from moorage_crds import names, store
 
 #: An `input` or message that is echoed is cut after so many characters.
 MAX_ECHO = 256
@@ -243,70 +240,6 @@ def busy(message: str, **details: Any) -> ApiError:
     return unavailable(UnavailableReason.BUSY, message, **details)
 
 
-# --- what the cluster said -------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class Attempt:
-    """What was being tried when the cluster refused: needed to say so in the documented words.
-
-    Attributes:
-        permission: `resource:action` of the call.
-        verb: verb of the Kubernetes right that the write needed.
-        resource: plural of the Kubernetes resource.
-        resource_type: the REST word of the object, for a 404.
-        resource_id: its id, for a 404.
-    """
-
-    permission: str
-    verb: str
-    resource: str
-    resource_type: str
-    resource_id: str
-
-
-#: Fields of our custom resources → fields of our bodies, for a 422 that only the cluster can give.
-_FIELDS = {
-    "metadata.name": "slug",
-    "spec.displayName": "name",
-    "spec.description": "description",
-    "spec.release": "release_id",
-    "spec.app": "app_id",
-    "spec.reason": "reason",
-    "spec.change.reason": "reason",
-}
-
-_REFUSALS = {
-    names.POLICY_DEPLOYMENT_LOCKS: ConflictReason.ENVIRONMENT_LOCKED,
-    names.POLICY_ENVIRONMENT_LOCKS: ConflictReason.ENVIRONMENT_LOCKED,
-    names.POLICY_ENVIRONMENT_DELETES: ConflictReason.DEFAULT_ENVIRONMENT,
-    names.POLICY_ATTRIBUTED_DELETES: ConflictReason.ATTRIBUTED_DELETES,
-}
-
-
-def from_store(error: store.StoreError, attempt: Attempt) -> ApiError:
-    """The answer for what the cluster said. Upstream text never gets through, except a policy's own message."""
-    if isinstance(error, store.ForbiddenError):
-        return _from_refusal(error, attempt)
-    if isinstance(error, store.InvalidError):
-        return _from_invalid(error)
-    if isinstance(error, store.AlreadyExistsError):
-        return already_exists(attempt.resource_type, attempt.resource_id)
-    if isinstance(error, store.NotFoundError):
-        return not_found(attempt.resource_type, attempt.resource_id)
-    return _plain_answer(error)
-
-
-def _plain_answer(error: store.StoreError) -> ApiError:
-    if isinstance(error, store.UnauthenticatedError):
-        return unauthenticated()
-    if isinstance(error, store.ConflictError):
-        return busy("Others are changing the same object; try again")
-    if isinstance(error, store.TransientError):
-        return cluster_unavailable(error.retry_after)
-    return cluster_unavailable(None) if isinstance(error, store.GoneError) else internal()
-
-
 def already_exists(resource_type: str, resource_id: str) -> ApiError:
     """409 for a name that is taken, in the documented words."""
     details = {resource_type: printable(resource_id)}
@@ -317,45 +250,6 @@ def cluster_unavailable(retry_after: float | None) -> ApiError:
     """503: the API server gave no usable answer."""
     return unavailable(
         UnavailableReason.CLUSTER_UNAVAILABLE, "The cluster does not answer; try again", retry_after=retry_after
-    )
-
-
-def _from_refusal(error: store.ForbiddenError, attempt: Attempt) -> ApiError:
-    if error.policy is None and is_rbac(error):
-        return forbidden(attempt.permission, attempt.verb, attempt.resource)
-    if error.policy == names.POLICY_DEPLOYMENT_DELETES:
-        return busy("The last changes are not recorded yet; try again")
-    reason = _REFUSALS.get(error.policy or "", ConflictReason.POLICY_REFUSED)
-    # Where no policy is named, the text is the client's: "<verb> <path>: 403 <message>".
-    message = error.refusal if error.policy else error.refusal.rpartition(": 403 ")[2]
-    return conflict(reason, printable(message, 1024))
-
-
-def is_rbac(error: store.ForbiddenError) -> bool:
-    """Whether it was the authorizer that refused, and not an admission plugin. Its wording is the only sign."""
-    return error.policy is None and 'User "' in error.refusal and '" cannot ' in error.refusal
-
-
-def _from_invalid(error: store.InvalidError) -> ApiError:
-    if any(cause.reason == "FieldValueForbidden" for cause in error.causes):
-        return unavailable(
-            UnavailableReason.HISTORY_FULL,
-            f"{names.MAX_UNRECORDED} changes of this app are not recorded yet; try again a little later",
-            retry_after=2,
-        )
-    if not error.causes:
-        return invalid(["body"], "the cluster refuses this as invalid")
-    return ValidationFailedError(
-        [
-            {
-                "loc": ["body", _FIELDS.get(cause.field, printable(cause.field))],
-                "msg": printable(cause.message, 512),
-                "type": "value_error",
-                "input": None,
-                "ctx": {},
-            }
-            for cause in error.causes
-        ]
     )
 
 

@@ -6,9 +6,10 @@ Conflicts and vanished objects stay what they are: the flows read again and deci
 from collections.abc import Awaitable
 from typing import TypeVar
 
-from moorage_api import errors, translate
+from moorage_api import errors, refusals, translate
 from moorage_api.calls import Call, Facade
-from moorage_api.errors import ApiError, Attempt, ConflictReason
+from moorage_api.errors import ApiError, ConflictReason
+from moorage_api.refusals import Attempt
 from moorage_api.views import BindingView, EnvironmentView, LockView
 from moorage_crds import names, store
 from moorage_crds.deployment import UNKNOWN_USER
@@ -132,7 +133,7 @@ class Writer:
             # It is our own account that is not accepted: nothing that the caller could change.
             return errors.cluster_unavailable(None)
         self._distrust(error, attempt)
-        refused = errors.from_store(error, attempt)
+        refused = refusals.from_store(error, attempt)
         if refused.details.get("reason") == ConflictReason.ENVIRONMENT_LOCKED and slug is not None:
             refused.details |= await self._lock_details(EnvironmentSlug.parse(slug))
         return refused
@@ -142,7 +143,7 @@ class Writer:
         access, caller = self._facade.access, self._call.caller
         if isinstance(error, store.UnauthenticatedError):
             access.distrust(caller)
-        elif isinstance(error, ForbiddenError) and errors.is_rbac(error):
+        elif isinstance(error, ForbiddenError) and refusals.is_rbac(error):
             access.distrust(caller, Right(attempt.verb, attempt.resource, self.namespace))
 
     async def _lock_details(self, slug: EnvironmentSlug) -> dict[str, str]:

@@ -1,0 +1,110 @@
+"""What the cluster said → what REST answers: the one table between the two worlds.
+
+Upstream text never gets through, except the message of an admission policy, which is meant for people.
+"""
+
+from dataclasses import dataclass
+
+from moorage_api import errors
+from moorage_api.errors import ApiError, ConflictReason, UnavailableReason
+from moorage_crds import names, store
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """What was being tried when the cluster refused: needed to say so in the documented words.
+
+    Attributes:
+        permission: `resource:action` of the call.
+        verb: verb of the Kubernetes right that the write needed.
+        resource: plural of the Kubernetes resource.
+        resource_type: the REST word of the object, for a 404.
+        resource_id: its id, for a 404.
+    """
+
+    permission: str
+    verb: str
+    resource: str
+    resource_type: str
+    resource_id: str
+
+
+#: Fields of our custom resources → fields of our bodies, for a 422 that only the cluster can give.
+_FIELDS = {
+    "metadata.name": "slug",
+    "spec.displayName": "name",
+    "spec.description": "description",
+    "spec.release": "release_id",
+    "spec.app": "app_id",
+    "spec.reason": "reason",
+    "spec.change.reason": "reason",
+}
+
+_REFUSALS = {
+    names.POLICY_DEPLOYMENT_LOCKS: ConflictReason.ENVIRONMENT_LOCKED,
+    names.POLICY_ENVIRONMENT_LOCKS: ConflictReason.ENVIRONMENT_LOCKED,
+    names.POLICY_ENVIRONMENT_DELETES: ConflictReason.DEFAULT_ENVIRONMENT,
+    names.POLICY_ATTRIBUTED_DELETES: ConflictReason.ATTRIBUTED_DELETES,
+}
+
+
+def from_store(error: store.StoreError, attempt: Attempt) -> ApiError:
+    """The answer for what the cluster said. Upstream text never gets through, except a policy's own message."""
+    if isinstance(error, store.ForbiddenError):
+        return _from_refusal(error, attempt)
+    if isinstance(error, store.InvalidError):
+        return _from_invalid(error)
+    if isinstance(error, store.AlreadyExistsError):
+        return errors.already_exists(attempt.resource_type, attempt.resource_id)
+    if isinstance(error, store.NotFoundError):
+        return errors.not_found(attempt.resource_type, attempt.resource_id)
+    return _plain_answer(error)
+
+
+def _plain_answer(error: store.StoreError) -> ApiError:
+    if isinstance(error, store.UnauthenticatedError):
+        return errors.unauthenticated()
+    if isinstance(error, store.ConflictError):
+        return errors.busy("Others are changing the same object; try again")
+    if isinstance(error, store.TransientError):
+        return errors.cluster_unavailable(error.retry_after)
+    return errors.cluster_unavailable(None) if isinstance(error, store.GoneError) else errors.internal()
+
+
+def _from_refusal(error: store.ForbiddenError, attempt: Attempt) -> ApiError:
+    if error.policy is None and is_rbac(error):
+        return errors.forbidden(attempt.permission, attempt.verb, attempt.resource)
+    if error.policy == names.POLICY_DEPLOYMENT_DELETES:
+        return errors.busy("The last changes are not recorded yet; try again")
+    reason = _REFUSALS.get(error.policy or "", ConflictReason.POLICY_REFUSED)
+    # Where no policy is named, the text is the client's: "<verb> <path>: 403 <message>".
+    message = error.refusal if error.policy else error.refusal.rpartition(": 403 ")[2]
+    return errors.conflict(reason, errors.printable(message, 1024))
+
+
+def is_rbac(error: store.ForbiddenError) -> bool:
+    """Whether it was the authorizer that refused, and not an admission plugin. Its wording is the only sign."""
+    return error.policy is None and 'User "' in error.refusal and '" cannot ' in error.refusal
+
+
+def _from_invalid(error: store.InvalidError) -> ApiError:
+    if any(cause.reason == "FieldValueForbidden" and cause.field == "spec.release" for cause in error.causes):
+        return errors.unavailable(
+            UnavailableReason.HISTORY_FULL,
+            f"{names.MAX_UNRECORDED} changes of this app are not recorded yet; try again a little later",
+            retry_after=2,
+        )
+    if not error.causes:
+        return errors.invalid(["body"], "the cluster refuses this as invalid")
+    return errors.ValidationFailedError(
+        [
+            {
+                "loc": ["body", _FIELDS.get(cause.field, errors.printable(cause.field))],
+                "msg": errors.printable(cause.message, 512),
+                "type": "value_error",
+                "input": None,
+                "ctx": {},
+            }
+            for cause in error.causes
+        ]
+    )
