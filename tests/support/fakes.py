@@ -79,6 +79,7 @@ class InMemoryStore:
         self.muted = False
         self.calls: Counter[tuple[str, str]] = Counter()
         self.failures: list[Failure] = []
+        self.version = "v1.37.2"
         self._versions = itertools.count(1)
 
     # For tests
@@ -212,7 +213,7 @@ class InMemoryStore:
         _raise(pending)
 
     async def server_version(self) -> RawObject:
-        return {"gitVersion": "v1.37.2"}
+        return {"gitVersion": self.version}
 
     async def may_i(self, right: Right) -> bool:
         return True
@@ -236,7 +237,8 @@ class InMemoryStore:
         return raw
 
     def _is_terminating(self, namespace: str) -> bool:
-        return "deletionTimestamp" in self.objects[names.NAMESPACES, "", namespace]["metadata"]
+        known = self.objects.get((names.NAMESPACES, "", namespace))
+        return known is not None and "deletionTimestamp" in known["metadata"]
 
     def _store(self, key: Key, raw: RawObject, kind: str) -> RawObject:
         raw["metadata"]["resourceVersion"] = str(next(self._versions))

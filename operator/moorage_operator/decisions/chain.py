@@ -145,15 +145,12 @@ class ChainWalk:
         if record is None:
             yield self._flaw(sequence, "is no readable record (a field is missing or has the wrong type)")
         else:
+            self.first = self.first or record
             for what in (*_own_flaws(raw, record), *self._flaws_of_place(record, sequence)):
                 yield self._flaw(sequence, what)
             yield from self._against(record, known)
-            self._take(record)
+            self.last = record
         self.last_sequence = sequence
-
-    def _take(self, record: Record) -> None:
-        self.first = self.first or record
-        self.last = record
 
     def _readable(self, raw: RawObject) -> Record | None:
         try:

@@ -15,15 +15,15 @@ from moorage_operator.loops.intake import Intake
 def register(registry: kopf.OperatorRegistry, intake: Intake) -> None:
     """Watch our kinds and the Namespaces, in the whole cluster."""
 
-    @kopf.on.event(names.GROUP, names.VERSION, names.DEPLOYMENTS, registry=registry)
+    @kopf.on.event(group=names.GROUP, version=names.VERSION, plural=names.DEPLOYMENTS, registry=registry)
     async def deployment_seen(event: kopf.RawEvent, **_: Any) -> None:
         _hand_on(intake, names.DEPLOYMENTS, event)
 
-    @kopf.on.event(names.GROUP, names.VERSION, names.ENVIRONMENTS, registry=registry)
+    @kopf.on.event(group=names.GROUP, version=names.VERSION, plural=names.ENVIRONMENTS, registry=registry)
     async def environment_seen(event: kopf.RawEvent, **_: Any) -> None:
         _hand_on(intake, names.ENVIRONMENTS, event)
 
-    @kopf.on.event("", "v1", names.NAMESPACES, registry=registry)
+    @kopf.on.event(group="", version="v1", plural=names.NAMESPACES, registry=registry)
     async def namespace_seen(event: kopf.RawEvent, **_: Any) -> None:
         _hand_on(intake, names.NAMESPACES, event)
 

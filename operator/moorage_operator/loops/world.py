@@ -142,6 +142,7 @@ class World:
     unseen: dict[ObjectKey, float] = field(default_factory=dict)
     _members: dict[EnvironmentKey, set[str]] = field(default_factory=dict)
     _tombstones: dict[str, float] = field(default_factory=dict)
+    _second: tuple[int, str] = (0, "")
 
     # Deployments and their chains
 
@@ -180,20 +181,31 @@ class World:
         self._take_stock(chain)
 
     def _take_stock(self, chain: Chain) -> None:
-        seen_at = to_rfc3339(self.clock.now())
+        """Work out anew what waits, after anything about the chain has changed."""
+        seen_at = self._present_second()
         if chain.deleted_at is None:
             chain.unstamped = history.with_unstamped(chain.facts(), seen_at)
         waiting = chain.due()
+        uid = chain.deployment.uid
+        (self.degraded.add if chain.progress.degraded else self.degraded.discard)(uid)
+        if not waiting:
+            chain.arrivals, chain.trouble = (), None
+            self.unrecorded.discard(uid)
+            return
+        self.unrecorded.add(uid)
         old = {arrival.sequence: arrival for arrival in chain.arrivals}
-        now = self.clock.monotonic() if waiting else 0.0
+        now = self.clock.monotonic()
         chain.arrivals = tuple(
             old.get(one.change.sequence) or Arrival(one.change.sequence, now, one.seen_at or seen_at) for one in waiting
         )
-        uid = chain.deployment.uid
-        if not waiting:
-            chain.trouble = None
-        (self.unrecorded.add if waiting else self.unrecorded.discard)(uid)
-        (self.degraded.add if chain.progress.degraded else self.degraded.discard)(uid)
+
+    def _present_second(self) -> str:
+        """Now, RFC 3339; made into text once a second, because every event asks."""
+        now = self.clock.now()
+        second = int(now.timestamp())
+        if second != self._second[0]:
+            self._second = (second, to_rfc3339(now))
+        return self._second[1]
 
     def mark_deleted(self, chain: Chain) -> None:
         """The Deployment is gone; its chain stays until its end has been recorded."""

@@ -1,0 +1,60 @@
+"""Metrics: what is counted, and that labels stay bounded."""
+
+from operator_bench import Bench
+
+from moorage_crds.deployment import Action, Change
+from moorage_operator.adapters.metrics import (
+    MAX_ENVIRONMENTS,
+    PrometheusMeasures,
+    observe_queues,
+    observe_state,
+    observe_watches,
+)
+from moorage_operator.loops.surroundings import Surroundings
+
+CHANGE = Change(1, Action.ROLLBACK, "v2", "v1")
+
+
+def lines(measures: PrometheusMeasures) -> set[str]:
+    return set(measures.page().decode().splitlines())
+
+
+def test_a_record_counts_by_action_and_by_environment() -> None:
+    measures = PrometheusMeasures()
+    measures.recorded("production", CHANGE, lag_seconds=0.3)
+    assert {
+        'moorage_changes_recorded_total{action="rollback"} 1.0',
+        'moorage_deployments_total{action="rollback",environment="production"} 1.0',
+        'moorage_record_lag_seconds_bucket{le="0.5"} 1.0',
+    } <= lines(measures)
+
+
+def test_environment_labels_are_bounded() -> None:
+    measures = PrometheusMeasures()
+    for number in range(MAX_ENVIRONMENTS + 50):
+        measures.recorded(f"env-{number}", CHANGE, lag_seconds=0)
+    measures.recorded("env-0", CHANGE, lag_seconds=0)
+    found = [line for line in lines(measures) if line.startswith("moorage_deployments_total")]
+    assert len(found) == MAX_ENVIRONMENTS + 1
+    assert 'moorage_deployments_total{action="rollback",environment="other"} 50.0' in found
+    assert 'moorage_deployments_total{action="rollback",environment="env-0"} 2.0' in found
+
+
+async def test_state_is_read_at_every_scrape() -> None:
+    bench = Bench()
+    replica = bench.replica()
+    measures = PrometheusMeasures()
+    observe_state(measures, Surroundings(bench.store, replica.world, replica.leadership, replica.measures, bench.clock))
+    observe_queues(measures, {"recorder": replica.loops.recorder.queue})
+    observe_watches(measures, lambda _: 7.0)
+    bench.release("v1")
+    bench.release("v2")
+    assert {
+        "moorage_unrecorded_changes 2.0",
+        "moorage_lease_held 1.0",
+        'moorage_queue_depth{loop="recorder"} 0.0',
+        'moorage_watch_age_seconds{kind="deployments"} 7.0',
+    } <= lines(measures)
+    await replica.sweep.once()
+    await bench.settle()
+    assert "moorage_unrecorded_changes 0.0" in lines(measures)

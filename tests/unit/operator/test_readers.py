@@ -1,0 +1,239 @@
+"""What `verify`, `export` and `preflight` do, around a store in memory."""
+
+import csv
+import io
+import json
+from datetime import timedelta
+from typing import Any
+
+import builders
+import pytest
+from builders import NAMESPACE
+from fakes import START, InMemoryStore
+from operator_bench import Bench
+
+from moorage_crds import names
+from moorage_crds.identifiers import AppId, EnvironmentSlug
+from moorage_crds.objects import RawObject
+from moorage_operator.config import Format
+from moorage_operator.decisions.chain import Flaw, Tip
+from moorage_operator.loops.export import COLUMNS, Choice, NoWorkspaceError, export
+from moorage_operator.loops.preflight import Check, Verdict, preflight
+from moorage_operator.loops.verification import PROGRESS_EVERY, Report, Verification
+
+
+@pytest.fixture
+async def bench() -> Bench:
+    """Two bindings with recorded changes, and one that was deleted."""
+    made = Bench()
+    made.store.put(builders.environment())
+    await made.replica().sweep.once()
+    for app, releases in {"web": ("v1", "v2", "v1"), "api": ("v7",), "gone": ("v1",)}.items():
+        for release in releases:
+            made.clock.advance(10)
+            made.release(release, app=app)
+        await made.settle()
+    made.store.remove(names.DEPLOYMENTS, NAMESPACE, "production.gone")
+    await made.settle()
+    return made
+
+
+class Run:
+    """One verification and what it said."""
+
+    def __init__(self, anchors: dict[str, Tip] | None = None) -> None:
+        self.flaws: list[Flaw] = []
+        self.lines: list[str] = []
+        self.tips: dict[str, Tip] = {}
+        self.verification = Verification(
+            found=self.flaws.extend,
+            progress=self.lines.append,
+            tip=lambda tip: self.tips.update({tip.uid: tip}),
+            removable_before=START - timedelta(days=90),
+            anchors=anchors or {},
+        )
+
+    async def of(self, store: InMemoryStore) -> Report:
+        return await self.verification.of_cluster(store)
+
+
+async def test_a_whole_cluster_is_whole(bench: Bench) -> None:
+    run = Run()
+    assert await run.of(bench.store) == Report(records=6, chains=3)
+    assert {tip.sequence for tip in run.tips.values()} == {1, 2, 3}
+
+
+async def test_each_broken_chain_is_told_once(bench: Bench) -> None:
+    for raw in bench.store.all(names.RECORDS):
+        if raw["spec"]["app"] in {"web", "api"}:
+            raw["spec"]["by"] = "mallory"
+            bench.store.put(raw)
+    run = Run()
+    report = await run.of(bench.store)
+    assert report.broken == 2
+    assert {flaw.binding for flaw in run.flaws} == {"production.web", "production.api"}
+
+
+async def test_a_deployment_that_lost_all_records_is_found(bench: Bench) -> None:
+    for raw in bench.store.all(names.RECORDS):
+        if raw["spec"]["app"] == "api":
+            bench.store.remove(names.RECORDS, NAMESPACE, raw["metadata"]["name"])
+    run = Run()
+    assert (await run.of(bench.store)).broken == 1
+    assert run.flaws[0].binding == "production.api"
+
+
+async def test_a_cluster_in_use_is_not_called_broken(bench: Bench) -> None:
+    """Between the two lists a change is made and recorded: the status that was read first is old then."""
+    listed = bench.store.pages
+    moved = False
+
+    async def pages(plural: str, **options: Any) -> Any:
+        nonlocal moved
+        if plural == names.RECORDS and not moved:
+            moved = True
+            bench.release("v9")
+            await bench.settle()
+        async for page in listed(plural, **options):
+            yield page
+
+    bench.store.pages = pages  # type: ignore[method-assign]
+    run = Run()
+    assert (await run.of(bench.store)).broken == 0
+
+
+async def test_an_anchored_chain_that_vanished_is_found(bench: Bench) -> None:
+    first = Run()
+    await first.of(bench.store)
+    for raw in [*bench.store.all(names.RECORDS), *bench.store.all(names.DEPLOYMENTS)]:
+        plural = names.RECORDS if raw["kind"] == "DeploymentRecord" else names.DEPLOYMENTS
+        bench.store.remove(plural, NAMESPACE, raw["metadata"]["name"])
+    run = Run(first.tips)
+    assert (await run.of(bench.store)).broken == 3
+
+
+async def test_an_ended_chain_that_retention_removed_is_only_noted(bench: Bench) -> None:
+    first = Run()
+    await first.of(bench.store)
+    ended = next(raw for raw in bench.store.all(names.RECORDS) if raw["spec"]["app"] == "gone")
+    for raw in bench.store.all(names.RECORDS):
+        if raw["spec"]["app"] == "gone":
+            bench.store.remove(names.RECORDS, NAMESPACE, raw["metadata"]["name"])
+    run = Run({ended["spec"]["deployment"]["uid"]: first.tips[ended["spec"]["deployment"]["uid"]]})
+    run.verification.removable_before = START + timedelta(days=1)
+    assert await run.of(bench.store) == Report(records=4, chains=2, notes=1)
+
+
+async def test_progress_is_told(bench: Bench) -> None:
+    run = Run()
+    run.verification.report.records = PROGRESS_EVERY - 1
+    await run.of(bench.store)
+    assert any(line.startswith(f"{PROGRESS_EVERY} records") for line in run.lines)
+
+
+async def written(bench: Bench, choice: Choice, form: Format = Format.JSONL) -> str:
+    out = io.StringIO()
+    await export(bench.store, choice, out=out, form=form, progress=lambda _: None)
+    return out.getvalue()
+
+
+async def test_an_export_verifies(bench: Bench) -> None:
+    lines = (await written(bench, Choice())).splitlines()
+    run = Run()
+    assert run.verification.of_file(json.loads(line) for line in lines) == Report(records=6, chains=3)
+
+
+async def test_an_export_that_was_edited_or_shuffled_does_not(bench: Bench) -> None:
+    records: list[RawObject] = [json.loads(line) for line in (await written(bench, Choice())).splitlines()]
+    shuffled = [records[-1], *records[:-1]]
+    assert Run().verification.of_file(iter(shuffled)).broken >= 1
+    records[0]["spec"]["reason"] = "because"
+    assert Run().verification.of_file(iter(records)).broken == 1
+
+
+@pytest.mark.parametrize(
+    ("choice", "count"),
+    [
+        (Choice(workspace="acme/shop"), 6),
+        (Choice(app=AppId.parse("web")), 3),
+        (Choice(environment=EnvironmentSlug.parse("staging")), 0),
+        (Choice(since=START + timedelta(seconds=30)), 4),
+        (Choice(until=START + timedelta(seconds=30)), 2),
+        (Choice(since=START + timedelta(seconds=20), until=START + timedelta(seconds=40)), 2),
+    ],
+)
+async def test_an_export_is_what_was_asked_for(bench: Bench, choice: Choice, count: int) -> None:
+    assert len((await written(bench, choice)).splitlines()) == count
+
+
+async def test_an_unknown_workspace_is_said(bench: Bench) -> None:
+    with pytest.raises(NoWorkspaceError, match="acme/none"):
+        await written(bench, Choice(workspace="acme/none"))
+
+
+async def test_a_table_has_a_column_for_everything_and_no_formulas(bench: Bench) -> None:
+    raw = bench.store.all(names.RECORDS)[0]
+    raw["spec"]["reason"] = "=HYPERLINK(1)"
+    bench.store.put(raw)
+    rows = list(csv.DictReader(io.StringIO(await written(bench, Choice(), Format.CSV))))
+    assert tuple(rows[0]) == COLUMNS
+    assert rows[0]["reason"] == "'=HYPERLINK(1)"
+    assert {row["workspace"] for row in rows} == {"shop"}
+
+
+async def checks(store: InMemoryStore) -> dict[str, Check]:
+    return {check.subject: check async for check in preflight(store, store)}
+
+
+def _install(store: InMemoryStore, *, version: str = "v1.37.2") -> None:
+    established = {"conditions": [{"type": "Established", "status": "True"}]}
+    meta = {"resourceVersion": "1", "uid": "u"}
+    for plural in names.KINDS:
+        name = f"{plural}.{names.GROUP}"
+        store.objects[names.CRDS, "", name] = {"metadata": {"name": name, **meta}, "status": established}
+    for kinds, policies in (
+        ((names.MUTATING_ADMISSION_POLICIES, names.MUTATING_ADMISSION_POLICY_BINDINGS), names.MUTATING_POLICIES),
+        ((names.VALIDATING_ADMISSION_POLICIES, names.VALIDATING_ADMISSION_POLICY_BINDINGS), names.VALIDATING_POLICIES),
+    ):
+        for plural in kinds:
+            for name in policies:
+                store.objects[plural, "", name] = {"metadata": {"name": name, **meta}}
+    store.version = version
+
+
+async def test_preflight_of_a_good_cluster(bench: Bench) -> None:
+    _install(bench.store)
+    assert {check.verdict for check in (await checks(bench.store)).values()} == {Verdict.OK}
+
+
+@pytest.mark.parametrize(
+    ("version", "verdict"),
+    [
+        ("v1.37.2", Verdict.OK),
+        ("v1.36.0-eks-1", Verdict.OK),
+        ("v1.33.1", Verdict.DEGRADED),
+        ("v1.29.0", Verdict.MISSING),
+    ],
+)
+async def test_preflight_knows_versions(bench: Bench, version: str, verdict: Verdict) -> None:
+    _install(bench.store, version=version)
+    assert next(iter((await checks(bench.store)).values())).verdict is verdict
+
+
+async def test_preflight_says_what_does_not_work_without(bench: Bench) -> None:
+    _install(bench.store)
+    del bench.store.objects[names.VALIDATING_ADMISSION_POLICY_BINDINGS, "", names.POLICY_RECORDS]
+    del bench.store.objects[names.CRDS, "", "environments.moorage.dev"]
+    bench.store.put(builders.namespace("twin", **{names.LABEL_WORKSPACE: "shop"}))
+    half = builders.namespace("half")
+    del half["metadata"]["labels"][names.LABEL_ORG]
+    bench.store.put(half)
+    found = await checks(bench.store)
+    wrong = {subject: check.verdict for subject, check in found.items() if check.verdict is not Verdict.OK}
+    assert wrong == {
+        "CRD environments.moorage.dev": Verdict.MISSING,
+        f"policy {names.POLICY_RECORDS}": Verdict.MISSING,
+        "Namespace half": Verdict.DEGRADED,
+        "workspace acme/shop": Verdict.DEGRADED,
+    }
+    assert all(check.consequence for check in found.values() if check.verdict is not Verdict.OK)
