@@ -1,5 +1,7 @@
 """Fixtures of all tests. What needs a real cluster is marked `cluster` by itself, and shares one cluster in a run."""
 
+import signal
+import threading
 from collections.abc import Iterator
 
 import pytest
@@ -10,6 +12,12 @@ from moorage_dev.built_cluster import BuiltCluster
 from moorage_dev.control_plane import ControlPlane
 from moorage_dev.installation import install
 from moorage_dev.processes import Service
+
+
+def pytest_configure() -> None:
+    """SIGTERM ends a run like Ctrl-C: a control plane must not outlive the tests."""
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
