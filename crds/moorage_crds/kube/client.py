@@ -314,7 +314,9 @@ class KubernetesReviewer:
                 },
             },
         )
-        return (answer.get("status") or {}).get("allowed") is True
+        status = answer.get("status") or {}
+        # Both at once is no answer that makes sense; it must not become a yes.
+        return status.get("allowed") is True and not status.get("denied")
 
 
 def _attributes(right: Right) -> dict[str, str]:
