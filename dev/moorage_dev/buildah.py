@@ -1,0 +1,264 @@
+"""Builds and runs the image without a Docker engine: buildah with chroot isolation, on a base made by debootstrap.
+
+The base stands in for the image that BASE_IMAGE names, which nothing here can pull. It needs root, because debootstrap,
+mounts and chroot do.
+"""
+
+import fcntl
+import hashlib
+import json
+import os
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from moorage_dev import progress
+from moorage_dev.failures import DevError
+from moorage_dev.layout import ROOT, cache_dir
+
+_PACKAGES = ("buildah", "debootstrap")
+_BASE = "localhost/moorage-base:latest"
+_DEPENDENCIES = "localhost/moorage-dependencies:latest"
+#: What pip needs of the host while the image is built: the certificates it trusts and how it reaches the index.
+_HOST_FILES = ("/etc/ssl/certs", "/etc/pip.conf", "/etc/resolv.conf")
+_SHELLS = ("/bin/sh", "/bin/bash", "/bin/dash", "/bin/busybox")
+
+
+def why_not() -> str | None:
+    """One sentence that says why images cannot be built here; None when they can. Installs the tools where it may."""
+    if os.geteuid() != 0:
+        return "the image is built with buildah, debootstrap and chroot, which need root"
+    if all(shutil.which(name) for name in _PACKAGES):
+        return None
+    if shutil.which("apt-get") is None:
+        return f"{' and '.join(_PACKAGES)} are missing, and this system has no apt-get to install them"
+    return _install_packages()
+
+
+def _install_packages() -> str | None:
+    install = ["apt-get", "install", "--yes", "--no-install-recommends", *_PACKAGES]
+    with progress.shown(f"installing {' and '.join(_PACKAGES)}", lambda: "apt-get"):
+        done = _apt(install)
+        if done.returncode != 0:
+            _apt(["apt-get", "update"])
+            done = _apt(install)
+    if done.returncode == 0:
+        return None
+    return f"apt-get install {' '.join(_PACKAGES)} failed: {done.stderr.strip().splitlines()[-1:]}"
+
+
+def _apt(command: list[str]) -> subprocess.CompletedProcess[str]:
+    environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
+    return subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
+
+
+@dataclass(frozen=True, slots=True)
+class Buildah:
+    """buildah with storage of its own.
+
+    Attributes:
+        folder: gets images and containers.
+    """
+
+    folder: Path
+
+    def build(self, tag: str, *, arguments: Mapping[str, str] | None = None) -> None:
+        """Build the Dockerfile of this checkout; the layers with the dependencies are kept for the next time.
+
+        Raises:
+            DevError: it does not build; with the last lines of its output.
+        """
+        if not self._run(_driver(), "images", "--quiet", _BASE).stdout:
+            self._load_base()
+        given = {"BASE_IMAGE": _BASE, **(arguments or {})}
+        flags = ["--network=host", "--pull-never", "--layers"]
+        flags += [f"--build-arg={name}={value}" for name, value in given.items()]
+        flags += [f"--volume={path}:{path}:ro" for path in _HOST_FILES if Path(path).exists()]
+        with progress.shown("building the image", lambda: "buildah"):
+            self.run("bud", *flags, "--target=dependencies", f"--tag={_DEPENDENCIES}", str(ROOT))
+            self.run("bud", *flags, f"--tag={tag}", str(ROOT))
+
+    def configuration(self, tag: str) -> dict[str, Any]:
+        """The image's configuration: user, entry point, environment, labels."""
+        image = json.loads(self.run("inspect", "--type=image", tag))
+        return dict(image["OCIv1"]["config"])
+
+    @contextmanager
+    def container(self, tag: str) -> Iterator["Container"]:
+        """A container of the image, with its file system mounted."""
+        name = self.run("from", "--pull-never", tag).strip()
+        try:
+            yield Container(Path(self.run("mount", name).strip()), self.configuration(tag))
+        finally:
+            self.run("rm", name)
+
+    def remove(self, tag: str) -> None:
+        """Delete an image and what belongs to it alone."""
+        self.run("rmi", "--force", tag)
+
+    def run(self, *arguments: str) -> str:
+        """Run buildah and return what it prints.
+
+        Raises:
+            DevError: it fails.
+        """
+        done = self._run(_driver(), *arguments)
+        if done.returncode != 0:
+            tail = "\n  ".join((done.stdout + done.stderr).splitlines()[-20:])
+            raise DevError(f"buildah {arguments[0]} failed, its last lines were:\n  {tail}")
+        return done.stdout
+
+    def _run(self, driver: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+        storage = [
+            f"--root={self.folder / 'storage'}",
+            f"--runroot={self.folder / 'run'}",
+            f"--storage-driver={driver}",
+        ]
+        environment = {**os.environ, "BUILDAH_ISOLATION": "chroot"}
+        command = ["buildah", *storage, *arguments]
+        return subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
+
+    def _load_base(self) -> None:
+        container = self.run("from", "scratch").strip()
+        self.run("add", "--quiet", container, str(_base_archive()), "/")
+        self.run("commit", "--quiet", container, _BASE)
+        self.run("rm", container)
+
+
+@contextmanager
+def kept() -> Iterator[Buildah]:
+    """buildah with the storage that all checkouts with these locks share; storage of other locks is deleted."""
+    parts = (ROOT / name for name in ("Dockerfile", "requirements.lock", "requirements-build.lock"))
+    key = hashlib.sha256(b"".join(part.read_bytes() for part in parts)).hexdigest()[:12]
+    folder = cache_dir() / f"image-layers-{_codename()}-{key}"
+    with folder.with_suffix(".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_SH)
+        for other in cache_dir().glob("image-layers-*.lock"):
+            if other != folder.with_suffix(".lock"):
+                _delete_unused(other)
+        yield Buildah(folder)
+
+
+def _delete_unused(lock: Path) -> None:
+    with lock.open("w") as handle:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return
+        shutil.rmtree(lock.with_suffix(""), ignore_errors=True)
+        lock.unlink(missing_ok=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Container:
+    """The file system of a container, and how its image wants to be started.
+
+    Attributes:
+        root: where the file system is mounted, writable.
+        configuration: of the image.
+    """
+
+    root: Path
+    configuration: dict[str, Any]
+
+    @property
+    def user(self) -> tuple[int, int]:
+        """User and group id."""
+        user, group = str(self.configuration["User"]).split(":")
+        return int(user), int(group)
+
+    def command(self, *arguments: str, environment: Mapping[str, str], files: Sequence[Path] = ()) -> list[str]:
+        """A command line that starts the entry point as a locked-down cluster does.
+
+        The root is read-only, only /tmp can be written, the user is the image's, no right can be gained, and shells
+        cannot be started. `files` of the host are there, read-only, under their own names. The network is the host's.
+        """
+        variables = [*self.configuration["Env"], *(f"{name}={value}" for name, value in environment.items())]
+        start = ["env", "--ignore-environment", *variables, *self.configuration["Entrypoint"], *arguments]
+        user, group = self.user
+        locked = ["setpriv", "--no-new-privs", "chroot", f"--userspec={user}:{group}", "--groups=", str(self.root)]
+        return [
+            "unshare",
+            "--mount",
+            "--fork",
+            "--kill-child",
+            "sh",
+            "-euc",
+            self._mounts(files),
+            "sh",
+            *locked,
+            *start,
+        ]
+
+    def _mounts(self, files: Sequence[Path]) -> str:
+        root, scratch = self.root, self.root / "tmp"
+        lines = [f"mount --bind {root} {root}", f"mount -t tmpfs -o size=16m,mode=1777 tmpfs {scratch}"]
+        for path in files:
+            target = root / path.relative_to("/")
+            lines += [f"mkdir -p {target.parent}", f"touch {target}", f"mount --bind {path} {target}"]
+        lines += [f"mount -t proc proc {root}/proc", f"mount -o remount,bind,ro {root}"]
+        lines += [f"mount --bind /dev/null {root}{shell}" for shell in _SHELLS if (root / shell[1:]).exists()]
+        return "\n".join([*lines, 'exec "$@"'])
+
+
+@cache
+def _driver() -> str:
+    """overlay where the kernel lets us, because vfs copies everything for every layer."""
+    with tempfile.TemporaryDirectory(prefix="moorage-storage-") as folder:
+        probe = Buildah(Path(folder))
+        made = probe._run("overlay", "from", "scratch")
+        mounted = made.returncode == 0 and probe._run("overlay", "mount", made.stdout.strip()).returncode == 0
+        probe._run("overlay", "rm", "--all")
+    return "overlay" if mounted else "vfs"
+
+
+def _base_archive() -> Path:
+    """A minimal Debian with Python, of the release that this machine runs; made once for all checkouts."""
+    release = _codename()
+    archive = cache_dir() / f"image-base-{release}.tar"
+    with archive.with_suffix(".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not archive.is_file():
+            with progress.shown(
+                "making the base of the image (once; about a minute)", lambda: f"debootstrap {release}"
+            ):
+                _debootstrap(release, archive)
+    return archive
+
+
+def _codename() -> str:
+    lines = Path("/etc/os-release").read_text(encoding="utf-8").splitlines()
+    values = dict(line.split("=", 1) for line in lines if "=" in line)
+    return values.get("VERSION_CODENAME", "bookworm").strip('"')
+
+
+def _debootstrap(release: str, archive: Path) -> None:
+    with tempfile.TemporaryDirectory(prefix="moorage-base-") as folder:
+        packages = "--include=python3,python3-venv,ca-certificates"
+        done = subprocess.run(
+            ["debootstrap", "--variant=minbase", packages, release, folder],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        if done.returncode != 0:
+            tail = "\n  ".join(done.stdout.splitlines()[-8:])
+            raise DevError(f"debootstrap {release} failed, its last lines were:\n  {tail}")
+        unfinished = archive.with_suffix(".unfinished")
+        leave_out = (
+            "./var/cache/apt",
+            "./var/lib/apt/lists",
+            "./usr/share/doc",
+            "./usr/share/locale",
+            "./dev",
+            "./proc",
+        )
+        flags = [f"--exclude={path}/*" for path in leave_out]
+        subprocess.run(["tar", "-C", folder, *flags, "-cf", unfinished, "."], check=True)
+        unfinished.rename(archive)
