@@ -1,6 +1,7 @@
 """Writes as the API server's audit log tells them: who wrote what, and when."""
 
 import json
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
@@ -26,20 +27,36 @@ class Write:
     ended: float
 
 
-def mark(log: Path) -> int:
-    """A place in the log, for `writes_since`."""
-    return log.stat().st_size if log.is_file() else 0
+class Follower:
+    """Collects the writes of one account from now on.
 
+    Reads only what is new: who counts while he measures must not use the processor that is measured.
 
-def writes_since(log: Path, start: int, *, user: str) -> list[Write]:
-    """The writes of one account after that place, in the order of their answers."""
-    with log.open("rb") as handle:
-        handle.seek(start)
-        lines = handle.read().splitlines(keepends=True)
-    name = user.encode()
-    # Most lines are others' reads: only those that can matter are parsed. The last one may still be growing.
-    chosen = (line for line in lines if name in line and line.endswith(b"\n"))
-    return [write for write in map(_write, chosen, [user] * len(lines)) if write is not None]
+    Args:
+        log: the audit log.
+        user: full name of the account.
+    """
+
+    def __init__(self, log: Path, user: str) -> None:
+        self._log = log
+        self._user = user
+        self._offset = log.stat().st_size if log.is_file() else 0
+        self._writes: list[Write] = []
+
+    def writes(self) -> list[Write]:
+        """All writes so far, in the order of their answers; the Lease is left out."""
+        with self._log.open("rb") as handle:
+            handle.seek(self._offset)
+            content = handle.read()
+        # The last line may still be growing.
+        complete = content[: content.rfind(b"\n") + 1]
+        self._offset += len(complete)
+        name = self._user.encode()
+        # Most lines are others' reads: only those that can matter are parsed.
+        lines = (line for line in complete.splitlines() if name in line)
+        found = (_write(line, self._user) for line in lines)
+        self._writes += [write for write in found if write is not None and write.resource != "leases"]
+        return self._writes
 
 
 def _write(line: bytes, user: str) -> Write | None:
@@ -64,17 +81,12 @@ def of(writes: Iterable[Write], resource: str) -> list[Write]:
     return [write for write in writes if write.resource == resource]
 
 
-def densest(writes: Iterable[Write], *, window: float = 1.0) -> int:
-    """The most writes of one object within any `window` seconds."""
-    by_place: dict[tuple[str, str], list[float]] = {}
-    for write in writes:
-        by_place.setdefault(write.place, []).append(write.began)
-    most = 0
-    for times in by_place.values():
-        times.sort()
-        first = 0
-        for index, moment in enumerate(times):
-            while moment - times[first] >= window:
-                first += 1
-            most = max(most, index - first + 1)
-    return most
+def shortest_gap(writes: Iterable[Write]) -> float:
+    """The shortest time between two writes of the same object, in seconds; infinite if no object has two."""
+    last: dict[tuple[str, str], float] = {}
+    shortest = math.inf
+    for write in sorted(writes, key=lambda one: one.began):
+        if write.place in last:
+            shortest = min(shortest, write.began - last[write.place])
+        last[write.place] = write.began
+    return shortest

@@ -4,6 +4,8 @@ import base64
 import itertools
 from collections.abc import Iterable, Iterator
 
+import orjson
+
 from moorage_dev.failures import DevError
 from moorage_dev.rest_client import RestClient
 
@@ -22,7 +24,7 @@ def put_all(url: str, pairs: Iterable[tuple[str, bytes]]) -> int:
     try:
         for batch in _batches(pairs):
             operations = [{"requestPut": {"key": _text(key.encode()), "value": _text(value)}} for key, value in batch]
-            answer = client.request("POST", "/v3/kv/txn", body={"success": operations})
+            answer = client.request("POST", "/v3/kv/txn", body=orjson.dumps({"success": operations}))
             if answer.status != 200:
                 raise DevError(f"etcd refuses a transaction: {answer.body[:300].decode(errors='replace')}")
             count += len(batch)

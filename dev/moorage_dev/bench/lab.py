@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from moorage_dev import children, processes, progress
-from moorage_dev.bench import audit, etcd, population
-from moorage_dev.bench.audit import Write
+from moorage_dev.bench import etcd, population
+from moorage_dev.bench.audit import Follower
 from moorage_dev.bench.population import Workspace, World
 from moorage_dev.built_cluster import BuiltCluster
 from moorage_dev.control_plane import ControlPlane
@@ -116,7 +116,8 @@ class Lab:
         return paths
 
     def populate(self, world: World) -> None:
-        """Put a whole world into etcd, and wait until the API server shows all of it."""
+        """Put into etcd what this cluster lacks of a world, and wait until the API server shows all of it."""
+        known = self.count("deployments")
         for workspace in world.workspaces:
             if (
                 self.client.request("GET", f"/api/v1/namespaces/{workspace.namespace}", token=self.admin_token).status
@@ -124,9 +125,32 @@ class Lab:
             ):
                 self.make_workspace(workspace)
         with progress.shown(f"storing {world.size:,} Deployments with their records", lambda: "through etcd"):
-            etcd.put_all(self._control_plane.etcd_url, world.stored())
+            # The API server would take in every single object as an event; from a list it has them in seconds.
+            self._control_plane.kill_api_server()
+            etcd.put_all(self._control_plane.etcd_url, world.stored(beyond=known))
+            self._control_plane.restart_api_server()
+            self.client.close()
             wanted = world.size * population.CHANGES_PER_DEPLOYMENT
             wait(lambda: self.count("deploymentrecords") >= wanted, "the API server shows all records")
+            for plural in ("environments", "deployments", "deploymentrecords"):
+                self._wait_cached(plural)
+            wait(self._takes_writes, "the API server takes writes")
+
+    def _wait_cached(self, plural: str) -> None:
+        """Wait until the API server's own cache has all: until then its pages may end in a timeout."""
+        version = self.ask(f"{GROUP}/{plural}?limit=1")["metadata"]["resourceVersion"]
+        path = f"{GROUP}/{plural}?limit=1&resourceVersion={version}&resourceVersionMatch=NotOlderThan"
+        wait(
+            lambda: self.client.request("GET", path, token=self.admin_token).status == 200,
+            f"the API server has cached all {plural}",
+        )
+
+    def _takes_writes(self) -> bool:
+        """Whether the admission policies are in force again after a restart; until then writes are refused."""
+        path = f"{GROUP}/namespaces/default/deployments?dryRun=All"
+        body = _object("Deployment", "probe.probe", {"environment": "probe", "app": "probe", "release": "1"})
+        answer = self.client.request("POST", path, token=self.admin_token, body=body)
+        return answer.status == 201 and "changeLog" in answer.json()
 
     def count(self, plural: str) -> int:
         """How many objects of a kind there are."""
@@ -175,15 +199,9 @@ class Lab:
 
     # --- the audit log
 
-    def mark(self) -> int:
-        """A place in the audit log."""
-        return audit.mark(self._control_plane.audit_log)
-
-    def operator_writes(self, start: int) -> list[Write]:
-        """What the operator's account wrote since then, its Lease left out."""
-        log = self._control_plane.audit_log
-        found = audit.writes_since(log, start, user=OPERATOR_ACCOUNT)
-        return [write for write in found if write.resource != "leases"]
+    def follow_operator(self) -> Follower:
+        """What the operator's account writes from now on."""
+        return Follower(self._control_plane.audit_log, OPERATOR_ACCOUNT)
 
 
 @contextmanager
@@ -198,17 +216,17 @@ def opened(folder: Path) -> Iterator[Lab]:
         lab.stop()
 
 
-def wait(condition: Callable[[], bool], what: str, *, patience: float = PATIENCE_SECONDS) -> None:
-    """Ask until it is true.
+def wait(condition: Callable[[], bool], what: str, *, pause: float = 0.05) -> None:
+    """Ask until it is true, every `pause` seconds.
 
     Raises:
         DevError: it does not become true.
     """
-    deadline = time.monotonic() + patience
+    deadline = time.monotonic() + PATIENCE_SECONDS
     while not condition():
         if time.monotonic() > deadline:
-            raise DevError(f"gave up after {patience:.0f} s waiting until {what}")
-        time.sleep(0.05)
+            raise DevError(f"gave up after {PATIENCE_SECONDS:.0f} s waiting until {what}")
+        time.sleep(pause)
 
 
 def _object(kind: str, name: str, spec: Mapping[str, Any]) -> dict[str, Any]:

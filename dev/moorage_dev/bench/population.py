@@ -75,9 +75,9 @@ class World:
         )
         return [place for _, place in zip(range(count), everything, strict=False)]
 
-    def stored(self) -> Iterator[tuple[str, bytes]]:
-        """Key and JSON of every object in etcd."""
-        for workspace, slug in self.environments:
+    def stored(self, *, beyond: int = 0) -> Iterator[tuple[str, bytes]]:
+        """Key and JSON of every object in etcd; of a world that holds `beyond` Deployments already, what it lacks."""
+        for workspace, slug in self.environments[beyond // APPS_PER_ENVIRONMENT :]:
             yield from _environment(workspace, slug, self.now)
 
 

@@ -86,10 +86,14 @@ class _Load:
         self.answered: dict[str, float] = {}
         self.statuses: Counter[int] = Counter()
 
-    async def change(self) -> str | None:
-        """The next change; the name of its record, None if it was refused."""
+    def next_path(self) -> str:
+        """The Deployment whose turn it is."""
+        return next(self._paths)
+
+    async def change(self, path: str) -> str | None:
+        """Change the release of a Deployment; the name of its record, None if it was refused."""
         body = {"spec": {"release": f"{self._prefix}.{next(self._numbers)}"}}
-        request = self.target.request("PATCH", next(self._paths), body, "application/merge-patch+json")
+        request = self.target.request("PATCH", path, body, "application/merge-patch+json")
         caller = self._idle.pop() if self._idle else wire.Caller(self.target)
         before = time.perf_counter()
         status, answer = await caller.call(request)
@@ -109,7 +113,8 @@ async def run(job: Mapping[str, Any]) -> dict[str, Any]:
     """Make `count` changes; how long they and their records took, in ms.
 
     `rate`: changes a second whether or not the ones before are answered; without it, `connections` each as fast as
-    they can. `watch`: as whom to note when each record appears; `wait`: each connection waits for its record before it goes on.
+    they can. `watch`: as whom to note when each record appears; `wait`: each connection waits for its record before
+    it goes on; `each`: so many changes of a Deployment in a row.
     """
     load = _Load(job)
     began = time.perf_counter()
@@ -128,13 +133,16 @@ async def _make(load: _Load, job: Mapping[str, Any], records: Records | None) ->
     if job.get("rate"):
         await _steadily(load, job["count"], job["rate"])
         return
-    left = iter(range(job["count"]))
+    each = job.get("each", 1)
+    left = iter(range(job["count"] // each))
 
     async def worker() -> None:
         for _ in left:
-            name = await load.change()
-            if records is not None and job.get("wait") and name is not None:
-                await records.wait(name)
+            path = load.next_path()
+            for _ in range(each):
+                name = await load.change(path)
+                if records is not None and job.get("wait") and name is not None:
+                    await records.wait(name)
 
     await asyncio.gather(*(worker() for _ in range(job["connections"])))
 
@@ -144,7 +152,7 @@ async def _steadily(load: _Load, count: int, rate: float) -> None:
     tasks = []
     for index in range(count):
         await asyncio.sleep(began + index / rate - time.perf_counter())
-        tasks.append(asyncio.create_task(load.change()))
+        tasks.append(asyncio.create_task(load.change(load.next_path())))
     await asyncio.gather(*tasks)
 
 

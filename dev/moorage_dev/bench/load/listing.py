@@ -13,6 +13,10 @@ from moorage_dev.bench import usage
 from moorage_dev.bench.load import wire
 
 
+class ListingError(Exception):
+    """The API server did not answer a LIST."""
+
+
 async def run(job: Mapping[str, Any]) -> dict[str, Any]:
     """List `plurals` in pages of 500 and keep the raw objects; seconds, objects, resident memory in MiB."""
     target = wire.target(job["target"])
@@ -34,6 +38,8 @@ async def _list(session: aiohttp.ClientSession, plural: str) -> list[Any]:
     while True:
         async with session.get(f"/apis/moorage.dev/v1/{plural}", params=query) as answer:
             page = orjson.loads(await answer.read())
+            if answer.status != 200:
+                raise ListingError(f"LIST {plural} {query}: {answer.status} {page.get('message')}")
         kept += page["items"]
         if not page["metadata"].get("continue"):
             return kept

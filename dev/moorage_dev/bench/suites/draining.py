@@ -1,9 +1,11 @@
 """Draining a backlog: the operator against a plain client that makes only the writes that are needed."""
 
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 from moorage_dev.bench import audit, generator, usage
-from moorage_dev.bench.audit import Write
+from moorage_dev.bench.audit import Follower, Write
 from moorage_dev.bench.figures import Aim, Baseline, Figure, Samples
 from moorage_dev.bench.lab import Lab, wait
 from moorage_dev.bench.plan import Plan
@@ -23,6 +25,23 @@ _NOTE = (
 )
 
 
+@dataclass(frozen=True, slots=True)
+class _Drained:
+    """What one drain gave.
+
+    Attributes:
+        rate: changes a second until the last record.
+        rate_to_end: changes a second until the last Deployment status.
+        writes: records and Deployment statuses per change.
+        cpu_ms: per change.
+    """
+
+    rate: float
+    rate_to_end: float
+    writes: float
+    cpu_ms: float
+
+
 def measure(lab: Lab, plan: Plan) -> list[Figure]:
     """Both sides drain backlogs of the same size, in turns."""
     workspace = Workspace(800)
@@ -32,28 +51,28 @@ def measure(lab: Lab, plan: Plan) -> list[Figure]:
     with lab.operator() as operator:
         # The Environments get their first statuses, which are no part of any backlog.
         lab.wait_swept(operator)
-    own, bare, own_all, own_cpu, bare_cpu = list[float](), list[float](), list[float](), list[float](), list[float]()
+    own: list[_Drained] = []
+    bare: list[_Drained] = []
     with shown("draining backlogs", lambda: "operator and plain client in turns"):
         tried = {workers: _bare(lab, paths, workspace, token, workers, f"try.{workers}") for workers in _WORKERS}
-        best = max(tried, key=lambda workers: tried[workers][0])
+        best = max(tried, key=lambda workers: tried[workers].rate)
         for number in range(plan.rounds):
-            rate, cpu = _bare(lab, paths, workspace, token, best, f"bare.{number}")
-            bare.append(rate)
-            bare_cpu.append(cpu)
-            rate, everything, cpu = _operator(lab, paths, f"own.{number}")
-            own.append(rate)
-            own_all.append(everything)
-            own_cpu.append(cpu)
-    name = f"bare, {best} at once"
-    baseline = Baseline(name, Samples.of(bare))
-    aim = Aim(0.8, at_most=False, of_ratio=True)
-    cpu_name = Baseline(name, Samples.of(bare_cpu))
+            bare.append(_bare(lab, paths, workspace, token, best, f"bare.{number}"))
+            own.append(_operator(lab, paths, f"own.{number}"))
+    return _figures(own, bare, f"bare, {best} at once")
+
+
+def _figures(own: list[_Drained], bare: list[_Drained], name: str) -> list[Figure]:
+    def figure(what: str, unit: str, value: Callable[[_Drained], float], *aims: Aim) -> Figure:
+        baseline = Baseline(name, Samples.of(map(value, bare)))
+        return Figure(NAME, f"operator: {what}", unit, Samples.of(map(value, own)), baseline, aims, _NOTE)
+
+    most = Aim(0.8, at_most=False, of_ratio=True)
     return [
-        Figure(NAME, "operator: changes recorded", "1/s", Samples.of(own), baseline, (aim,), _NOTE),
-        Figure(
-            NAME, "operator: the same until the last Deployment status", "1/s", Samples.of(own_all), baseline, (), _NOTE
-        ),
-        Figure(NAME, "operator: CPU per change, its start included", "ms", Samples.of(own_cpu), cpu_name, (), _NOTE),
+        figure("changes recorded", "1/s", lambda one: one.rate, most),
+        figure("the same until the last Deployment status", "1/s", lambda one: one.rate_to_end),
+        figure("writes (record, Deployment status) per change", "", lambda one: one.writes, Aim(1.3)),
+        figure("CPU per change, its start included", "ms", lambda one: one.cpu_ms),
     ]
 
 
@@ -64,41 +83,38 @@ def _backlog(lab: Lab, paths: list[str], prefix: str) -> int:
     return int(result["count"])
 
 
-def _bare(
-    lab: Lab, paths: list[str], workspace: Workspace, token: str, workers: int, prefix: str
-) -> tuple[float, float]:
-    """Rate and CPU of the plain client."""
+def _bare(lab: Lab, paths: list[str], workspace: Workspace, token: str, workers: int, prefix: str) -> _Drained:
+    """The plain client drains a backlog."""
     count = _backlog(lab, paths, prefix)
-    mark = lab.mark()
+    follower = lab.follow_operator()
     job: dict[str, Any] = {"target": generator.target(lab, token), "namespace": workspace.namespace, "workers": workers}
     result = generator.run("bare", job)
     if result["refused"] or result["records"] != count:
         raise DevError(f"the plain client did not write everything: {result}")
-    records = audit.of(lab.operator_writes(mark), "deploymentrecords")
-    return count / _span(records), result["write_cpu_seconds"] * 1000 / count
+    return _drained(follower, count, result["write_cpu_seconds"])
 
 
-def _operator(lab: Lab, paths: list[str], prefix: str) -> tuple[float, float, float]:
-    """Rate until the last record, rate until the last status, CPU."""
+def _operator(lab: Lab, paths: list[str], prefix: str) -> _Drained:
+    """The operator drains a backlog."""
     count = _backlog(lab, paths, prefix)
-    mark = lab.mark()
+    follower = lab.follow_operator()
     with lab.operator() as operator:
-        wait(lambda: _recorded(lab, mark, paths) >= count, "the backlog is drained")
+        wait(lambda: _is_done(follower, count, len(paths)), "the backlog is drained", pause=0.5)
         cpu = usage.cpu_seconds(operator.child.pid)
-    writes = lab.operator_writes(mark)
-    records = audit.of(writes, "deploymentrecords")
-    everything = [*records, *audit.of(writes, "deployments/status")]
-    return count / _span(records), count / _span(everything), cpu * 1000 / count
+    return _drained(follower, count, cpu)
 
 
-def _recorded(lab: Lab, mark: int, paths: list[str]) -> int:
-    """Records that were written, once every Deployment has its last status."""
-    writes = lab.operator_writes(mark)
-    records = audit.of(writes, "deploymentrecords")
-    statuses = audit.of(writes, "deployments/status")
-    latest = {write.place: write.ended for write in statuses}
-    done = len(latest) >= len(paths)
-    return len(records) if done else 0
+def _is_done(follower: Follower, count: int, bindings: int) -> bool:
+    """All records are written, and a status of every Deployment after the last of them."""
+    records = audit.of(follower.writes(), "deploymentrecords")
+    statuses = audit.of(follower.writes(), "deployments/status")
+    return len(records) >= count and len({write.place for write in statuses}) >= bindings
+
+
+def _drained(follower: Follower, count: int, cpu_seconds: float) -> _Drained:
+    records = audit.of(follower.writes(), "deploymentrecords")
+    both = [*records, *audit.of(follower.writes(), "deployments/status")]
+    return _Drained(count / _span(records), count / _span(both), len(both) / count, cpu_seconds * 1000 / count)
 
 
 def _span(writes: list[Write]) -> float:

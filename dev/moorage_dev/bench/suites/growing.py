@@ -1,4 +1,5 @@
-"""How time and memory of both processes grow with the number of objects: the exponent of a power law."""
+"""How time and memory of both processes grow with the number of objects: the exponent of a power law, above the cost of
+an empty cluster."""
 
 import math
 from collections.abc import Sequence
@@ -26,9 +27,11 @@ def measure(folder: Path, plan: Plan) -> list[Figure]:
     found: dict[int, Measured] = {}
     now = population.whole_second()
     with opened(folder) as lab:
-        for size in plan.growth:
+        # Size 0 is what starting costs however little there is: growth is what comes on top.
+        for size in (0, *plan.growth):
             world = World(size, now)
-            lab.populate(world)
+            if size:
+                lab.populate(world)
             found[size] = _measure(lab, plan, world)
     return _figures(found)
 
@@ -52,19 +55,18 @@ def _measure(lab: Lab, plan: Plan, world: World) -> Measured:
 
 
 def _figures(found: dict[int, Measured]) -> list[Figure]:
-    sizes = sorted(found)
-    baseline = Baseline("plain LIST in pages", _exponents(sizes, [found[size]["LIST"] for size in sizes]))
+    sizes = sorted(found)[1:]
+    baseline = Baseline("plain LIST in pages", _exponents(found, "LIST"))
     figures: list[Figure] = []
     for way in _WAYS[:-1]:
-        series = [found[size][way] for size in sizes]
-        points = "; ".join(f"{size:,}: {median(values):.3g}" for size, values in zip(sizes, series, strict=True))
+        points = "; ".join(f"{size:,}: {median(measured[way]):.3g}" for size, measured in sorted(found.items()))
         unit = "MiB" if way.endswith("memory") else "s"
         figures.append(
             Figure(
                 NAME,
                 f"exponent of {way}, {sizes[0]:,} to {sizes[-1]:,} Deployments",
                 "",
-                _exponents(sizes, series),
+                _exponents(found, way),
                 None if unit == "MiB" else baseline,
                 (Aim(_LINEAR),),
                 f"growth, {way} ({unit}): {points}",
@@ -73,13 +75,17 @@ def _figures(found: dict[int, Measured]) -> list[Figure]:
     return figures
 
 
-def _exponents(sizes: Sequence[int], series: Sequence[Sequence[float]]) -> Samples:
-    """One slope per round of the straight line through the logarithms."""
-    return Samples.of(_slope(sizes, values) for values in zip(*series, strict=True))
+def _exponents(found: dict[int, Measured], way: str) -> Samples:
+    """One slope per round of the straight line through the logarithms, of what comes on top of an empty cluster."""
+    empty = median(found[0][way])
+    sizes = sorted(found)[1:]
+    rounds = zip(*(found[size][way] for size in sizes), strict=True)
+    return Samples.of(_slope(sizes, [value - empty for value in values]) for values in rounds)
 
 
 def _slope(sizes: Sequence[int], values: Sequence[float]) -> float:
-    points = [(math.log(size), math.log(max(value, 1e-3))) for size, value in zip(sizes, values, strict=True)]
+    # What is lost in the noise of an empty cluster counts as a hundredth of a second, or of a MiB.
+    points = [(math.log(size), math.log(max(value, 0.01))) for size, value in zip(sizes, values, strict=True)]
     mean_x = sum(x for x, _ in points) / len(points)
     mean_y = sum(y for _, y in points) / len(points)
     return sum((x - mean_x) * (y - mean_y) for x, y in points) / sum((x - mean_x) ** 2 for x, _ in points)

@@ -28,7 +28,7 @@ def measure(lab: Lab, plan: Plan, world: World) -> list[Figure]:
             plain.append(
                 generator.run("listing", {"target": generator.target(lab, lab.admin_token), "plurals": _KINDS})
             )
-            mark = lab.mark()
+            follower = lab.follow_operator()
             with lab.operator() as operator:
                 ready.append(usage.age_seconds(operator.child.pid))
                 swept.append(lab.wait_swept(operator))
@@ -36,7 +36,7 @@ def measure(lab: Lab, plan: Plan, world: World) -> list[Figure]:
                 time.sleep(_QUIET_SECONDS)
                 memory.append(usage.memory_mib(operator.child.pid))
                 peak.append(usage.peak_memory_mib(operator.child.pid))
-            writes.append(len(lab.operator_writes(mark)))
+            writes.append(len(follower.writes()))
     size = f"{world.size:,} recorded Deployments, {world.size * CHANGES_PER_DEPLOYMENT:,} records"
     note = (
         f"start: {size}; time from the start of the process until /readyz says yes; the plain client's own not counted"
