@@ -186,8 +186,6 @@ class Container:
         return [
             "unshare",
             "--mount",
-            "--fork",
-            "--kill-child",
             "sh",
             "-euc",
             self._mounts(files),
