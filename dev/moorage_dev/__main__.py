@@ -37,7 +37,7 @@ _COMMANDS: dict[str, Callable[[Path], None]] = {
     "demo": demo,
 }
 #: Commands with arguments of their own: modules of this package with `main(argv) -> exit code`.
-_MODULES = ("bench", "kind", "generate")
+_MODULES = ("bench", "kind", "generate", "sbom")
 
 
 def main(argv: list[str]) -> int:

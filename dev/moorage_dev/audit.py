@@ -1,10 +1,11 @@
-"""The tool that audits manifests, in a virtual environment of its own: its exact pins do not go together with ours."""
+"""checkov, which has pins of its own: a virtual environment in the cache, made once from requirements-audit.lock."""
 
 import fcntl
 import hashlib
 import shutil
 import subprocess
 import sys
+import venv
 from pathlib import Path
 
 from moorage_dev import progress
@@ -15,29 +16,29 @@ _LOCK = ROOT / "requirements-audit.lock"
 
 
 def checkov() -> Path:
-    """The command `checkov`; installs it from its lock the first time.
+    """The program; installed the first time.
 
     Raises:
-        DevError: it cannot be installed.
+        DevError: the packages cannot be installed.
     """
-    home = cache_dir() / f"audit-{hashlib.sha256(_LOCK.read_bytes()).hexdigest()[:16]}"
-    finished = home / ".installed"
-    with home.with_suffix(".lock").open("w") as handle:
-        fcntl.flock(handle, fcntl.LOCK_EX)
-        if not finished.exists():
-            _install(home)
-            finished.touch()
-    return home / "bin/checkov"
+    key = hashlib.sha256(_LOCK.read_bytes() + sys.version.encode()).hexdigest()[:12]
+    folder = cache_dir() / f"audit-{key}"
+    with folder.with_suffix(".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not (folder / "finished").exists():
+            with progress.shown("installing checkov (once; about a minute)", lambda: "pip"):
+                _install(folder)
+    return folder / "bin" / "checkov"
 
 
-def _install(home: Path) -> None:
-    shutil.rmtree(home, ignore_errors=True)
-    options = ["--quiet", "--disable-pip-version-check", "--require-hashes", "-r", str(_LOCK)]
-    with progress.shown("installing checkov", lambda: "from requirements-audit.lock"):
-        for command in (
-            [sys.executable, "-m", "venv", str(home)],
-            [str(home / "bin/python"), "-m", "pip", "install", *options],
-        ):
-            done = subprocess.run(command, capture_output=True, text=True, check=False)
-            if done.returncode != 0:
-                raise DevError(f"checkov could not be installed: {done.stderr.strip().splitlines()[-1:]}")
+def _install(folder: Path) -> None:
+    shutil.rmtree(folder, ignore_errors=True)
+    venv.create(folder, with_pip=True)
+    pip = [folder / "bin" / "python", "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+    done = subprocess.run(
+        [*pip, "--require-hashes", "-r", _LOCK], capture_output=True, text=True, check=False, cwd=folder
+    )
+    if done.returncode != 0:
+        raise DevError(f"checkov cannot be installed: {done.stderr.strip()}")
+    # Half an installation must not look like a whole one.
+    (folder / "finished").touch()

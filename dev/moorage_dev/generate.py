@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 from moorage_crds import schema
+from moorage_dev import chart_readme
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -23,6 +24,7 @@ def wanted_files() -> dict[Path, str]:
         **{ROOT / "crds" / name: content for name, content in crds.items()},
         **{chart / "crds" / name: content for name, content in crds.items()},
         **{chart / "policies" / name: content for name, content in policies.items()},
+        ROOT / "charts/moorage/README.md": chart_readme.text(),
         ROOT / "docs/openapi.json": app.document_text(),
     }
 

@@ -11,10 +11,13 @@ from chart_values import COMBINATIONS
 from cluster import eventually
 from helm import CHART, Helm
 from kube_schemas import LOCATION, write
+from pydantic_settings import BaseSettings
 
+from moorage_api.config import ApiSettings
 from moorage_dev import binaries, users
 from moorage_dev.built_cluster import BuiltCluster
 from moorage_dev.rest_client import RestClient
+from moorage_operator.config import OperatorSettings
 
 pytestmark = pytest.mark.cluster
 
@@ -83,7 +86,7 @@ def test_objects_keep_to_the_schemas_of_the_api_server(
     assert answer["resources"] == []
     assert answer["summary"] == {"valid": len(distinct), "invalid": 0, "errors": 0, "skipped": 0}
     # Proof that unknown fields are seen.
-    wrong = [one for one in distinct if one["kind"] == "Deployment"][0] | {"spec": {"replica": 2}}
+    wrong = next(one for one in distinct if one["kind"] == "Deployment") | {"spec": {"replica": 2}}
     manifests.write_text(json.dumps(wrong), encoding="utf-8")
     refused = subprocess.run(
         [binaries.cli("kubeconform"), "-strict", location, manifests], capture_output=True, text=True, check=False
@@ -205,11 +208,9 @@ def test_facade_may_write_nothing_but_questions(rendered: dict[str, list[Object]
 
 def test_services_and_budgets_select_the_pods_they_mean(rendered: dict[str, list[Object]]) -> None:
     for name, objects in rendered.items():
-        pods = {
-            one["metadata"]["name"]: one["spec"]["template"]["metadata"]["labels"]
-            for one in objects
-            if one["kind"] == "Deployment"
-        }
+        workloads = [one for one in objects if one["kind"] == "Deployment"]
+        pods = {one["metadata"]["name"]: one["spec"]["template"]["metadata"]["labels"] for one in workloads}
+        pods |= {one["metadata"]["name"]: one["metadata"]["labels"] for one in objects if one["kind"] == "Pod"}
         for one in objects:
             selector = _selector(one)
             if selector is not None:
@@ -224,6 +225,26 @@ def _selector(one: Object) -> dict[str, str] | None:
     if one["kind"] == "PodDisruptionBudget":
         return dict(one["spec"]["selector"]["matchLabels"])
     return dict(one["spec"]["podSelector"]["matchLabels"]) if one["kind"] == "NetworkPolicy" else None
+
+
+def test_processes_take_the_settings_of_every_combination(
+    rendered: dict[str, list[Object]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, objects in rendered.items():
+        for one in objects:
+            if one["kind"] == "Deployment":
+                [container] = one["spec"]["template"]["spec"]["containers"]
+                settings = OperatorSettings if container["name"] == "operator" else ApiSettings
+                assert _applied(settings, container["env"], monkeypatch), (name, container["name"])
+
+
+def _applied(settings: type[BaseSettings], variables: list[Object], monkeypatch: pytest.MonkeyPatch) -> bool:
+    given = {one["name"].removeprefix("MOORAGE_").lower(): one.get("value", "moorage-system") for one in variables}
+    assert given.keys() <= settings.model_fields.keys()
+    with monkeypatch.context() as patch:
+        for key, value in given.items():
+            patch.setenv(f"MOORAGE_{key.upper()}", value)
+        return set(given) == settings().model_fields_set
 
 
 def test_change_log_is_left_out_where_the_api_server_cannot_stamp(renderer: Helm) -> None:

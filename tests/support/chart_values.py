@@ -6,9 +6,17 @@ _PEER = {"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "i
 _MONITORING = {
     "serviceMonitor": {"enabled": True, "labels": {"release": "prometheus"}, "interval": "15s"},
     "prometheusRule": {"enabled": True, "labels": {"release": "prometheus"}},
-    "dashboard": {"enabled": True},
+    "dashboard": {"enabled": True, "labels": {"grafana": "moorage"}},
 }
 _CERT_MANAGER = {"enabled": True, "issuerRef": {"name": "internal"}, "dnsNames": ["moorage.example.com"]}
+_OWN_ISSUER = {
+    "enabled": True,
+    "issuerRef": {"name": "own", "kind": "Issuer", "group": "issuers.example.com"},
+    "duration": "24h",
+    "renewBefore": "8h",
+}
+_TAINT = {"key": "dedicated", "operator": "Equal", "value": "infra", "effect": "NoSchedule"}
+_RACKS = {"maxSkew": 1, "topologyKey": "rack", "whenUnsatisfiable": "DoNotSchedule"}
 _MARKED = {
     "podLabels": {"team": "platform"},
     "podAnnotations": {"note": "1"},
@@ -49,9 +57,13 @@ COMBINATIONS: dict[str, dict[str, Any]] = {
         "operator": {
             "antiAffinity": "none",
             "nodeSelector": {"kubernetes.io/os": "linux"},
-            "tolerations": [{"key": "dedicated", "operator": "Equal", "value": "infra", "effect": "NoSchedule"}],
+            "tolerations": [_TAINT],
+            "affinity": {"podAntiAffinity": {}},
+            "topologySpreadConstraints": [{**_RACKS, "labelSelector": {"matchLabels": {"app": "moorage"}}}],
         },
         "api": {
+            "nodeSelector": {"kubernetes.io/os": "linux"},
+            "tolerations": [_TAINT],
             "affinity": {
                 "nodeAffinity": {
                     "requiredDuringSchedulingIgnoredDuringExecution": {
@@ -59,9 +71,7 @@ COMBINATIONS: dict[str, dict[str, Any]] = {
                     }
                 }
             },
-            "topologySpreadConstraints": [
-                {"maxSkew": 1, "topologyKey": "rack", "whenUnsatisfiable": "DoNotSchedule"},
-            ],
+            "topologySpreadConstraints": [_RACKS],
         },
     },
     "tls-by-secret": {"tls": {"enabled": True, "secretName": "moorage-tls"}},
@@ -84,8 +94,9 @@ COMBINATIONS: dict[str, dict[str, Any]] = {
             "enabled": True,
             "parentRefs": [{"name": "public", "namespace": "gateways", "sectionName": "https"}],
             "hostnames": ["moorage.example.com"],
+            "annotations": {"team": "platform"},
         },
-        "tls": {"enabled": True, "certManager": _CERT_MANAGER},
+        "tls": {"enabled": True, "certManager": _OWN_ISSUER},
     },
     "closed-network": {
         "networkPolicy": {
@@ -99,8 +110,13 @@ COMBINATIONS: dict[str, dict[str, Any]] = {
     "limits-of-a-large-site": {
         "logLevel": "WARNING",
         "retention": {"records": 1000, "days": 730},
-        "operator": {"sweepIntervalSeconds": 600, "resources": {"limits": {"memory": "2Gi"}}},
+        "operator": {
+            "sweepIntervalSeconds": 600,
+            "resources": {"limits": {"memory": "2Gi"}},
+            "terminationGracePeriodSeconds": 60,
+        },
         "api": {
+            "resources": {"requests": {"cpu": 2, "memory": "1Gi"}, "limits": {"memory": "2Gi"}},
             "rateLimit": {"perSecond": 0.5, "burst": 1000000, "failedPerSecond": 1, "failedBurst": 5},
             "maxConnections": 20000,
             "maxStalenessSeconds": 60,
