@@ -96,8 +96,7 @@ class ApiServerProxy:
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="api-server-proxy", daemon=True)
         self._thread.start()
-        self._flowing = asyncio.Event()
-        self._flowing.set()
+        self._frozen: set[web.StreamResponse] = set()
         self.url = self._run(self._start())
 
     def settings(self, cluster: LiveCluster) -> dict[str, str]:
@@ -117,15 +116,11 @@ class ApiServerProxy:
         self._is_cut = False
 
     def freeze(self) -> None:
-        """Streams stay open and silent until `thaw`; other requests go on."""
-        self._loop.call_soon_threadsafe(self._flowing.clear)
-
-    def thaw(self) -> None:
-        """Streams flow again."""
-        self._loop.call_soon_threadsafe(self._flowing.set)
+        """The streams that are open now stay open and say nothing more; new ones flow."""
+        self._frozen.update(self._streams)
 
     def inject(self, plural: str, line: bytes) -> int:
-        """Write one line into every open stream of a kind; in how many."""
+        """Write one line into every open stream of a kind; into how many."""
         return self._run(self._inject(plural, line))
 
     def streams(self) -> list[str]:
@@ -173,9 +168,13 @@ class ApiServerProxy:
 
     async def _inject(self, plural: str, line: bytes) -> int:
         chosen = [response for response, kind in self._streams.items() if kind == plural]
+        written = 0
         for response in chosen:
-            await response.write(line + b"\n")
-        return len(chosen)
+            # The other side may just have closed it.
+            with suppress(OSError):
+                await response.write(line + b"\n")
+                written += 1
+        return written
 
     async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
         body = await request.read()
@@ -222,8 +221,8 @@ class ApiServerProxy:
         try:
             # Line by line, so that an injected line never lands inside another one.
             async for line in upstream.content:
-                await self._flowing.wait()
-                await response.write(line)
+                if response not in self._frozen:
+                    await response.write(line)
         finally:
             del self._streams[response]
         return response

@@ -29,6 +29,11 @@ class Etcd:
         done = self._post("deleterange", {"key": _encode(f"/registry/moorage.dev/{plural}/{namespace}/{name}")})
         assert int(done.get("deleted", 0)) == 1
 
+    def compact(self) -> None:
+        """Forget all versions but the present ones: whoever watches from an older one must list again."""
+        revision = self._post("range", {"key": _encode("/")})["header"]["revision"]
+        self._post("compaction", {"revision": revision, "physical": True})
+
     def _post(self, call: str, body: dict[str, Any]) -> dict[str, Any]:
         request = urllib.request.Request(  # noqa: S310 — loopback
             f"{self._url}/v3/kv/{call}", data=json.dumps(body).encode(), headers={"Content-Type": "application/json"}

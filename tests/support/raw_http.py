@@ -8,7 +8,8 @@ from urllib.parse import urlsplit
 
 #: Seconds that a server may take for an answer or for closing a connection.
 PATIENCE = 20.0
-_HEAD = re.compile(rb"HTTP/1\.[01] (\d{3}) [^\r\n]*\r\n")
+#: The version is the request's own, even where that is refused.
+_HEAD = re.compile(rb"HTTP/\d\.\d (\d{3}) [^\r\n]*\r\n")
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +47,7 @@ def exchange(url: str, data: bytes, *, until_closed: bool) -> Exchange:
     with connect(url) as connection:
         try:
             connection.sendall(data)
-            while not closed and (until_closed or not _is_complete(received)):
+            while not closed and (until_closed or not _is_complete(received, headless=data.startswith(b"HEAD"))):
                 part = connection.recv(65_536)
                 received += part
                 closed = not part
@@ -78,9 +79,10 @@ def seconds_until_closed(connection: socket.socket, *, drip: bytes = b"", every:
     return time.monotonic() - begun
 
 
-def _is_complete(received: bytes) -> bool:
-    head, separator, body = received.partition(b"\r\n\r\n")
-    if not separator:
-        return False
+def _is_complete(received: bytes, *, headless: bool) -> bool:
+    """Whether the answer is there: its head, and its body if it has one."""
+    head, separator, body = received.removeprefix(b"HTTP/1.1 100 Continue\r\n\r\n").partition(b"\r\n\r\n")
+    if not separator or headless:
+        return bool(separator)
     length = re.search(rb"(?im)^content-length:\s*(\d+)", head)
     return length is not None and len(body) >= int(length[1])

@@ -26,7 +26,8 @@ SILENCE_SECONDS: Final = 75.0
 #: A watch asks for an end of its own between these bounds, so that the watches of many replicas do not move together.
 WATCH_SECONDS: Final = (240, 360)
 SHORTEST_WATCH_SECONDS: Final = 1.0
-BACKOFF_SECONDS: Final = (0.2, 10.0)
+#: Between attempts. The longest is what a cache is behind, at most, when a long outage ends.
+BACKOFF_SECONDS: Final = (0.2, 3.0)
 
 _log = logging.getLogger(__name__)
 
