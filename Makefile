@@ -85,7 +85,7 @@ bench: init ## Measure speed; prints tables and writes JSON
 
 .PHONY: kind
 kind: init ## With a Docker engine: image, kind cluster, chart, smoke test
-	$(DEV) kind
+	@$(DEV) kind $(ARGS)
 
 .PHONY: lock
 lock: init ## Write the lock files from pyproject.toml (UPGRADE=--upgrade for newer versions)

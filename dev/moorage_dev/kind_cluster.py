@@ -67,6 +67,14 @@ class KindCluster(Cluster):
         self._kind("delete", "cluster")
         shutil.rmtree(self.folder, ignore_errors=True)
 
+    def load_image(self, tag: str) -> None:
+        """Copy an image of the Docker engine into the node."""
+        done = subprocess.run(
+            ["kind", "load", "docker-image", tag, f"--name={self._name}"], capture_output=True, text=True, check=False
+        )
+        if done.returncode != 0:
+            raise DevError(f"kind load docker-image {tag} failed: {done.stderr.strip()}")
+
     def token(self, user: str) -> str:
         return users.read_tokens(self.folder / "shared" / "tokens.csv")[user]
 
