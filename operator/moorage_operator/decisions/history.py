@@ -15,7 +15,7 @@ from moorage_crds.record import Binding, Record
 from moorage_operator.decisions.facts import ChainFacts, Progress, Unstamped, to_moment, to_text
 
 #: An entry may be this far in the future of our clock before we trust our own clock more.
-MAX_AHEAD: Final = timedelta(seconds=5)
+MAX_AHEAD: Final = timedelta(seconds=2)
 
 
 @dataclass(frozen=True, slots=True)
