@@ -1,0 +1,111 @@
+"""The storm: a long outage, then two replicas that are killed in turn while changes go on. Nothing is lost."""
+
+import threading
+from collections import Counter
+from collections.abc import Callable
+
+import pytest
+from cluster import LiveCluster, Operators, Workspace, Workspaces, account, eventually
+from oracles import BACK_PRESSURE, Ledger, check_history, in_parallel, records_of, settled
+
+from moorage_dev import children
+from moorage_dev.processes import Service
+
+BINDINGS = 50
+#: Of each binding while no operator runs.
+CHANGES_IN_THE_OUTAGE = 12
+#: Of all bindings together while replicas are killed.
+CHANGES_IN_THE_STORM = 1000
+KILLS = 10
+THREADS = 8
+OPERATOR = account("moorage-operator")
+
+
+def _outage(ledger: Ledger, shop: Workspace) -> None:
+    def binding(number: int) -> None:
+        app = f"app-{number}"
+        ledger.create(shop, "production", app, "v1", user="alice")
+        for change in range(2, CHANGES_IN_THE_OUTAGE + 1):
+            user = ("alice", "bob")[change % 2]
+            assert ledger.change(shop, f"production.{app}", f"v{change}", user=user, reason=f"{change}").status == 200
+
+    in_parallel(THREADS, [lambda number=number: binding(number) for number in range(BINDINGS)])
+
+
+def _storm(ledger: Ledger, shop: Workspace) -> None:
+    def change(number: int) -> None:
+        name = f"production.app-{number % BINDINGS}"
+        ledger.insist(shop, name, f"s{number}", user=("alice", "bob")[number % 2], reason=f"storm {number}")
+
+    in_parallel(THREADS, [lambda number=number: change(number) for number in range(CHANGES_IN_THE_STORM)])
+
+
+def _kill_in_turn(ledger: Ledger, operators: Operators, pair: list[Service], weather: threading.Thread) -> int:
+    """Kill the older one whenever a tenth of the storm has passed; how often that was done."""
+    base, kills = BINDINGS * CHANGES_IN_THE_OUTAGE, 0
+    while kills < KILLS and weather.is_alive():
+        passed = base + CHANGES_IN_THE_STORM * kills // KILLS
+        eventually(lambda passed=passed: ledger.count >= passed or not weather.is_alive(), timeout=120)
+        children.kill(pair.pop(0).child)
+        pair.append(operators.start(wait=False))
+        kills += 1
+    return kills
+
+
+def _storm_and_kills(ledger: Ledger, shop: Workspace, operators: Operators) -> int:
+    """How many operators were killed while the changes went on."""
+    failures: list[BaseException] = []
+
+    def blow() -> None:
+        try:
+            _storm(ledger, shop)
+        except BaseException as error:
+            failures.append(error)
+
+    pair = [operators.start(), operators.start()]
+    weather = threading.Thread(target=blow)
+    weather.start()
+    kills = _kill_in_turn(ledger, operators, pair, weather)
+    weather.join()
+    assert failures == []
+    return kills
+
+
+@pytest.mark.timeout(600)
+def test_nothing_is_lost_in_a_storm(
+    no_operator: Operators,
+    workspace: Workspaces,
+    cluster: LiveCluster,
+    figures: Callable[[str], None],
+) -> None:
+    shop, ledger = workspace("production"), Ledger(cluster)
+    _outage(ledger, shop)
+    assert ledger.count == BINDINGS * CHANGES_IN_THE_OUTAGE
+    assert records_of([shop]) == []
+
+    mark = cluster.audit_mark()
+    kills = _storm_and_kills(ledger, shop, no_operator)
+    eventually(lambda: settled(shop), timeout=60, interval=0.3)
+
+    total = BINDINGS * CHANGES_IN_THE_OUTAGE + CHANGES_IN_THE_STORM
+    records = records_of([shop])
+    assert ledger.count == len(records) == total
+    assert kills == KILLS
+    assert set(ledger.refused) <= {BACK_PRESSURE}
+    check_history(ledger, records)
+
+    written = _writes(cluster, mark, shop)
+    assert written["deploymentrecords", 201] == total
+    statuses = written["deployments/status", 200]
+    # One by one a change costs at most one status; each restart may have to repair every binding's.
+    assert statuses <= total + BINDINGS * KILLS
+    figures(
+        f"{total} changes, {kills} kills, {ledger.refused.total()} refused by back-pressure; for each change 1 record, "
+        f"{written['deploymentrecords', 409] / total:.3f} posts that found one, {statuses / total:.3f} statuses; "
+        f"{written['environments/status', 200]} statuses of the Environment"
+    )
+
+
+def _writes(cluster: LiveCluster, mark: int, shop: Workspace) -> Counter[tuple[str, int]]:
+    events = cluster.audit_since(mark, user=OPERATOR, verbs={"create", "patch", "update", "delete"})
+    return Counter((event.resource, event.code) for event in events if event.namespace == shop.namespace)
