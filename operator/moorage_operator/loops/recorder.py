@@ -91,7 +91,7 @@ class Recorder:
         while waiting := chain.due():
             if not await self._record_first(chain, waiting):
                 break
-            await self._tell(chain, waiting[0])
+            await self._tell(chain, waiting[0], last=len(waiting) == 1)
         self._conclude(chain)
         return None
 
@@ -179,7 +179,7 @@ class Recorder:
             _log.error("a change cannot be recorded", extra={"fields": _fields(chain, change) | {"why": why}})
         return RefusedError(why)
 
-    async def _tell(self, chain: Chain, recorded: Due) -> None:
+    async def _tell(self, chain: Chain, recorded: Due, *, last: bool) -> None:
         uid = chain.deployment.uid
         self._environments.mark(chain.environment)
         if chain.deleted_at is not None:
@@ -189,7 +189,8 @@ class Recorder:
             await self._statuses.step(uid)
         elif chain.progress.sequence - chain.written >= MAX_STATUS_LAG:
             self._statuses.mark(uid, at_once=True)
-        else:
+        elif last:
+            # While more of the chain is due, its status is soon wrong again.
             self._statuses.mark(uid)
 
     def _conclude(self, chain: Chain) -> None:

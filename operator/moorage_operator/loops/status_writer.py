@@ -87,10 +87,16 @@ class EnvironmentStatusWriter:
         self._store = around.store
         self._world = around.world
         self._clock = around.clock
+        self._writing: set[EnvironmentKey] = set()
+        self._marked_meanwhile: set[EnvironmentKey] = set()
         self.queue = queue
 
     def mark(self, key: EnvironmentKey) -> None:
         """The status of this Environment may be wrong."""
+        if key in self._writing:
+            # The pause begins when this write is answered, which is not known yet.
+            self._marked_meanwhile.add(key)
+            return
         known = self._world.environments.get(key)
         if known is not None:
             self.queue.put(key, _delay(known.written_at, ENVIRONMENT_SECONDS, self._clock))
@@ -116,16 +122,26 @@ class EnvironmentStatusWriter:
         status = self.wanted(known)
         if status is None:
             return None
+        self._writing.add(key)
+        self._marked_meanwhile.discard(key)
+        try:
+            await self._write(key, known, status)
+        finally:
+            self._writing.discard(key)
+        return ENVIRONMENT_SECONDS[1] if key in self._marked_meanwhile else None
+
+    async def _write(self, key: EnvironmentKey, known: KnownEnvironment, status: dict[str, object]) -> None:
         known.written_at = self._clock.monotonic()
         try:
             await self._store.replace_status(known.ref, uid=known.environment.uid, status=status)
         except NotFoundError:
-            return None
+            return
         except InvalidError as error:
             _log.info("status not taken", extra={"fields": {"environment": list(key), "error": str(error)}})
-            return None
+            return
         known.stored = orjson.dumps(status)
-        return None
+        # The watch may have brought a newer view while we waited: the time belongs to what is known now.
+        self._world.environments.get(key, known).written_at = self._clock.monotonic()
 
 
 def _delay(written_at: float, seconds: tuple[float, float], clock: Clock) -> float:
