@@ -1,0 +1,32 @@
+"""When nothing changes any more, nothing is written any more but the Lease."""
+
+import time
+
+import pytest
+from cluster import WRITES, LiveCluster, Operators, Workspaces, account, eventually
+from oracles import Ledger, check_history, is_quiet, records_of, settled
+
+#: Seconds of silence, from the moment at which everything is recorded and shown.
+SILENCE = 60.0
+OPERATOR = account("moorage-operator")
+
+
+@pytest.mark.timeout(180)
+def test_two_operators_fall_silent(operators: Operators, workspace: Workspaces, cluster: LiveCluster) -> None:
+    operators.ensure(2)
+    shop, ledger = workspace("production", "staging"), Ledger(cluster)
+    for number in range(10):
+        ledger.create(shop, ("production", "staging")[number % 2], f"app-{number}", "v1")
+        ledger.insist(shop, f"{('production', 'staging')[number % 2]}.app-{number}", "v2", reason="second")
+    ledger.insist(shop, "production.app-0", None, user="bob")
+    ledger.delete(shop, "staging.app-1")
+    # A binding of an Environment that is not there, and one that never was deployed: waiting states are silent, too.
+    ledger.create(shop, "nowhere", "web", "v1")
+    ledger.create(shop, "production", "idle", None)
+    eventually(lambda: settled(shop) and len(records_of([shop])) >= ledger.count)
+    mark, until = cluster.audit_mark(), time.monotonic() + SILENCE
+    eventually(lambda: time.monotonic() >= until, timeout=SILENCE + 5, interval=1.0)
+    events = cluster.audit_since(mark, user=OPERATOR, verbs=WRITES)
+    is_quiet(event for event in events if event.namespace == shop.namespace or event.resource == "leases")
+    assert any(event.resource == "leases" for event in events)
+    check_history(ledger, records_of([shop]))
