@@ -286,3 +286,20 @@ def test_packaged_chart_is_the_chart(renderer: Helm, tmp_path: Path) -> None:
     listed = subprocess.run(["tar", "tzf", package], capture_output=True, text=True, check=True).stdout.split()
     assert {f"moorage/files/crds/{name}.yaml" for name in CRDS} <= set(listed)
     assert renderer.template(chart=package) == renderer.template()
+
+
+def test_crds_go_with_the_release_where_that_is_wanted(helm: Helm, admin: Admin) -> None:
+    install(helm, admin, "--set=crds.keep=false")
+    helm.ok("uninstall", "moorage", f"--namespace={NAMESPACE}")
+    eventually(lambda: not admin.our_crds())
+    assert admin.our_policies() == set()
+
+
+def test_objects_that_came_without_helm_are_adopted(helm: Helm, admin: Admin) -> None:
+    kubectl = admin.cluster.admin()
+    for folder in ("crds", "policies"):
+        kubectl.ok("apply", "--server-side", "-f", str(CHART / "files" / folder))
+    assert "invalid ownership metadata" in helm.run("install", "moorage", CHART, f"--namespace={NAMESPACE}").stderr
+    install(helm, admin, "--take-ownership", "--force-conflicts")
+    helm.ok("upgrade", "moorage", CHART, f"--namespace={NAMESPACE}", "--reset-then-reuse-values")
+    assert admin.our_policies() == policies_of_the_chart()
