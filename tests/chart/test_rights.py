@@ -1,7 +1,7 @@
 """Rights granted = rights used: the audit log of the whole test run against the roles of the chart.
 
-Runs after everything else (see conftest.py). Operator and facade work in all cluster tests with nothing but the accounts
-that these roles are bound to, so whatever they were never seen to use is too much.
+Runs after everything else (see conftest.py). Operator and facade work in all cluster tests with nothing but the
+accounts that these roles are bound to, so whatever they were never seen to use is too much.
 """
 
 import json
@@ -55,19 +55,22 @@ def uses(cluster: LiveCluster) -> dict[str, Use]:
 
 
 def _events(cluster: LiveCluster) -> Iterator[tuple[str, Right, int]]:
+    names = {account(name): name for name in ROLES}
+    for line in _lines(cluster):
+        event = json.loads(line)
+        target = event.get("objectRef") or {}
+        if event["user"]["username"] in names and target.get("resource"):
+            code = (event.get("responseStatus") or {}).get("code", 0)
+            yield names[event["user"]["username"]], _right(target, event["verb"]), code
+
+
+def _lines(cluster: LiveCluster) -> Iterator[bytes]:
     log = cluster.underlying.audit_log
     if log is None:
         pytest.skip("NOT RUN: the audit log of this cluster cannot be read from here")
-    names = {account(name): name for name in ROLES}
     with log.open("rb") as lines:
-        for line in lines:
-            # Most lines are about others; looking before parsing saves most of the time.
-            if b"moorage-system:moorage-" in line and line.endswith(b"\n"):
-                event = json.loads(line)
-                target = event.get("objectRef") or {}
-                if event["user"]["username"] in names and target.get("resource"):
-                    code = (event.get("responseStatus") or {}).get("code", 0)
-                    yield names[event["user"]["username"]], _right(target, event["verb"]), code
+        # Most lines are about others; looking before parsing saves most of the time.
+        yield from (line for line in lines if b"moorage-system:moorage-" in line and line.endswith(b"\n"))
 
 
 def _right(target: dict[str, str], verb: str) -> Right:
