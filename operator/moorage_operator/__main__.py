@@ -3,24 +3,28 @@
 import asyncio
 import logging
 import sys
+from typing import Final
 
-import kopf
 import uvloop
 
 from moorage_crds.clock import SystemClock
 from moorage_crds.kube.client import Client
 from moorage_crds.kube.paths import OPERATOR_CALLS
-from moorage_crds.kube.session import Cluster, ClusterConfigError, connect
+from moorage_crds.kube.session import ClusterConfigError, connect
 from moorage_crds.names import MANAGER_OPERATOR
 from moorage_crds.settings import describe, load
 from moorage_crds.store import StoreError
 from moorage_crds.telemetry import configure_logging
 from moorage_operator.adapters.health import PortInUseError
 from moorage_operator.config import OperatorSettings
-from moorage_operator.handlers import lifecycle, watching
+from moorage_operator.decisions.versions import to_version
+from moorage_operator.handlers.shell import Shell
 from moorage_operator.wiring import MissingCrdError, Operator
 
 PROG = "moorage operator"
+
+#: From here on the API server can send what is there as events of a watch (WatchList).
+STREAMING_VERSION: Final = (1, 34)
 
 _log = logging.getLogger("moorage_operator")
 
@@ -57,29 +61,29 @@ async def _start(settings: OperatorSettings) -> None:
         await operator.check_crds()
         await operator.health.start(settings.bind_host, settings.metrics_port)
         try:
-            await _supervise(operator, cluster)
+            version = to_version(await client.store.server_version())
+            streaming = version >= STREAMING_VERSION
+            shell = Shell(cluster, operator.intake, streaming=streaming, interrupted=operator.sweep_soon)
+            await _supervise(operator, shell)
         finally:
             await operator.health.stop()
 
 
-async def _supervise(operator: Operator, cluster: Cluster) -> None:
-    """Run loops and kopf beside each other; the end of either is the end of both.
+async def _supervise(operator: Operator, shell: Shell) -> None:
+    """Run loops and watches beside each other; the end of either is the end of both.
 
     The loops come first: kopf cancels at its end every task that was created after it began.
     """
-    registry = kopf.OperatorRegistry()
-    lifecycle.register(registry, cluster)
-    watching.register(registry, operator.intake)
     loops = asyncio.create_task(operator.run(), name="loops")
     await asyncio.sleep(0)
-    shell = asyncio.create_task(kopf.operator(registry=registry, clusterwide=True), name="kopf")
-    await asyncio.wait({loops, shell}, return_when=asyncio.FIRST_COMPLETED)
+    watches = asyncio.create_task(shell.run(), name="watches")
+    await asyncio.wait({loops, watches}, return_when=asyncio.FIRST_COMPLETED)
     if loops.done():
-        await _cancel(shell)
+        await _cancel(watches)
         raise _DeathError(_why(loops))
-    if shell.exception() is not None:
+    if watches.cancelled() or watches.exception() is not None:
         await _cancel(loops)
-        raise _DeathError(_why(shell))
+        raise _DeathError(_why(watches))
     _log.info("stopping")
     await operator.drain()
     await _cancel(loops)

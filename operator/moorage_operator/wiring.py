@@ -137,6 +137,10 @@ class Operator:
             await self._lease.settled.wait()
         await self._sweep.run(self._sweep_interval)
 
+    def sweep_soon(self) -> None:
+        """The watches may have missed something: compare with full lists."""
+        self._sweep.want()
+
     def _leadership_changed(self) -> None:
         if self._lease.acts:
             self._sweep.want()

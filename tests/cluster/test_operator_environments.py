@@ -115,7 +115,8 @@ def test_an_environment_that_comes_after_its_binding(operator: Service, workspac
 
 
 def test_a_namespace_goes_with_everything_in_it(operator: Service, workspace: Workspaces, cluster: LiveCluster) -> None:
-    shop = workspace("production", labels={"moorage.dev/seed-environments": "true"})
+    shop = workspace(labels={"moorage.dev/seed-environments": "true"})
+    eventually(lambda: len(shop.list("environments")) == len(DEFAULTS))
     for app in ("web", "api"):
         shop.create_deployment("production", app, "v1", user="alice")
     path = f"/api/v1/namespaces/{shop.namespace}"

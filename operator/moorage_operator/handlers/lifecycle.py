@@ -59,12 +59,18 @@ class NoProgress(kopf.ProgressStorage):
         return essence
 
 
-def register(registry: kopf.OperatorRegistry, cluster: Cluster) -> None:
-    """Put start-up and login into a registry of our own."""
+def register(registry: kopf.OperatorRegistry, cluster: Cluster, *, streaming: bool) -> None:
+    """Put start-up and login into a registry of our own.
+
+    Args:
+        registry: kopf's handlers.
+        cluster: where to log in.
+        streaming: the API server can send what is there as events of the watch (Kubernetes 1.34 and later).
+    """
 
     @kopf.on.startup(registry=registry)
     async def configure(settings: kopf.OperatorSettings, **_: Any) -> None:
-        apply_settings(settings)
+        apply_settings(settings, streaming=streaming)
 
     @kopf.on.login(registry=registry)
     async def login(**_: Any) -> kopf.AiohttpSession:
@@ -75,7 +81,7 @@ def register(registry: kopf.OperatorRegistry, cluster: Cluster) -> None:
         return kopf.AiohttpSession(server=cluster.server, aiohttp_session=session, expiration=_expiration(header))
 
 
-def apply_settings(settings: kopf.OperatorSettings) -> None:
+def apply_settings(settings: kopf.OperatorSettings, *, streaming: bool) -> None:
     """Kopf as a shell for watches."""
     settings.peering.standalone = True  # no peering objects, no pauses
     settings.scanning.disabled = True  # no watches of CRDs and Namespaces: we check the CRDs ourselves
@@ -87,11 +93,11 @@ def apply_settings(settings: kopf.OperatorSettings) -> None:
     settings.queueing.idle_timeout = 0.5  # five times fewer tasks at start
     settings.queueing.worker_limit = None  # a limit caps the start at limit / idle_timeout objects a second
     settings.watching.server_timeout = 290  # regular reconnects from the last version
-    settings.watching.initial_streaming = False
+    settings.watching.initial_streaming = streaming  # object by object: a list of 10,000 costs 100 MiB at its peak
     settings.watching.chunk_size = None  # a 410 on an expired page would end the process
     settings.networking.request_timeout = 30
     settings.networking.error_backoffs = (0.2, 0.5, 1, 2, 4, 8)
-    settings.process.ultimate_exiting_timeout = 20
+    settings.process.ultimate_exiting_timeout = None  # else a run that failed kills the process 20 seconds later
 
 
 def _expiration(header: str | None) -> datetime | None:

@@ -29,20 +29,24 @@ class Policies:
         self.in_force: dict[str, bool] = {}
 
     async def look(self) -> None:
-        """Ask for every policy and its binding.
+        """Ask for every policy and its binding. What may not be read (now) stays as it was.
 
         Raises:
             StoreError: the API server does not answer.
         """
         for policies, bindings, wanted in _KINDS:
             for name in wanted:
-                in_force = await self._exists(policies, name) and await self._exists(bindings, name)
-                self._report(name, in_force=in_force)
+                try:
+                    in_force = await self._exists(policies, name) and await self._exists(bindings, name)
+                except ForbiddenError as error:
+                    _log.warning("policy not read", extra={"fields": {"policy": name, "error": str(error)}})
+                else:
+                    self._report(name, in_force=in_force)
 
     async def _exists(self, plural: str, name: str) -> bool:
         try:
             await self._store.get(ObjectRef(plural, None, ClusterObjectName.parse(name)))
-        except (NotFoundError, ForbiddenError):
+        except NotFoundError:
             return False
         return True
 

@@ -1,6 +1,5 @@
 """Looks whether a cluster has what Moorage needs, and says what does not work without. For `moorage preflight`."""
 
-import re
 from collections import Counter
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
@@ -12,6 +11,7 @@ from moorage_crds import workspace as workspaces
 from moorage_crds.identifiers import ClusterObjectName
 from moorage_crds.objects import RawObject, metadata
 from moorage_crds.store import ForbiddenError, NotFoundError, ObjectRef, ResourceStore, Right
+from moorage_operator.decisions.versions import to_version
 from moorage_operator.loops.ports import ClusterInfo
 
 FULL_VERSION: Final = (1, 36)
@@ -68,7 +68,7 @@ async def preflight(store: ResourceStore, cluster: ClusterInfo) -> AsyncIterator
     Raises:
         StoreError: the cluster does not answer at all.
     """
-    version = _version(await cluster.server_version())
+    version = to_version(await cluster.server_version())
     yield _version_check(version)
     for plural in names.KINDS:
         yield await _crd(store, f"{plural}.{names.GROUP}")
@@ -82,11 +82,6 @@ async def preflight(store: ResourceStore, cluster: ClusterInfo) -> AsyncIterator
     yield await _rights(cluster)
     async for check in _workspaces(store):
         yield check
-
-
-def _version(answer: dict[str, object]) -> tuple[int, int]:
-    found = re.match(r"v?(\d+)\.(\d+)", str(answer.get("gitVersion", "")))
-    return (int(found[1]), int(found[2])) if found else (0, 0)
 
 
 def _version_check(version: tuple[int, int]) -> Check:

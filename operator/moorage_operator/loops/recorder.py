@@ -11,9 +11,9 @@ from typing import Final
 from moorage_crds import names
 from moorage_crds.clock import from_rfc3339, to_rfc3339
 from moorage_crds.deployment import Action, Change
-from moorage_crds.identifiers import ClusterObjectName, NamespaceName, RecordId, Uid
-from moorage_crds.objects import RawObject, metadata
-from moorage_crds.record import Record, from_object, genesis_hash, spec_hash, to_object
+from moorage_crds.identifiers import ClusterObjectName, NamespaceName
+from moorage_crds.objects import metadata
+from moorage_crds.record import genesis_hash, spec_hash, to_object
 from moorage_crds.store import (
     AlreadyExistsError,
     ForbiddenError,
@@ -22,9 +22,11 @@ from moorage_crds.store import (
     ObjectRef,
 )
 from moorage_operator.decisions import history
+from moorage_operator.decisions.comparison import Finding
 from moorage_operator.decisions.facts import Trouble
 from moorage_operator.decisions.history import Due
 from moorage_operator.loops.queue import KeyedQueue
+from moorage_operator.loops.records import readable, record_ref
 from moorage_operator.loops.status_writer import DeploymentStatusWriter, EnvironmentStatusWriter
 from moorage_operator.loops.surroundings import Surroundings
 from moorage_operator.loops.worker import RefusedError
@@ -134,13 +136,14 @@ class Recorder:
         if progress.sequence == sequence - 1 and progress.tip_hash is not None and progress.last is not None:
             return progress.tip_hash
         try:
-            before = from_object(await self._store.get(_record_ref(chain, sequence - 1)))
+            before = readable(await self._store.get(_ref(chain, sequence - 1)))
         except NotFoundError:
-            # Somebody removed it. The chain goes on from the last hash that is known; `moorage verify` shows the gap.
-            _log.error(
-                "the record before is missing", extra={"fields": _fields(chain, None) | {"sequence": sequence - 1}}
-            )
-            self._measures.found("missing_record")
+            before = None
+        if before is None:
+            # Somebody removed or spoiled it. The chain goes on from the last hash that is known; `verify` shows the gap.
+            fields = _fields(chain, None) | {"sequence": sequence - 1}
+            _log.error("the record before is missing or spoiled", extra={"fields": fields})
+            self._measures.found(Finding.MISSING_RECORD)
             return progress.tip_hash or genesis_hash(history.binding_of(chain.deployment))
         if before.change.sequence >= progress.sequence:
             self._world.advance(chain, history.resumed(before, progress))
@@ -148,10 +151,12 @@ class Recorder:
 
     async def _accept_existing(self, chain: Chain, change: Change, entry: Due, previous_hash: str) -> None:
         """The record is there: take its word if it is the one that we would have written."""
-        raw = await self._store.get(_record_ref(chain, change.sequence))
-        stored = from_object(raw)
-        problem = _edited(raw, stored)
-        if problem is None and entry.stamped:
+        raw = await self._store.get(_ref(chain, change.sequence))
+        stored = readable(raw)
+        if stored is None or spec_hash(raw["spec"]) != stored.hash:
+            raise self._stalled(chain, change, Trouble.CONFLICT, f"record {change.sequence} is not what it says it is")
+        problem = None
+        if entry.stamped:
             problem = history.difference(stored, change, entry=entry, previous_hash=previous_hash)
         if problem is not None:
             raise self._stalled(chain, change, Trouble.CONFLICT, f"record {stored.name} {problem}")
@@ -202,19 +207,11 @@ class Recorder:
         made = from_rfc3339(change.at) if change.at else self._clock.now()
         lag = (self._clock.now() - made).total_seconds()
         self._measures.recorded(chain.deployment.environment, change, lag_seconds=max(lag, 0.0))
-        _log.info("recorded", extra={"fields": _fields(chain, change)})
+        _log.debug("recorded", extra={"fields": _fields(chain, change)})
 
 
-def _record_ref(chain: Chain, sequence: int) -> ObjectRef:
-    return ObjectRef(
-        names.RECORDS,
-        NamespaceName.parse(chain.deployment.namespace),
-        RecordId.of(Uid.parse(chain.deployment.uid), sequence),
-    )
-
-
-def _edited(raw: RawObject, stored: Record) -> str | None:
-    return None if spec_hash(raw["spec"]) == stored.hash else "does not have the hash that it says"
+def _ref(chain: Chain, sequence: int) -> ObjectRef:
+    return record_ref(chain.deployment.namespace, chain.deployment.uid, sequence)
 
 
 def _fields(chain: Chain, change: Change | None) -> dict[str, object]:

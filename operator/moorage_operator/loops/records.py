@@ -7,6 +7,7 @@ from moorage_crds import names
 from moorage_crds.clock import from_rfc3339
 from moorage_crds.identifiers import InvalidIdentifierError, NamespaceName, RecordId, Uid
 from moorage_crds.objects import RawObject, metadata
+from moorage_crds.record import Record, from_object
 from moorage_crds.store import ObjectRef, ResourceStore
 from moorage_operator.decisions.retention import KeptRecord
 
@@ -23,6 +24,14 @@ def record_id(raw: RawObject) -> RecordId | None:
     try:
         return RecordId.parse(str(metadata(raw).get("name", "")))
     except InvalidIdentifierError:
+        return None
+
+
+def readable(raw: RawObject) -> Record | None:
+    """A stored record; None if its content is not that of one (only who edits the store itself gets it so far)."""
+    try:
+        return from_object(raw)
+    except (KeyError, TypeError, ValueError, AttributeError):
         return None
 
 

@@ -13,13 +13,13 @@ from moorage_crds.deployment import Deployment
 from moorage_crds.deployment import from_object as to_deployment
 from moorage_crds.identifiers import BindingName, NamespaceName
 from moorage_crds.objects import metadata
-from moorage_crds.record import Record, from_object, genesis_hash, to_object
+from moorage_crds.record import Record, genesis_hash, to_object
 from moorage_crds.store import AlreadyExistsError, NotFoundError, ObjectRef
 from moorage_operator.decisions import history
 from moorage_operator.decisions.comparison import Finding
 from moorage_operator.decisions.history import Due
 from moorage_operator.loops.intake import Intake
-from moorage_operator.loops.records import record_ref
+from moorage_operator.loops.records import readable, record_ref
 from moorage_operator.loops.surroundings import Surroundings
 from moorage_operator.loops.world import Chain
 
@@ -41,7 +41,11 @@ class Repair:
         Raises:
             StoreError: the cluster did not answer as hoped; the next sweep comes back to it.
         """
-        record = from_object(await self._store.get(record_ref(namespace, uid, newest)))
+        record = readable(await self._store.get(record_ref(namespace, uid, newest)))
+        if record is None:
+            fields = {"namespace": namespace, "uid": uid, "sequence": newest}
+            _log.error("the newest record of a chain is spoiled", extra={"fields": fields})
+            return False
         if await self._lives(record):
             return False
         change = history.ended(record, at=self._clock.now())
@@ -114,7 +118,7 @@ class Repair:
 
     async def _record(self, seen: Deployment, sequence: int) -> Record | None:
         try:
-            return from_object(await self._store.get(record_ref(seen.namespace, seen.uid, sequence)))
+            return readable(await self._store.get(record_ref(seen.namespace, seen.uid, sequence)))
         except NotFoundError:
             return None
 

@@ -9,13 +9,13 @@ import logging
 from dataclasses import replace
 
 from moorage_crds.objects import RawObject, metadata
-from moorage_crds.record import from_object
 from moorage_crds.store import ConflictError, NotFoundError, UnavailableError
 from moorage_operator.decisions.retention import RetentionRule, below, removable, removable_after_end
 from moorage_operator.loops.queue import KeyedQueue
-from moorage_operator.loops.records import chain_records, record_ref
+from moorage_operator.loops.records import chain_records, readable, record_ref
 from moorage_operator.loops.status_writer import DeploymentStatusWriter
 from moorage_operator.loops.surroundings import Surroundings
+from moorage_operator.loops.worker import RefusedError
 from moorage_operator.loops.world import Chain
 
 ChainKey = tuple[str, str]
@@ -81,7 +81,12 @@ class Retention:
         if chain.progress.floor_sequence >= floor:
             return
         deployment = chain.deployment
-        oldest = from_object(await self._store.get(record_ref(deployment.namespace, deployment.uid, floor)))
+        oldest = readable(await self._store.get(record_ref(deployment.namespace, deployment.uid, floor)))
+        if oldest is None:
+            message = (
+                f"record {floor} of {deployment.namespace}/{deployment.name} is spoiled; nothing before it is removed"
+            )
+            raise RefusedError(message)
         raised = replace(chain.progress, floor_sequence=floor, floor_hash=oldest.previous_hash)
         self._world.advance(chain, raised)
         await self._statuses.step(deployment.uid)

@@ -16,7 +16,7 @@ from moorage_operator.decisions.facts import DeploymentFacts, EnvironmentFacts
 from moorage_operator.decisions.status import wanted_deployment_status, wanted_environment_status
 from moorage_operator.loops.queue import KeyedQueue
 from moorage_operator.loops.surroundings import Surroundings
-from moorage_operator.loops.world import Chain, EnvironmentKey, KnownEnvironment
+from moorage_operator.loops.world import Chain, EnvironmentKey, KnownEnvironment, packed
 
 #: Seconds from an isolated change to its status, and between two statuses of one Deployment.
 DEPLOYMENT_SECONDS: Final = (0.025, 0.5)
@@ -75,7 +75,7 @@ class DeploymentStatusWriter:
             # Another object has this name now, or the other replica is further: both come to us as an event.
             _log.info("status not taken", extra={"fields": {"uid": uid, "error": str(error)}})
             return None
-        chain.stored = orjson.dumps(status)
+        chain.stored = packed(status)
         chain.written = max(chain.written, sequence)
         return None
 
@@ -139,7 +139,7 @@ class EnvironmentStatusWriter:
         except InvalidError as error:
             _log.info("status not taken", extra={"fields": {"environment": list(key), "error": str(error)}})
             return
-        known.stored = orjson.dumps(status)
+        known.stored = packed(status)
         # The watch may have brought a newer view while we waited: the time belongs to what is known now.
         self._world.environments.get(key, known).written_at = self._clock.monotonic()
 

@@ -30,7 +30,7 @@ async def test_only_our_kinds_and_namespaces_are_watched_and_by_events_only() ->
 
 def test_kopf_keeps_nothing_in_the_cluster() -> None:
     settings = kopf.OperatorSettings()
-    lifecycle.apply_settings(settings)
+    lifecycle.apply_settings(settings, streaming=True)
     assert settings.peering.standalone
     assert settings.scanning.disabled
     assert not settings.posting.enabled

@@ -152,6 +152,17 @@ async def test_a_foreign_record_is_not_overwritten_and_stalls_the_binding(runnin
     assert running.deployment()["status"]["recordedSequence"] == 1
 
 
+async def test_a_spoiled_record_stalls_its_binding_and_no_other(running: Bench) -> None:
+    spoiled = names.record_name(builders.uid_of(f"deployment {NAMESPACE} {WEB}"), 1)
+    meta = {"name": spoiled, "namespace": NAMESPACE, "uid": builders.uid_of("spoiled")}
+    running.store.put({"kind": "DeploymentRecord", "metadata": meta, "spec": {}})
+    running.release("v1")
+    running.release("v1", app="api")
+    await running.until(lambda: "status" in running.deployment() and len(running.store.all(names.RECORDS)) == 2)
+    assert condition(running.deployment(), ConditionType.STALLED) == ("True", "RecordConflict")
+    await running.replicas[0].sweep.once()
+
+
 @pytest.mark.parametrize("error", [ForbiddenError("exceeded quota"), InvalidError("no")])
 async def test_a_refused_record_stalls_and_recovers(running: Bench, error: Exception) -> None:
     running.store.fail("create", names.RECORDS, error)  # type: ignore[arg-type]
