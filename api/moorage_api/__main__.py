@@ -97,7 +97,7 @@ async def serve(wanted: ApiSettings) -> None:
         ):
             await stop.wait()
             _log.info("stopping")
-            readiness.stopping = True
+            readiness.stopping = server.edge.stopping = True
             # Load balancers need a moment to notice; until then requests still come.
             await asyncio.sleep(wanted.stop_delay_seconds)
             # Before the watches end: what still runs may wait for them.

@@ -90,6 +90,8 @@ class Edge:
         self._metrics = metrics
         self._users = RateLimit(settings.rate_limit, settings.rate_burst, clock)
         self._failures = RateLimit(settings.failed_rate_limit, settings.failed_rate_burst, clock)
+        #: Set when the process is about to end: clients are asked to take a new connection, elsewhere.
+        self.stopping = False
 
     async def __call__(self, request: web.BaseRequest) -> web.Response:
         """One request, one answer. Raises ConnectionError alone, when the client is gone."""
@@ -99,6 +101,8 @@ class Edge:
             response = self.response(await self._answer(request, trace), trace.request_id)
         except Exception as error:
             response = self.error(self._translated(error, trace), trace.request_id)
+        if self.stopping:
+            response.force_close()
         self._finish(request, response.status, trace, started)
         return response
 

@@ -4,13 +4,14 @@ Each is decided on one known state of the binding and sent with the version of t
 once one decides anew. Rules about the change itself (locks, back-pressure, schema) are the API server's.
 """
 
+import asyncio
 from dataclasses import dataclass
 from typing import Final
 
 from moorage_api import errors, idempotency, translate
 from moorage_api.cache.history import Chain
 from moorage_api.calls import Call, Facade
-from moorage_api.errors import ConflictReason
+from moorage_api.errors import ApiError, ConflictReason
 from moorage_api.flows.writing import MAX_TRIES, Writer, require_undeclared
 from moorage_api.idempotency import Fingerprint
 from moorage_api.views import BindingView, EnvironmentView, Line
@@ -21,6 +22,8 @@ from moorage_crds.objects import RawObject
 from moorage_crds.store import ConflictError, NotFoundError, ObjectRef
 
 _RELEASE_FIELD: Final = ["spec.release"]
+#: What the policies' own watch of locks may need until an unlock has reached it; waited at most `MAX_TRIES` times.
+POLICY_SECONDS: Final = 0.05
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +98,7 @@ class ReleaseChanges:
         log: tuple[Change, ...] = ()
         if wanted.fingerprint is not None and binding is not None and self._behind(binding):
             binding, log = await self._live(where, binding)
-        for _ in range(MAX_TRIES):
+        for last in (*[False] * (MAX_TRIES - 1), True):
             done = self._repeated(wanted, binding, log) or self._unchanged(wanted, binding)
             if done is not None:
                 return done
@@ -103,6 +106,10 @@ class ReleaseChanges:
                 return await self._write(wanted, binding)
             except (ConflictError, NotFoundError):
                 binding, log = await self._live(where, binding)
+            except ApiError as refused:
+                if not _is_outdated(refused) or last:
+                    raise
+                await asyncio.sleep(POLICY_SECONDS)
         raise errors.busy("Others are changing the same app; try again")
 
     # --- deciding
@@ -233,6 +240,12 @@ class ReleaseChanges:
         view = self._catalog.read.binding(raw)
         self._catalog.bindings.wrote(view)
         return view, deployment.from_object(raw).log
+
+
+def _is_outdated(refused: ApiError) -> bool:
+    """Whether a policy refused because of a lock that is not there any more: it hears of an unlock a moment later."""
+    details = refused.details
+    return details.get("reason") == ConflictReason.ENVIRONMENT_LOCKED and "lock_reason" not in details
 
 
 def _slug_of(environment: EnvironmentView) -> EnvironmentSlug:

@@ -524,6 +524,26 @@ async def test_policy_message_of_others_is_shown() -> None:
     assert reply.json["message"] == 'admission webhook "w" denied the request: not on a Friday'
 
 
+async def test_lock_that_is_gone_already_holds_up_nobody() -> None:
+    world = World()
+    world.environment()
+    tries: list[str] = []
+
+    def refuse_twice(_verb: str, _plural: str, name: str) -> None:
+        tries.append(name)
+        if len(tries) <= 2:
+            raise ForbiddenError(
+                "POST /x: 403 ValidatingAdmissionPolicy 'deployments-locks.moorage.dev' with binding 'b' denied "
+                "request: environment staging is locked by bob: audit"
+            )
+
+    world.cluster.before = refuse_twice
+    reply = await world.call("POST", f"{BASE}/staging/deploy", {"app_id": "checkout", "release_id": "v1"})
+
+    assert reply.status == 200
+    assert len(tries) == 3
+
+
 async def test_lock_refusal_says_who_and_why_although_the_watch_lags() -> None:
     world = World(held=True)
     world.environment()
