@@ -116,10 +116,15 @@ capabilities:
 The credentials of the pod, mounted by hand: automatic mounting is off for account and pods, so that nothing else that is put
 into a pod (a sidecar, an ephemeral container) gets the token without asking for it. The kubelet rotates it all the same.
 */}}
+{{- /* Without a group that owns the files (fsGroup goes with runAsUser) only everybody can read them. */ -}}
+{{- define "moorage.fileMode" -}}
+{{ ternary "0440" "0444" (not (empty .Values.runAsUser)) }}
+{{- end -}}
+
 {{- define "moorage.credentialsVolume" -}}
 - name: credentials
   projected:
-    defaultMode: 0440
+    defaultMode: {{ include "moorage.fileMode" . }}
     sources:
       - serviceAccountToken: {path: token, expirationSeconds: 3607}
       - configMap:
