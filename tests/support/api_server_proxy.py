@@ -153,13 +153,16 @@ class ApiServerProxy:
 
     async def _stop(self) -> None:
         await self._cut()
-        await self._session.close()
         await self._runner.cleanup()
         # Answers that hang, or whose client went away.
         left = asyncio.all_tasks() - {asyncio.current_task()}
         for task in left:
             task.cancel()
         await asyncio.gather(*left, return_exceptions=True)
+        await self._session.close()
+        # Transports that were aborted close their sockets in the next rounds of the loop.
+        for _ in range(10):
+            await asyncio.sleep(0)
 
     async def _cut(self) -> None:
         self._is_cut = True
