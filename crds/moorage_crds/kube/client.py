@@ -115,7 +115,8 @@ class Connection:
         try:
             async with self.session.request(method, url, headers=headers, data=data, allow_redirects=False) as response:
                 content = await response.read()
-        except (aiohttp.ClientError, TimeoutError, asyncio.IncompleteReadError) as error:
+        except (aiohttp.ClientError, TimeoutError, asyncio.IncompleteReadError, RuntimeError) as error:
+            # RuntimeError: uvloop refuses a new socket whose number a dying connection still has.
             raise UnavailableError(f"{method} {path.template}: {type(error).__name__} {error}") from error
         return decode(method, path, response.status, response.headers.get("Retry-After"), content)
 

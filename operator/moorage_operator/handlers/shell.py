@@ -19,7 +19,7 @@ from moorage_operator.handlers import lifecycle, watching
 from moorage_operator.loops.intake import Intake
 
 #: Seconds from the end of one run to the next: the first pause, and the longest.
-PAUSES: Final = (0.5, 15.0)
+PAUSES: Final = (0.5, 5.0)
 #: A run that lasted so many seconds was a good one: the next pause is short again.
 GOOD_SECONDS: Final = 60.0
 TAKE_SIGNALS_SECONDS: Final = 0.5

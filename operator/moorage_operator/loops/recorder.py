@@ -140,7 +140,7 @@ class Recorder:
         except NotFoundError:
             before = None
         if before is None:
-            # Somebody removed or spoiled it. The chain goes on from the last hash that is known; `verify` shows the gap.
+            # Somebody removed or spoiled it. The chain goes on from the last known hash; `verify` shows the gap.
             fields = _fields(chain, None) | {"sequence": sequence - 1}
             _log.error("the record before is missing or spoiled", extra={"fields": fields})
             self._measures.found(Finding.MISSING_RECORD)
