@@ -23,10 +23,7 @@ class Plan:
     @property
     def growth(self) -> list[int]:
         """Sizes of the worlds between which growth is measured."""
-        return [
-            self.sized(size, least=100 * factor)
-            for factor, size in ((1, 1_000), (4, 4_000), (10, 10_000), (20, 20_000))
-        ]
+        return [self.sized(factor * 1_000, least=factor * 100) for factor in (1, 5, 20)]
 
     def sized(self, full: int, *, least: int) -> int:
         """A size, scaled and rounded to tens."""
