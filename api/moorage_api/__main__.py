@@ -41,6 +41,8 @@ PATIENCE_SECONDS: Final = 20.0
 SAMPLE_SECONDS: Final = 0.25
 TLS_HANDSHAKE_SECONDS: Final = 10.0
 BACKLOG: Final = 1024
+#: Rounds of the loop from an accepted connection to its waiting for a request.
+ACCEPT_ROUNDS: Final = 3
 #: Only namespaces that are workspaces are of interest; one that loses the labels arrives as deleted.
 WORKSPACES: Final = f"{names.LABEL_ORG},{names.LABEL_WORKSPACE}"
 
@@ -194,6 +196,10 @@ async def _api_port(
 
     async def finish() -> None:
         listening.close()
+        # Connections that were taken just now wait for their request only after the next round of the loop; before,
+        # they would neither be closed nor answered.
+        for _ in range(ACCEPT_ROUNDS):
+            await asyncio.sleep(0)
         server.pre_shutdown()
         await server.shutdown(wanted.stop_seconds)
 

@@ -308,6 +308,7 @@ def run(cluster: LiveCluster, proxy: ApiServerProxy, facade: Facade, rounds: int
         Etcd(plane).compact()
         plane.restart_api_server()
         eventually(lambda: all(_is_listed(cluster, plural) for plural in COLLECTIONS), 30)
+        eventually(lambda: _takes_bindings(churn.space), 60)
         before = len(proxy.seen)
         proxy.mend()
         took.append(require_truth(facade, churn.space))
@@ -326,6 +327,17 @@ def run(cluster: LiveCluster, proxy: ApiServerProxy, facade: Facade, rounds: int
         f"{rounds + 1} outages, {writes} writes behind the facade's back, {rounds} compactions: equal to a LIST after "
         f"at most {max(took):.1f} s, 0 ghosts"
     )
+
+
+def _takes_bindings(space: Workspace) -> bool:
+    """Whether the policies know their parameters again; before, they refuse every binding."""
+    body = {
+        "apiVersion": "moorage.dev/v1",
+        "kind": "Deployment",
+        "metadata": {"name": f"{BASES[0]}.probe"},
+        "spec": {"environment": BASES[0], "app": "probe"},
+    }
+    return space.cluster.raw("POST", f"{space.path('deployments')}?dryRun=All", body=body).status == 201
 
 
 def _is_listed(cluster: LiveCluster, plural: str) -> bool:

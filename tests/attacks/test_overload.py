@@ -181,6 +181,7 @@ class Traffic:
             try:
                 answer = client.request("POST", path, token=token, body={"app_id": app, "release_id": "r1"})
             except ConnectionRefusedError:
+                client.close()
                 return
             except (OSError, HTTPException):
                 # The connection was closed under a request that was just being sent: nobody knows.
