@@ -6,6 +6,7 @@ at again whenever something about such a Deployment changes, and in every sweep.
 
 import logging
 from collections.abc import Callable
+from typing import Final
 
 from moorage_crds import names
 from moorage_crds.identifiers import EnvironmentSlug, NamespaceName
@@ -15,6 +16,9 @@ from moorage_operator.loops.queue import KeyedQueue
 from moorage_operator.loops.surroundings import Surroundings
 from moorage_operator.loops.worker import RefusedError
 from moorage_operator.loops.world import Chain
+
+#: Who replaces an Environment by force deletes it and makes it again: so long its bindings wait for the successor.
+GRACE_SECONDS: Final = 5.0
 
 _log = logging.getLogger(__name__)
 
@@ -46,7 +50,7 @@ class Cascade:
         return cascade_step(facts)
 
     async def step(self, uid: str) -> float | None:
-        """Take the next step with one Deployment.
+        """Take the next step with one Deployment; seconds until the next look, if it is too early for that.
 
         Raises:
             StoreError: try again.
@@ -56,14 +60,17 @@ class Cascade:
         if chain is None or chain.deleted_at is not None or not self._leadership.acts:
             return None
         step = self._step(chain)
-        if step in {CascadeStep.NONE, CascadeStep.WAIT} or await self._environment_lives(chain):
+        if step in {CascadeStep.NONE, CascadeStep.WAIT}:
+            return None
+        missing = self._world.missing_seconds(chain.environment)
+        if missing < GRACE_SECONDS:
+            return GRACE_SECONDS - missing
+        if await self._environment_lives(chain):
             return None
         try:
             await self._take(step, chain)
-        except NotFoundError:
-            return None
-        except ConflictError:
-            # It changed meanwhile: the event that says so brings it back here.
+        except (NotFoundError, ConflictError):
+            # It is gone, or it changed meanwhile: the event that says so brings it back here.
             return None
         except (ForbiddenError, InvalidError) as error:
             raise RefusedError(str(error)) from error

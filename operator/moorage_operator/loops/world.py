@@ -141,6 +141,7 @@ class World:
     degraded: set[str] = field(default_factory=set)
     unseen: dict[ObjectKey, float] = field(default_factory=dict)
     _members: dict[EnvironmentKey, set[str]] = field(default_factory=dict)
+    _missed: dict[EnvironmentKey, float] = field(default_factory=dict)
     _tombstones: dict[str, float] = field(default_factory=dict)
     _second: tuple[int, str] = (0, "")
 
@@ -226,6 +227,7 @@ class World:
         members.discard(uid)
         if not members:
             self._members.pop(chain.environment, None)
+            self._missed.pop(chain.environment, None)
 
     def members(self, key: EnvironmentKey) -> Iterator[Chain]:
         """The chains of all Deployments that name that Environment, whether it exists or not."""
@@ -262,6 +264,7 @@ class World:
         self._mark_seen(_key(names.ENVIRONMENTS, seen), from_list=from_list, news=news, behind=behind)
         if not news:
             return False
+        self._missed.pop(key, None)
         written_at = known.written_at if known is not None else 0.0
         view = replace(seen, status=_NO_STATUS)
         self.environments[key] = KnownEnvironment(view, packed(seen.status), written_at)
@@ -276,7 +279,15 @@ class World:
         if known is None or known.environment.uid != gone.uid:
             return False
         del self.environments[key]
+        self.missing_seconds(key)
         return True
+
+    def missing_seconds(self, key: EnvironmentKey) -> float:
+        """For how long, as far as this process has seen, bindings name an Environment that is not there."""
+        if key in self.environments or key not in self._members:
+            return 0.0
+        now = self.clock.monotonic()
+        return now - self._missed.setdefault(key, now)
 
     def slugs(self, namespace: str) -> frozenset[str]:
         """Names of the Environments of a Namespace."""

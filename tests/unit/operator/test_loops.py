@@ -15,6 +15,7 @@ from moorage_crds.deployment import from_object
 from moorage_crds.identifiers import BindingName, NamespaceName
 from moorage_crds.record import spec_hash
 from moorage_crds.store import ForbiddenError, InvalidError, ObjectRef, ThrottledError, UnavailableError
+from moorage_operator.loops.cascade import GRACE_SECONDS
 from moorage_operator.loops.watchdog import DeadWatchError
 
 WEB = "production.web"
@@ -301,6 +302,7 @@ async def test_a_deleted_environment_takes_its_bindings_along(running: Bench) ->
     running.release("v1", app="api")
     await running.settle()
     running.store.remove(names.ENVIRONMENTS, NAMESPACE, "production")
+    running.clock.advance(GRACE_SECONDS)
     await _stamp_the_operators_undeploys(running)
     assert running.store.all(names.DEPLOYMENTS) == []
     assert sorted(row[1] for row in releases(running)) == ["deploy", "deploy", "undeploy", "undeploy"]
@@ -338,12 +340,31 @@ async def test_bindings_stay_if_their_environment_is_there_again(running: Bench)
     assert releases(running) == [(1, "deploy", None, "v1")]
 
 
+async def test_bindings_wait_a_while_for_a_successor_of_their_environment(running: Bench) -> None:
+    """Whoever replaces an Environment by force leaves a moment in which there is none."""
+    running.release("v1")
+    await running.settle()
+    running.store.remove(names.ENVIRONMENTS, NAMESPACE, "production")
+    running.clock.advance(GRACE_SECONDS - 1)
+    chain = next(iter(running.replicas[0].world.chains.values()))
+    assert await running.replicas[0].loops.cascade.step(chain.deployment.uid) == 1.0
+    running.store.put(builders.environment(uid=builders.uid_of("successor")))
+    running.clock.advance(1)
+    await running.settle()
+    assert running.deployment()["status"]["environmentUid"] == builders.uid_of("successor")
+    # The next absence begins anew.
+    running.store.remove(names.ENVIRONMENTS, NAMESPACE, "production")
+    assert await running.replicas[0].loops.cascade.step(chain.deployment.uid) == GRACE_SECONDS
+    assert releases(running) == [(1, "deploy", None, "v1")]
+
+
 async def test_nothing_goes_on_the_word_of_a_watch(running: Bench) -> None:
     running.release("v1")
     await running.settle()
     replica = running.replicas[0]
     raw = running.environment()
     replica.intake.watched(names.ENVIRONMENTS, "DELETED", raw)
+    running.clock.advance(GRACE_SECONDS)
     await running.settle()
     assert running.deployment()["spec"]["release"] == "v1"
 
@@ -364,6 +385,7 @@ async def test_a_lock_holds_up_the_cascade_and_is_asked_again(running: Bench) ->
     await running.settle()
     running.store.fail("patch", names.DEPLOYMENTS, ForbiddenError("environment production is locked"))
     running.store.remove(names.ENVIRONMENTS, NAMESPACE, "production")
+    running.clock.advance(GRACE_SECONDS)
     await running.settle()
     assert running.deployment()["spec"]["release"] == "v1"
     assert running.replicas[0].loops.cascade.queue.failing == 1
