@@ -1,8 +1,8 @@
 """Coalesced status writes: a dirty set of keys, a whole status for each, nothing written that is there already.
 
 Told by `intake`, the recorder and the sweep. An isolated change is written after a moment; a busy object at most twice
-a second, so that the API server, which is the bottleneck of everything, is spared. Each write tests the uid: a late one
-must not land on a successor of the same name.
+a second, and less often while the API server, which is the bottleneck of everything, is slow to answer. Each write
+tests the uid: a late one must not land on a successor of the same name.
 """
 
 import logging
@@ -18,8 +18,12 @@ from moorage_operator.loops.queue import KeyedQueue
 from moorage_operator.loops.surroundings import Surroundings
 from moorage_operator.loops.world import Chain, EnvironmentKey, KnownEnvironment, packed
 
-#: Seconds from an isolated change to its status, and between two statuses of one Deployment.
+#: Seconds from an isolated change to its status, and between two statuses of one Deployment: while writes are answered
+#: at once, and at most.
 DEPLOYMENT_SECONDS: Final = (0.025, 0.5)
+MOST_DEPLOYMENT_SECONDS: Final = (0.5, 2.0)
+#: So many times the usual duration of a status write it takes at least until a status, and between two of one object.
+PATIENCE: Final = (5, 50)
 #: The same for an Environment, which collects what happens to all of its Deployments.
 ENVIRONMENT_SECONDS: Final = (0.2, 1.0)
 
@@ -33,13 +37,23 @@ class DeploymentStatusWriter:
         self._store = around.store
         self._world = around.world
         self._clock = around.clock
+        self._usual_seconds = 0.0
         self.queue = queue
+
+    @property
+    def seconds(self) -> tuple[float, float]:
+        """`DEPLOYMENT_SECONDS`, stretched while the API server is slow."""
+        first, between = (
+            min(most, max(least, times * self._usual_seconds))
+            for least, most, times in zip(DEPLOYMENT_SECONDS, MOST_DEPLOYMENT_SECONDS, PATIENCE, strict=True)
+        )
+        return first, between
 
     def mark(self, uid: str, *, at_once: bool = False) -> None:
         """The status of this Deployment may be wrong."""
         chain = self._world.chains.get(uid)
         if chain is not None:
-            delay = 0.0 if at_once else _delay(chain.written_at, DEPLOYMENT_SECONDS, self._clock)
+            delay = 0.0 if at_once else _delay(chain.written_at, self.seconds, self._clock)
             self.queue.put(uid, delay)
 
     def wanted(self, chain: Chain) -> dict[str, object] | None:
@@ -65,8 +79,9 @@ class DeploymentStatusWriter:
         status = self.wanted(chain)
         if status is None:
             return None
-        sequence = chain.progress.sequence
-        chain.written_at = self._clock.monotonic()
+        chain.written_at = began = self._clock.monotonic()
+        # Counted before the answer, so that what is recorded meanwhile does not ask for one more at once.
+        chain.written = max(chain.written, chain.progress.sequence)
         try:
             await self._store.replace_status(chain.ref, uid=uid, status=status)
         except NotFoundError:
@@ -76,7 +91,7 @@ class DeploymentStatusWriter:
             _log.info("status not taken", extra={"fields": {"uid": uid, "error": str(error)}})
             return None
         chain.stored = packed(status)
-        chain.written = max(chain.written, sequence)
+        self._usual_seconds += (self._clock.monotonic() - began - self._usual_seconds) / 8
         return None
 
 

@@ -49,7 +49,7 @@ class Chain:
         deployment: the newest view; without its status, and of its log only what is still needed.
         stored: the status as it is stored, JSON.
         progress: how far the records go, as far as this process knows; the status may be behind.
-        written: `recordedSequence` of the status that is stored.
+        written: `recordedSequence` of the status that is stored, or on its way.
         written_at: monotonic time of our last status write; 0 if there was none.
         arrivals: changes that are waiting, oldest first.
         listed: `recordedSequence` at the last full list.
