@@ -18,6 +18,8 @@ CHANGES_IN_THE_OUTAGE = 12
 CHANGES_IN_THE_STORM = 1000
 KILLS = 10
 THREADS = 8
+#: Requests of one operator at once.
+IN_FLIGHT = 32
 OPERATOR = account("moorage-operator")
 
 
@@ -95,14 +97,16 @@ def test_nothing_is_lost_in_a_storm(
     check_history(ledger, records)
 
     written = _writes(cluster, mark, shop)
-    assert written["deploymentrecords", 201] == total
+    # The answer to a killed operator goes nowhere, and the API server then may not note it as a 201.
+    unheard = total - written["deploymentrecords", 201]
+    assert 0 <= unheard <= KILLS * IN_FLIGHT
     statuses = written["deployments/status", 200]
     # One by one a change costs at most one status; each restart may have to repair every binding's.
     assert statuses <= total + BINDINGS * KILLS
     figures(
-        f"{total} changes, {kills} kills, {ledger.refused.total()} refused by back-pressure; for each change 1 record, "
-        f"{written['deploymentrecords', 409] / total:.3f} posts that found one, {statuses / total:.3f} statuses; "
-        f"{written['environments/status', 200]} statuses of the Environment"
+        f"{total} changes, {kills} kills ({unheard} answers unheard), {ledger.refused.total()} refused by "
+        f"back-pressure; for each change 1 record, {written['deploymentrecords', 409] / total:.3f} posts that found "
+        f"one, {statuses / total:.3f} statuses; {written['environments/status', 200]} statuses of the Environment"
     )
 
 
