@@ -145,8 +145,21 @@ class Intake:
         if seen is None or gone:
             self._world.workspaces.pop(name, None)
             return
+        before = self._world.workspaces.get(name)
         self._world.workspaces[name] = seen
         self._seed(name)
+        if before is None or before.uid != seen.uid:
+            self._welcome(seen)
+
+    def _welcome(self, workspace: Workspace) -> None:
+        """A Namespace is new: what arrived before it, and was taken for a part of a predecessor, has a home."""
+        if not self.is_open:
+            return
+        waiting = [self._world.chains[uid] for uid in self._world.unrecorded]
+        for chain in waiting:
+            if chain.homeless and chain.deployment.namespace == workspace.namespace:
+                chain.homeless = False
+                self._recorder.offer(chain)
 
     def route(self, chain: Chain) -> None:
         """Hand a chain to every loop that may have something to do with it."""

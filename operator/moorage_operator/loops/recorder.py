@@ -84,7 +84,7 @@ class Recorder:
         patience = self._patience(chain)
         if patience > 0:
             return patience
-        if self._namespace_is_known_to_go(chain):
+        if await self._has_lost_its_namespace(chain):
             chain.homeless = True
             self._conclude(chain)
             return None
@@ -114,7 +114,7 @@ class Recorder:
             await self._accept_existing(chain, change, waiting[0], previous_hash)
             return True
         except (NotFoundError, ForbiddenError, InvalidError) as error:
-            if await self._namespace_is_going(namespace):
+            if await self._namespace_is_going(chain):
                 chain.homeless = True
                 _log.info("the Namespace goes, nothing more to record", extra={"fields": _fields(chain, change)})
                 return False
@@ -163,18 +163,27 @@ class Recorder:
         # A number that is not in the log belongs to who came first; what is still due is worked out anew from there.
         self._world.advance(chain, history.resumed(stored, chain.progress))
 
-    def _namespace_is_known_to_go(self, chain: Chain) -> bool:
-        """Nothing can be created in a Namespace that is being deleted: asking would cost two requests each."""
-        workspace = self._world.workspaces.get(chain.deployment.namespace)
-        return workspace is not None and workspace.deleting
+    async def _has_lost_its_namespace(self, chain: Chain) -> bool:
+        """There is nowhere to record what is due.
 
-    async def _namespace_is_going(self, namespace: NamespaceName) -> bool:
-        ref = ObjectRef(names.NAMESPACES, None, ClusterObjectName.parse(namespace))
+        As long as the Deployment is there the memory decides: nothing can be created in a Namespace that is being
+        deleted, so asking would cost two requests each. A Deployment that is gone may have gone with its Namespace,
+        and the one that is there now may be another one.
+        """
+        workspace = self._world.workspaces.get(chain.deployment.namespace)
+        if workspace is not None and workspace.deleting:
+            return True
+        return chain.deleted_at is not None and bool(chain.arrivals) and await self._namespace_is_going(chain)
+
+    async def _namespace_is_going(self, chain: Chain) -> bool:
+        """The Namespace in which the Deployment is, or was, is being deleted or gone."""
+        ref = ObjectRef(names.NAMESPACES, None, ClusterObjectName.parse(chain.deployment.namespace))
         try:
-            raw = await self._store.get(ref)
+            meta = metadata(await self._store.get(ref))
         except NotFoundError:
             return True
-        return "deletionTimestamp" in metadata(raw)
+        is_younger = str(meta.get("creationTimestamp", "")) > chain.deployment.created_at
+        return "deletionTimestamp" in meta or (chain.deleted_at is not None and is_younger)
 
     def _stalled(self, chain: Chain, change: Change, trouble: Trouble, why: str) -> RefusedError:
         if chain.trouble is not trouble:

@@ -193,6 +193,47 @@ async def test_a_namespace_that_goes_unnoticed_is_asked_for_once(running: Bench)
     assert running.store.calls["create", names.RECORDS] == 1
 
 
+async def test_what_went_with_its_namespace_leaves_nothing_in_the_next_one_of_that_name(running: Bench) -> None:
+    """A replica that could not look hears of the delete when a Namespace of that name is there again."""
+    running.release("v1")
+    await running.settle()
+    old = running.deployment()
+    running.store.muted = True
+    running.store.remove(names.DEPLOYMENTS, NAMESPACE, WEB)
+    for record in running.store.all(names.RECORDS):
+        running.store.remove(names.RECORDS, NAMESPACE, record["metadata"]["name"])
+    running.store.remove(names.NAMESPACES, "", NAMESPACE)
+    running.clock.advance(5)
+    running.store.put(builders.namespace() | {"metadata": _successor_of(builders.namespace())})
+    running.store.muted = False
+    running.replicas[0].intake.watched(names.DEPLOYMENTS, "DELETED", old)
+    await running.settle()
+    assert running.records() == []
+    assert running.replicas[0].world.chains == {}
+
+
+async def test_a_binding_that_is_heard_of_before_its_new_namespace_is_recorded(running: Bench) -> None:
+    old = builders.namespace(deleting=True)
+    running.store.put(old)
+    running.store.muted = True
+    running.store.remove(names.NAMESPACES, "", NAMESPACE)
+    running.store.put(old | {"metadata": _successor_of(builders.namespace())})
+    running.store.muted = False
+    running.release("v1")
+    await running.settle()
+    assert running.records() == []
+    new = running.store.one(names.NAMESPACES, "", NAMESPACE)
+    assert new is not None
+    running.replicas[0].intake.watched(names.NAMESPACES, "DELETED", old | {"metadata": {"name": NAMESPACE}})
+    running.replicas[0].intake.watched(names.NAMESPACES, "ADDED", new)
+    await running.settle()
+    assert releases(running) == [(1, "deploy", None, "v1")]
+
+
+def _successor_of(namespace: dict[str, Any]) -> dict[str, Any]:
+    return namespace["metadata"] | {"uid": builders.uid_of("the next namespace")}
+
+
 async def test_a_bare_delete_is_recorded_as_an_undeploy_by_nobody(running: Bench) -> None:
     running.release("v1")
     await running.settle()
