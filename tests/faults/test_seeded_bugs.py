@@ -1,0 +1,63 @@
+"""Bugs that others had, or that we had, as patches: the tests that a patch names must fail with it.
+
+The patches are applied to a copy of the checkout; a patch that no longer applies has to be made anew.
+"""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+BUGS = sorted(Path(__file__).with_name("seeded_bugs").glob("*.patch"))
+SOURCES = ("crds", "operator", "api", "dev", "tests", "charts", "docs", "pyproject.toml", "Makefile", "README.md")
+
+
+@pytest.fixture(scope="module")
+def copy(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The checkout, without what it ignores."""
+    folder = tmp_path_factory.mktemp("copy")
+    for name in SOURCES:
+        source = ROOT / name
+        if source.is_dir():
+            shutil.copytree(source, folder / name, ignore=shutil.ignore_patterns("__pycache__", ".run"))
+        else:
+            shutil.copy(source, folder / name)
+    return folder
+
+
+def _patched(copy: Path, patch: Path, *options: str) -> None:
+    command = ["git", "apply", "--whitespace=nowarn", *options, str(patch)]
+    done = subprocess.run(command, cwd=copy, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, f"{patch.name} has to be made anew: {done.stderr}"
+
+
+def _tests_of(patch: Path) -> list[str]:
+    lines = patch.read_text(encoding="utf-8").splitlines()
+    return next(line.removeprefix("Caught by: ") for line in lines if line.startswith("Caught by: ")).split()
+
+
+@pytest.mark.campaign
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("patch", BUGS, ids=lambda patch: patch.stem)
+def test_a_seeded_bug_is_caught(copy: Path, patch: Path) -> None:
+    _patched(copy, patch)
+    try:
+        paths = os.pathsep.join(str(copy / root) for root in ("crds", "operator", "api", "dev"))
+        command = [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", *_tests_of(patch)]
+        done = subprocess.run(
+            command,
+            cwd=copy,
+            env={**os.environ, "PYTHONPATH": paths},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+    finally:
+        _patched(copy, patch, "--reverse")
+    # 1: a test failed. Anything else means that the tests could not run.
+    assert done.returncode == 1, done.stdout[-2000:]
+    assert "FAILED" in done.stdout
