@@ -23,7 +23,7 @@ USER = "alice"
 GROUP = "/apis/moorage.dev/v1"
 #: Who the operator is for the API server.
 OPERATOR_ACCOUNT = f"system:serviceaccount:{NAMESPACE}:{OPERATOR}"
-PATIENCE_SECONDS = 180.0
+PATIENCE_SECONDS = 600.0
 
 #: Limits that a single measuring user would meet, and that are not what is measured.
 _FACADE_SETTINGS = {
