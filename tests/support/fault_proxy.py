@@ -231,7 +231,7 @@ class FaultProxy:
     async def _follow(self, plan: Plan, request: web.BaseRequest, call: Call, body: bytes) -> web.StreamResponse:
         if plan.action.startswith("commit"):
             answer = await self._ask(request, call, body)
-            if answer.status >= 300:
+            if call.is_write and answer.status >= 300:
                 return _response(answer)
             plan.fired, call.fault = plan.fired + 1, plan.action
             return await self._after_commit(plan.action, request, answer)
