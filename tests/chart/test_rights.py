@@ -5,14 +5,19 @@ accounts that these roles are bound to, so whatever they were never seen to use 
 """
 
 import json
+import secrets
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from threading import Event
 from typing import Any
 
 import pytest
 import yaml
-from cluster import LiveCluster, account
+from cluster import Facade, LiveCluster, Workspace, Workspaces, account, eventually
 from helm import CHART
+
+from moorage_dev.rest_client import MERGE_PATCH
 
 pytestmark = pytest.mark.cluster
 
@@ -43,6 +48,41 @@ def granted(name: str) -> set[Right]:
         for resource in rule["resources"]
         for verb in rule["verbs"]
     }
+
+
+def test_facade_reads_again_what_changed_under_its_hands(
+    cluster: LiveCluster, workspace: Workspaces, facade: Facade
+) -> None:
+    """Its rights to `get` are for this alone, and a test run need not meet it by chance."""
+    here = workspace("production")
+    mark = cluster.audit_mark()
+    stop = Event()
+    with ThreadPoolExecutor(1) as pool:
+        busy = pool.submit(_keep_editing, here, stop)
+        try:
+            eventually(lambda: _renamed(facade, here) and _was_read_again(cluster, mark), 60)
+        finally:
+            stop.set()
+            busy.result()
+
+
+def _keep_editing(here: Workspace, stop: Event) -> None:
+    count = 0
+    while not stop.is_set():
+        count += 1
+        body = {"metadata": {"labels": {"count": str(count)}}}
+        here.cluster.raw("PATCH", here.path("environments", "production"), body=body, content_type=MERGE_PATCH)
+
+
+def _renamed(facade: Facade, here: Workspace) -> bool:
+    answer = facade.call("PUT", f"{here.rest}/production", body={"name": secrets.token_hex(4)})
+    # Several lost races in a row end in 503 Busy, and that is as documented.
+    assert answer.status in {200, 503}, answer.body
+    return True
+
+
+def _was_read_again(cluster: LiveCluster, mark: int) -> bool:
+    return bool(cluster.audit_since(mark, user=account("moorage-api"), verbs={"get"}, resource="environments"))
 
 
 @pytest.fixture(scope="module")
