@@ -122,7 +122,7 @@ def test_greedy_user_is_told_to_wait_and_others_are_served(
     limits = {"RATE_LIMIT": "50", "RATE_BURST": "100", "FAILED_RATE_LIMIT": "10", "FAILED_RATE_BURST": "20"}
     facade = facades.start({f"MOORAGE_{name}": value for name, value in limits.items()})
     before, greedy, flood = _resident(facade), cluster.token("alice"), Flood(facade, path)
-    waits = []
+    waits, started = [], time.monotonic()
     with ThreadPoolExecutor(5) as pool:
         running = [pool.submit(flood.run, lambda _: greedy, 600) for _ in range(3)]
         running += [pool.submit(flood.run, lambda number, who=who: f"bad-{who}-{number}", 400) for who in range(2)]
@@ -136,7 +136,11 @@ def test_greedy_user_is_told_to_wait_and_others_are_served(
             future.result()
     statuses = flood.statuses
     assert set(statuses) == {200, 401, 429}
-    assert statuses[429] > statuses[200] >= 100
+    assert min(statuses.values()) > 0
+    # What a bucket holds, and what flows in meanwhile; however fast the clients were.
+    seconds = time.monotonic() - started
+    assert statuses[200] <= 100 + 50 * seconds
+    assert statuses[401] <= 20 + 10 * seconds
     grown = (_resident(facade) - before) / 1024
     assert grown <= 20, f"the process grew by {grown:.0f} MiB"
     figures(
