@@ -1,4 +1,4 @@
-"""Who is the caller, and may they? Answers of the cluster's reviews, kept for at most 10 seconds.
+"""Who is the caller, and may they? Answers of the cluster's reviews, kept for a second (who) and for ten (may they).
 
 Bounded, one review in flight for each question, keyed by a keyed hash of the token, and closed when in doubt: an error
 of a review is never an answer and never kept.
@@ -20,6 +20,9 @@ from moorage_crds.store import Identity, Reviewer, Right
 
 #: How long an answer of a review is believed, in seconds: a right that is taken away works no longer than this.
 BELIEVED_SECONDS: Final = 10.0
+#: How long an accepted token is believed. The API server itself goes on accepting the token of a deleted account for up
+#: to 10 s (its own cache): both together stay below 11 s.
+TOKEN_SECONDS: Final = 1.0
 MAX_ANSWERS: Final = 8_192
 #: Reviews that may be in flight at once: a flood of invented tokens is not passed on to the API server.
 MAX_REVIEWS: Final = 32
@@ -127,7 +130,7 @@ class Access:
         return await self._callers.get(
             self._digest(token.encode()),
             lambda: self._authenticate(token),
-            seconds=lambda _caller: min(BELIEVED_SECONDS, self._remaining(token)),
+            seconds=lambda caller: BELIEVED_SECONDS if caller is None else min(TOKEN_SECONDS, self._remaining(token)),
         )
 
     async def allowed(self, caller: Caller, right: Right) -> bool:
