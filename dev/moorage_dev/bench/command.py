@@ -42,9 +42,7 @@ def main(argv: Sequence[str]) -> int:
         _run(folder, plan, chosen, report)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
-    if wanted.markdown:
-        wanted.markdown.write_text(f"{table.markdown(report.figures)}\n", encoding="utf-8")
-    report.end()
+    report.end(wanted.document)
     return 0
 
 
@@ -63,8 +61,10 @@ class _Report:
         sys.stdout.flush()
         table.write_json(self._path, self.figures, self._context)
 
-    def end(self) -> None:
-        """Say where the file is."""
+    def end(self, document: Path | None) -> None:
+        """Say where the file is, and write the tables into a page if there is one."""
+        if document is not None:
+            table.write_document(document, self.figures, self._context)
         missed = sum(not figure.reached(aim) for figure in self.figures for aim in figure.aims)
         sys.stdout.write(f"{len(self.figures)} figures, {missed} aims missed; all rounds are in {self._path}\n")
 
@@ -97,7 +97,7 @@ def _parser() -> argparse.ArgumentParser:
         "--scale", type=_share, default=1.0, help="share of the full sizes, for a quick look: 0.05 (default 1)"
     )
     parser.add_argument("--json", type=Path, default=RUN / "bench.json", help="where the figures go")
-    parser.add_argument("--markdown", type=Path, help="file that gets the tables as Markdown")
+    parser.add_argument("--document", type=_page, help="page whose last part becomes the tables: docs/benchmarks.md")
     return parser
 
 
@@ -105,6 +105,13 @@ def _count(text: str) -> int:
     if not (text.isascii() and text.isdecimal() and 0 < int(text) <= 100):
         raise argparse.ArgumentTypeError(f"{text!r} is no number of rounds: give 1 to 100")
     return int(text)
+
+
+def _page(text: str) -> Path:
+    path = Path(text)
+    if not path.is_file():
+        raise argparse.ArgumentTypeError(f"there is no page {text!r}: give one that exists, such as docs/benchmarks.md")
+    return path
 
 
 def _share(text: str) -> float:

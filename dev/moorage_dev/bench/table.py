@@ -28,14 +28,27 @@ def text(figures: Sequence[Figure]) -> str:
 
 
 def markdown(figures: Sequence[Figure]) -> str:
-    """The same for docs/benchmarks.md."""
+    """The same as Markdown."""
     parts: list[str] = []
     for suite in dict.fromkeys(figure.suite for figure in figures):
         chosen = [figure for figure in figures if figure.suite == suite]
         rows = [_HEAD, tuple("---" for _ in _HEAD), *(_row(figure) for figure in chosen)]
         lines = [f"| {' | '.join(row)} |" for row in rows]
-        parts.append("\n".join([f"### {suite}", "", *lines, "", *_notes(chosen)]))
+        parts.append("\n".join([f"### {suite}", "", *lines, "", *_notes(chosen)]).rstrip())
     return "\n\n".join(parts)
+
+
+#: Where the tables begin in docs/benchmarks.md; everything from here on is written by `write_document`.
+HEADING = "## The last run"
+
+
+def write_document(path: Path, figures: Sequence[Figure], found: Mapping[str, Any]) -> None:
+    """Replace the tables of a page that people wrote."""
+    prose = path.read_text(encoding="utf-8").partition(HEADING)[0]
+    machine = f"{found['cores']} cores, {found['memory_gib']:g} GiB, Python {found['python']}"
+    size = f"{found['rounds']} rounds, scale {found['scale']:g}"
+    when = f"{found['date']}, {machine}; {size}; load average before the run {found['load_average_before']:g}."
+    path.write_text(f"{prose}{HEADING}\n\n{when}\n\n{markdown(figures)}\n", encoding="utf-8")
 
 
 def write_json(path: Path, figures: Sequence[Figure], context: Mapping[str, Any]) -> None:

@@ -63,7 +63,28 @@ def test_the_table_says_what_was_missed_and_the_file_holds_every_round(tmp_path:
     assert found["aims"] == [{"aim": "≤ 2", "reached": False}]
 
 
-@pytest.mark.parametrize("arguments", [["--scale", "0"], ["--scale", "two"], ["--rounds", "0"], ["--only", "nothing"]])
+def test_the_page_keeps_what_people_wrote(tmp_path: Path) -> None:
+    page = tmp_path / "page.md"
+    page.write_text(f"# Benchmarks\n\nProse.\n\n{table.HEADING}\n\nold\n", encoding="utf-8")
+    context = table.context(rounds=5, scale=0.5)
+    for _ in range(2):
+        table.write_document(page, [figure(1, 3, 100)], context)
+    text = page.read_text(encoding="utf-8")
+    assert text.startswith(f"# Benchmarks\n\nProse.\n\n{table.HEADING}\n\n{context['date']}")
+    assert text.count("| rate [1/s] | 3.00 (1.00–100) |") == 1
+    assert "old" not in text
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["--scale", "0"],
+        ["--scale", "two"],
+        ["--rounds", "0"],
+        ["--only", "nothing"],
+        ["--document", "no/such/page.md"],
+    ],
+)
 def test_a_wrong_argument_is_refused_before_anything_starts(
     arguments: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:
