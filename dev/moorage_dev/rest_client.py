@@ -7,7 +7,7 @@ import json
 import ssl
 from collections import deque
 from dataclasses import dataclass
-from http.client import HTTPConnection, HTTPException, HTTPSConnection
+from http.client import HTTPConnection, HTTPException, HTTPResponse, HTTPSConnection
 from select import select
 from typing import Any
 from urllib.parse import urlsplit
@@ -83,11 +83,15 @@ class RestClient:
 
     def _send(self, method: str, path: str, data: bytes | None, headers: dict[str, str]) -> Answer:
         connection = self._kept_connection() or self._new_connection()
+        answer: HTTPResponse | None = None
         try:
             connection.request(method, path, data, headers)
             answer = connection.getresponse()
             content = answer.read()
         except BaseException:
+            # The socket of an answer that ends its connection belongs to the answer alone.
+            if answer is not None:
+                answer.close()
             connection.close()
             raise
         if answer.will_close:

@@ -9,6 +9,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing
 from http.client import HTTPException
 from pathlib import Path
 from typing import Any
@@ -105,14 +106,13 @@ class Flood:
         self.limited = threading.Event()
 
     def run(self, token: Callable[[int], str], requests: int) -> None:
-        client = RestClient(self._facade.service.url, None)
-        for number in range(requests):
-            answer = client.request("GET", self._path, token=token(number))
-            self.statuses[answer.status] += 1
-            if answer.status == 429:
-                _require_advice(answer)
-                self.limited.set()
-        client.close()
+        with closing(RestClient(self._facade.service.url, None)) as client:
+            for number in range(requests):
+                answer = client.request("GET", self._path, token=token(number))
+                self.statuses[answer.status] += 1
+                if answer.status == 429:
+                    _require_advice(answer)
+                    self.limited.set()
 
 
 def test_greedy_user_is_told_to_wait_and_others_are_served(
@@ -177,7 +177,10 @@ class Traffic:
         self.unanswered: list[str] = []
 
     def run(self) -> None:
-        client = RestClient(self._facade.service.url, None)
+        with closing(RestClient(self._facade.service.url, None)) as client:
+            self._deploy_with(client)
+
+    def _deploy_with(self, client: RestClient) -> None:
         token = self._facade.cluster.token("alice")
         path = f"{self._space.rest}/prod/deploy"
         while True:
@@ -185,7 +188,6 @@ class Traffic:
             try:
                 answer = client.request("POST", path, token=token, body={"app_id": app, "release_id": "r1"})
             except ConnectionRefusedError:
-                client.close()
                 return
             except (OSError, HTTPException):
                 # The connection was closed under a request that was just being sent: nobody knows.
