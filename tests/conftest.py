@@ -79,6 +79,21 @@ def control_plane(cluster: LiveCluster) -> ControlPlane:
     return cluster.control_plane
 
 
+@pytest.fixture(scope="module")
+def own_cluster(control_plane: ControlPlane, tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveCluster]:
+    """A second cluster, of one module alone, to kill and to tamper with; only where the shared one is of that kind."""
+    folder = tmp_path_factory.mktemp("own")
+    built = BuiltCluster(folder / "cluster")
+    built.start()
+    try:
+        install(built)
+        live = LiveCluster(built, folder)
+        yield live
+        live.client.close()
+    finally:
+        built.stop()
+
+
 @pytest.fixture(scope="session")
 def _operators(cluster: LiveCluster) -> Iterator[Operators]:
     started = Operators(cluster)

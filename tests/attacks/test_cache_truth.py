@@ -19,9 +19,6 @@ from moorage_crds import deployment, record
 from moorage_crds.clock import SystemClock, to_rfc3339
 from moorage_crds.deployment import Change
 from moorage_crds.record import Binding
-from moorage_dev.built_cluster import BuiltCluster
-from moorage_dev.control_plane import ControlPlane
-from moorage_dev.installation import install
 from moorage_dev.rest_client import MERGE_PATCH
 
 #: Seconds after the way to the API server is open again.
@@ -33,21 +30,6 @@ LOCKABLE = [f"lockable-{number}" for number in range(320)]
 COLLECTIONS = ("environments", "environmentlocks", "deployments", "deploymentrecords")
 
 Job = Callable[[], object]
-
-
-@pytest.fixture(scope="module")
-def own_cluster(control_plane: ControlPlane, tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveCluster]:
-    """A cluster of this module alone, to kill; only where the shared one is of the same kind."""
-    folder = tmp_path_factory.mktemp("truth")
-    built = BuiltCluster(folder / "cluster")
-    built.start()
-    try:
-        install(built)
-        live = LiveCluster(built, folder)
-        yield live
-        live.client.close()
-    finally:
-        built.stop()
 
 
 @pytest.fixture
