@@ -26,6 +26,8 @@ ResultT = TypeVar("ResultT")
 
 #: Headers of one hop, which a proxy does not pass on.
 _HOP = frozenset({"connection", "content-length", "host", "keep-alive", "transfer-encoding", "upgrade"})
+#: Limit of the wait for sockets to be closed at the end.
+CLOSING_SECONDS = 5.0
 _LONGEST_LINE = 16 * 1024 * 1024
 
 
@@ -160,9 +162,10 @@ class ApiServerProxy:
             task.cancel()
         await asyncio.gather(*left, return_exceptions=True)
         await self._session.close()
-        # Transports that were aborted close their sockets in the next rounds of the loop.
-        for _ in range(10):
-            await asyncio.sleep(0)
+        # Sockets close in later rounds of the loop, those with TLS after a farewell; only the loop's own one stays.
+        deadline = self._loop.time() + CLOSING_SECONDS
+        while len(self._loop._selector.get_map()) > 1 and self._loop.time() < deadline:  # noqa: ASYNC110 — nobody tells
+            await asyncio.sleep(0.01)
 
     async def _cut(self) -> None:
         self._is_cut = True
