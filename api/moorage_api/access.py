@@ -16,13 +16,16 @@ from typing import Final, Generic, TypeVar
 import orjson
 
 from moorage_crds.clock import Clock
-from moorage_crds.store import Identity, Reviewer, Right
+from moorage_crds.store import Identity, Reviewer, Right, StoreError
 
 #: How long an answer of a review is believed, in seconds: a right that is taken away works no longer than this.
 BELIEVED_SECONDS: Final = 10.0
-#: How long an accepted token is believed. The API server itself goes on accepting the token of a deleted account for up
-#: to 10 s (its own cache): both together stay below 11 s.
+#: An accepted token is asked about again after so many seconds: the API server itself goes on accepting the token of a
+#: deleted account for up to 10 s (its own cache), and both together stay below 11 s.
 TOKEN_SECONDS: Final = 1.0
+#: How long such a repeated question may take. Without an answer the old one counts up to `BELIEVED_SECONDS`: reads go on
+#: while the API server restarts.
+PATIENCE_SECONDS: Final = 1.0
 MAX_ANSWERS: Final = 8_192
 #: Reviews that may be in flight at once: a flood of invented tokens is not passed on to the API server.
 MAX_REVIEWS: Final = 32
@@ -55,12 +58,31 @@ class Caller:
         return f"Caller({self.identity.username!r})"
 
 
+@dataclass(frozen=True, slots=True)
+class Validity:
+    """How long an answer counts, in seconds: without asking again, and at most, when asking again brings no answer."""
+
+    fresh: float = BELIEVED_SECONDS
+    believed: float = BELIEVED_SECONDS
+
+
+def _default_validity(_answer: object) -> Validity:
+    return Validity()
+
+
+@dataclass(frozen=True, slots=True)
+class _Kept(Generic[ValueT]):
+    answer: ValueT
+    fresh_until: float
+    believed_until: float
+
+
 class Answers(Generic[ValueT]):
     """Answers for a while, at most so many, one question in flight for each key."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
-        self._kept: OrderedDict[Hashable, tuple[float, ValueT]] = OrderedDict()
+        self._kept: OrderedDict[Hashable, _Kept[ValueT]] = OrderedDict()
         self._asking: dict[Hashable, asyncio.Task[ValueT]] = {}
 
     async def get(
@@ -68,23 +90,29 @@ class Answers(Generic[ValueT]):
         key: Hashable,
         ask: Callable[[], Awaitable[ValueT]],
         *,
-        seconds: Callable[[ValueT], float] = lambda _answer: BELIEVED_SECONDS,
+        validity: Callable[[ValueT], Validity] = _default_validity,
     ) -> ValueT:
-        """The kept answer, else the answer of `ask`, which is then kept for `seconds`.
+        """The kept answer while it is fresh, else the answer of `ask`, else the kept one while it is believed.
 
         Raises:
             StoreError: what `ask` raised; nothing is kept then.
         """
+        now = self._clock.monotonic()
         kept = self._kept.get(key)
-        if kept is not None and kept[0] > self._clock.monotonic():
-            return kept[1]
+        if kept is not None and kept.fresh_until > now:
+            return kept.answer
         task = self._asking.get(key)
         if task is None:
-            task = asyncio.ensure_future(self._ask(key, ask, seconds))
+            task = asyncio.ensure_future(self._ask(key, ask, validity))
             self._asking[key] = task
-            task.add_done_callback(lambda _done: self._asking.pop(key, None))
+            task.add_done_callback(lambda done: self._finished(key, done))
         # Whoever goes away while waiting must not take the answer from the others.
-        return await asyncio.shield(task)
+        if kept is None or kept.believed_until <= now:
+            return await asyncio.shield(task)
+        try:
+            return await asyncio.wait_for(asyncio.shield(task), PATIENCE_SECONDS)
+        except (StoreError, TimeoutError):
+            return kept.answer
 
     def forget(self, key: Hashable) -> None:
         """Ask again next time."""
@@ -94,13 +122,19 @@ class Answers(Generic[ValueT]):
         """How many answers are kept."""
         return len(self._kept)
 
+    def _finished(self, key: Hashable, task: "asyncio.Task[ValueT]") -> None:
+        self._asking.pop(key, None)
+        if not task.cancelled():
+            task.exception()  # whoever still waited for it has it; else it is nobody's
+
     async def _ask(
-        self, key: Hashable, ask: Callable[[], Awaitable[ValueT]], seconds: Callable[[ValueT], float]
+        self, key: Hashable, ask: Callable[[], Awaitable[ValueT]], validity: Callable[[ValueT], Validity]
     ) -> ValueT:
         # The time counts from before the question: a right may be taken away while the answer is on its way.
         asked = self._clock.monotonic()
         answer = await ask()
-        self._kept[key] = (asked + seconds(answer), answer)
+        valid = validity(answer)
+        self._kept[key] = _Kept(answer, asked + valid.fresh, asked + valid.believed)
         self._kept.move_to_end(key)
         while len(self._kept) > MAX_ANSWERS:
             self._kept.popitem(last=False)
@@ -130,7 +164,7 @@ class Access:
         return await self._callers.get(
             self._digest(token.encode()),
             lambda: self._authenticate(token),
-            seconds=lambda caller: BELIEVED_SECONDS if caller is None else min(TOKEN_SECONDS, self._remaining(token)),
+            validity=lambda caller: self._token_validity(caller, token),
         )
 
     async def allowed(self, caller: Caller, right: Right) -> bool:
@@ -161,6 +195,12 @@ class Access:
         async with self._room:
             self.reviews += 1
             return await self._reviewer.allowed(caller.identity, right)
+
+    def _token_validity(self, caller: Caller | None, token: str) -> Validity:
+        if caller is None:
+            return Validity()
+        remaining = self._remaining(token)
+        return Validity(fresh=min(TOKEN_SECONDS, remaining), believed=min(BELIEVED_SECONDS, remaining))
 
     def _digest(self, content: bytes) -> bytes:
         return blake2b(content, key=self._key, digest_size=32).digest()

@@ -167,3 +167,18 @@ def test_buckets_are_bounded() -> None:
         limit.take(str(number))
 
     assert len(limit._buckets) == MAX_BUCKETS
+
+
+async def test_token_that_cannot_be_asked_about_again_is_believed_ten_seconds_and_no_longer() -> None:
+    clock, reviews = HandClock(), Reviews()
+    access = Access(reviews, clock)
+    await access.authenticate("alice")
+    reviews.broken = UnavailableError("down")
+    clock.advance(9.99)
+
+    caller = await access.authenticate("alice")
+
+    assert caller is not None
+    clock.advance(0.01)
+    with pytest.raises(UnavailableError):
+        await access.authenticate("alice")
