@@ -23,7 +23,7 @@ BELIEVED_SECONDS: Final = 10.0
 #: An accepted token is asked about again after so many seconds: the API server itself goes on accepting the token of a
 #: deleted account for up to 10 s (its own cache), and both together stay below 11 s.
 TOKEN_SECONDS: Final = 1.0
-#: How long such a repeated question may take. Without an answer the old one counts up to `BELIEVED_SECONDS`: reads go on
+#: How long such a question may take. Without an answer the old one counts, up to `BELIEVED_SECONDS`: reads go on
 #: while the API server restarts.
 PATIENCE_SECONDS: Final = 1.0
 MAX_ANSWERS: Final = 8_192
