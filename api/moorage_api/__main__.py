@@ -36,6 +36,7 @@ from moorage_crds.telemetry import configure_logging
 _log = logging.getLogger(__name__)
 
 PROG: Final = "moorage api"
+COLLECTOR_THRESHOLDS: Final = (10_000, 20, 20)
 #: How long the cluster may be out of reach at the start, in seconds.
 PATIENCE_SECONDS: Final = 20.0
 SAMPLE_SECONDS: Final = 0.25
@@ -57,6 +58,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     configure_logging(wanted.log_level, "api")
     try:
         _require_c_parser()
+        # Decoded JSON holds no cycles: by default the collector would walk through every page of a list several times.
+        gc.set_threshold(*COLLECTOR_THRESHOLDS)
         uvloop.run(serve(wanted))
     except (StartError, ClusterConfigError, CertificateError) as error:
         sys.stderr.write(f"{PROG}: {error}\n")

@@ -1,6 +1,7 @@
 """`moorage operator`: settings, then the loops, then kopf around them, until a signal or a death ends it all."""
 
 import asyncio
+import gc
 import logging
 import sys
 from typing import Final
@@ -22,6 +23,7 @@ from moorage_operator.handlers.shell import Shell
 from moorage_operator.wiring import MissingCrdError, Operator
 
 PROG = "moorage operator"
+COLLECTOR_THRESHOLDS: Final = (10_000, 20, 20)
 
 #: From here on the API server can send what is there as events of a watch (WatchList).
 STREAMING_VERSION: Final = (1, 34)
@@ -34,6 +36,9 @@ def main(argv: list[str]) -> int:
     settings = load(OperatorSettings, argv, prog=PROG)
     configure_logging(settings.log_level, "operator")
     _log.info("starting", extra={"fields": {"settings": describe(settings)}})
+    # Decoded JSON holds no cycles: by default the collector would walk through every page of a list several times.
+    gc.freeze()
+    gc.set_threshold(*COLLECTOR_THRESHOLDS)
     try:
         uvloop.run(_start(settings))
     except (ClusterConfigError, MissingCrdError, PortInUseError) as error:

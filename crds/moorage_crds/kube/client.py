@@ -15,6 +15,7 @@ import aiohttp
 import orjson
 from yarl import URL
 
+from moorage_crds import names
 from moorage_crds.identifiers import NamespaceName
 from moorage_crds.kube import paths
 from moorage_crds.kube.paths import AllowList, UrlPath
@@ -40,6 +41,9 @@ from moorage_crds.store import (
 
 #: Objects per page of a list: one page is decoded in a few milliseconds.
 PAGE_SIZE: Final = 500
+#: Records are small and many. For every page the API server walks over all that is left of the list, so that the pages
+#: of a long list cost it more than the objects do. Larger ones would show in our own memory.
+RECORDS_PAGE_SIZE: Final = 1_000
 
 _JSON: Final = "application/json"
 _MERGE_PATCH: Final = "application/merge-patch+json"
@@ -193,8 +197,8 @@ class KubernetesStore:
         selector: str | None = None,
         metadata_only: bool = False,
     ) -> AsyncIterator[Page]:
-        """List in pages of `PAGE_SIZE`, all of one version."""
-        query = {"limit": str(PAGE_SIZE)}
+        """List in pages of `PAGE_SIZE` (or `RECORDS_PAGE_SIZE`), all of one version."""
+        query = {"limit": str(RECORDS_PAGE_SIZE if plural == names.RECORDS else PAGE_SIZE)}
         if selector:
             query["labelSelector"] = selector
         accept = _METADATA_LIST if metadata_only else _JSON
