@@ -1,8 +1,10 @@
 """The store and the reviewer over HTTP: raw JSON, allow-listed paths, every failure turned into a `StoreError`.
 
 Nothing is repeated blindly: after a lost reply it is not known whether a write took place, so that is for the caller
-to find out. The one exception is a 401, which the API server answers before it does anything: the credentials are
-read again and the request is sent once more.
+to find out. The exceptions: after a 401, which the API server answers before it does anything, the credentials are read
+again and the request is sent once more; a further page of a list is asked for again, so that a long list need not
+begin anew; and aiohttp repeats a GET or DELETE whose kept-alive connection turned out to be dead. Every DELETE names
+the uid that it means, so at worst one that worked is answered 404.
 """
 
 import asyncio
@@ -35,6 +37,7 @@ from moorage_crds.store import (
     Right,
     StoreError,
     ThrottledError,
+    TransientError,
     UnauthenticatedError,
     UnavailableError,
 )
@@ -44,6 +47,10 @@ PAGE_SIZE: Final = 500
 #: Records are small and many. For every page the API server walks over all that is left of the list, so that the pages
 #: of a long list cost it more than the objects do. Larger ones would show in our own memory.
 RECORDS_PAGE_SIZE: Final = 1_000
+#: Before a page of a list that has begun is asked for again; what the API server asks for instead, up to the longest.
+#: Seconds.
+PAGE_PAUSES: Final = (0.5, 1.0, 2.0)
+LONGEST_PAUSE: Final = 10.0
 
 _JSON: Final = "application/json"
 _MERGE_PATCH: Final = "application/merge-patch+json"
@@ -202,13 +209,22 @@ class KubernetesStore:
         if selector:
             query["labelSelector"] = selector
         accept = _METADATA_LIST if metadata_only else _JSON
+        path = paths.collection(plural, namespace)
         while True:
-            answer = await self.connection.call("GET", paths.collection(plural, namespace), query=query, accept=accept)
+            answer = await self._page(path, query, accept)
             meta = answer.get("metadata") or {}
             yield Page(answer.get("items") or [], str(meta.get("resourceVersion", "")))
             if not meta.get("continue"):
                 return
             query["continue"] = meta["continue"]
+
+    async def _page(self, path: UrlPath, query: Mapping[str, str], accept: str) -> RawObject:
+        for pause in PAGE_PAUSES if "continue" in query else ():
+            try:
+                return await self.connection.call("GET", path, query=query, accept=accept)
+            except TransientError as error:
+                await asyncio.sleep(max(pause, min(error.retry_after or 0.0, LONGEST_PAUSE)))
+        return await self.connection.call("GET", path, query=query, accept=accept)
 
     async def create(
         self, plural: str, namespace: NamespaceName | None, body: RawObject, *, dry_run: bool = False

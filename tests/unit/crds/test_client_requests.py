@@ -10,6 +10,7 @@ import orjson
 import pytest
 from aiohttp import web
 
+import moorage_crds.kube.client
 from moorage_crds import names
 from moorage_crds.identifiers import BindingName, NamespaceName
 from moorage_crds.kube.client import Client
@@ -22,16 +23,20 @@ WEB = ObjectRef(names.DEPLOYMENTS, SHOP, BindingName.parse("production.web"))
 
 
 class Server:
-    """Answers every request alike, and remembers it; without an answer it closes the connection."""
+    """Answers every request alike, after those in `first`, and remembers it; without an answer it hangs up."""
 
     def __init__(self) -> None:
         self.answer: dict[str, Any] | None = {}
+        self.first: list[tuple[int, dict[str, Any]]] = []
         self.seen: list[tuple[str, str, str, Any]] = []
 
     async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
         body = await request.read()
         content_type = request.headers.get("Content-Type", "")
         self.seen.append((request.method, request.path, content_type, orjson.loads(body) if body else None))
+        if self.first:
+            status, answer = self.first.pop(0)
+            return web.json_response(answer, status=status)
         if self.answer is None:
             assert request.transport is not None
             request.transport.close()
@@ -106,3 +111,24 @@ async def test_review_that_does_not_say_yes_identifies_nobody(tmp_path: Path, st
     async with serving(tmp_path) as (server, client):
         server.answer = {"status": status}
         assert await client.reviewer.authenticate("some-token") is None
+
+
+async def test_a_further_page_is_asked_for_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(moorage_crds.kube.client, "PAGE_PAUSES", (0.0, 0.0, 0.0))
+    page = {"metadata": {"resourceVersion": "7", "continue": "more"}, "items": [{"number": 1}]}
+    last = {"metadata": {"resourceVersion": "7"}, "items": [{"number": 2}]}
+    async with serving(tmp_path) as (server, client):
+        server.first = [(200, page), (504, {}), (429, {}), (200, last)]
+        items = [item async for found in client.store.pages(names.RECORDS) for item in found.items]
+    assert items == [{"number": 1}, {"number": 2}]
+
+
+async def test_a_list_that_cannot_begin_or_go_on_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(moorage_crds.kube.client, "PAGE_PAUSES", (0.0, 0.0, 0.0))
+    page = {"metadata": {"resourceVersion": "7", "continue": "more"}, "items": []}
+    for answers, requests in ([(504, {})], 1), ([(200, page), *[(504, {})] * 4], 5):
+        async with serving(tmp_path) as (server, client):
+            server.first = list(answers)
+            with pytest.raises(UnavailableError):
+                _ = [found async for found in client.store.pages(names.RECORDS)]
+        assert len(server.seen) == requests
