@@ -7,9 +7,13 @@ not reach a log call (the access log names the user, not the credential).
 import logging
 import sys
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Final
 
 import orjson
+
+#: Where the operator keeps the records that retention removes. What is written there is the last copy of a part of the
+#: history, not a message about the process: it is written whatever the level.
+HISTORY_LOGGER: Final = "moorage.history"
 
 #: Loggers of libraries that tell every call at INFO.
 _CHATTY = ("kopf", "kopf.objects", "kopf.activities", "aiohttp.access", "asyncio")
@@ -43,7 +47,7 @@ def configure_logging(level: str, process: str) -> None:
     """Send all logs of this process to standard error as JSON lines.
 
     Args:
-        level: a name of `logging`, such as INFO.
+        level: a name of `logging`, such as INFO; `HISTORY_LOGGER` does not follow it.
         process: `operator` or `api`, put into every line.
     """
     handler = logging.StreamHandler(sys.stderr)
@@ -53,3 +57,5 @@ def configure_logging(level: str, process: str) -> None:
     root.setLevel(level)
     for name in _CHATTY:
         logging.getLogger(name).setLevel(logging.WARNING)
+    # A handler has no level of its own, so what this logger lets through is written.
+    logging.getLogger(HISTORY_LOGGER).setLevel(logging.INFO)

@@ -10,6 +10,7 @@ from dataclasses import replace
 
 from moorage_crds.objects import RawObject, metadata
 from moorage_crds.store import ConflictError, NotFoundError, UnavailableError
+from moorage_crds.telemetry import HISTORY_LOGGER
 from moorage_operator.decisions.retention import RetentionRule, below, removable, removable_after_end
 from moorage_operator.loops.queue import KeyedQueue
 from moorage_operator.loops.records import chain_records, readable, record_ref
@@ -22,7 +23,7 @@ ChainKey = tuple[str, str]
 """Namespace, and uid of the Deployment."""
 
 #: Where removed records are kept: one line each, the whole record under `record`.
-_history_log = logging.getLogger("moorage.history")
+_history_log = logging.getLogger(HISTORY_LOGGER)
 
 
 class Retention:
@@ -107,4 +108,4 @@ class Retention:
 def _lasting(raw: RawObject) -> RawObject:
     """The record without what only matters while it is stored."""
     meta = {key: value for key, value in metadata(raw).items() if key not in {"managedFields", "generation"}}
-    return {"metadata": meta, "spec": raw["spec"]}
+    return {"metadata": meta, "spec": raw.get("spec")}

@@ -1,6 +1,9 @@
 """The loops together, around a store in memory: what is done in the cluster when something happens there."""
 
 import copy
+import json
+import logging
+from collections.abc import Iterator
 from itertools import pairwise
 from typing import Any
 
@@ -15,6 +18,7 @@ from moorage_crds.deployment import from_object
 from moorage_crds.identifiers import BindingName, NamespaceName
 from moorage_crds.record import spec_hash
 from moorage_crds.store import ForbiddenError, InvalidError, ObjectRef, ThrottledError, UnavailableError
+from moorage_crds.telemetry import HISTORY_LOGGER, configure_logging
 from moorage_operator.loops.cascade import GRACE_SECONDS
 from moorage_operator.loops.watchdog import DeadWatchError
 
@@ -618,6 +622,38 @@ async def test_removed_records_are_written_to_the_log(running: Bench, caplog: py
         await running.settle()
     lines = [line.fields["record"]["spec"] for line in caplog.records if line.name == "moorage.history"]  # type: ignore[attr-defined]
     assert lines == wanted
+
+
+@pytest.fixture
+def logging_as_it_was() -> Iterator[None]:
+    """What a process sets for itself is taken back afterwards."""
+    root, history = logging.getLogger(), logging.getLogger(HISTORY_LOGGER)
+    handlers, levels = root.handlers[:], (root.level, history.level)
+    yield
+    root.handlers[:] = handlers
+    root.setLevel(levels[0])
+    history.setLevel(levels[1])
+
+
+@pytest.mark.usefixtures("logging_as_it_was")
+@pytest.mark.parametrize("level", ["WARNING", "ERROR"])
+async def test_removed_records_are_written_whatever_the_level(
+    running: Bench, capsys: pytest.CaptureFixture[str], level: str
+) -> None:
+    configure_logging(level, "operator")
+    running.release("v1")
+    await running.settle()
+    running.store.remove(names.DEPLOYMENTS, NAMESPACE, WEB)
+    await running.settle()
+    running.clock.advance(91 * 86_400)
+    wanted = running.records()
+    await running.replicas[0].sweep.once()
+    await running.settle()
+    assert running.records() == []
+    lines = [json.loads(line) for line in capsys.readouterr().err.splitlines()]
+    assert [line["record"]["spec"] for line in lines if line["logger"] == HISTORY_LOGGER] == wanted
+    # Nothing else of that level is told.
+    assert {line["level"] for line in lines if line["logger"] != HISTORY_LOGGER} <= {"warning", "error"}
 
 
 # The watchdog
