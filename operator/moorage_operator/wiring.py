@@ -13,7 +13,7 @@ from moorage_crds.store import NotFoundError, ObjectRef, ResourceStore
 from moorage_operator.adapters.chance import jitter, replica_name, request_id
 from moorage_operator.adapters.health import HealthServer
 from moorage_operator.adapters.lease import Lease, NoLease
-from moorage_operator.adapters.metrics import PrometheusMeasures, observe_queues, observe_state, observe_watches
+from moorage_operator.adapters.metrics import PrometheusMeasures, observe_queues, observe_silence, observe_state
 from moorage_operator.config import OperatorSettings
 from moorage_operator.decisions.retention import RetentionRule
 from moorage_operator.loops.cascade import Cascade
@@ -83,7 +83,7 @@ class Operator:
         self._watchdog = Watchdog(around, self.intake, recorder_queue=loops.recorder.queue)
         observe_state(self._measures, around)
         observe_queues(self._measures, {name: queue for name, queue, _ in self._queues()})
-        observe_watches(self._measures, self._watch_age)
+        observe_silence(self._measures, self._watchdog.silent_seconds)
         self.health = HealthServer(alive=self._sick, ready=self._unready, metrics=self._measures.page)
 
     def _queues(self) -> tuple[tuple[str, KeyedQueue[Any], Any], ...]:
@@ -156,13 +156,6 @@ class Operator:
             await asyncio.sleep(0.02)
         if isinstance(self._lease, Lease):
             await self._lease.release()
-
-    def _watch_age(self, plural: str) -> float:
-        """Seconds since the last event, or the last full list, of that kind."""
-        moments = [
-            moment for moment in (self.intake.last_event.get(plural), self._sweep.listed_at) if moment is not None
-        ]
-        return self._clock.monotonic() - max(moments) if moments else float("inf")
 
     def _sick(self) -> str | None:
         age = self._clock.monotonic() - self._watchdog.looked_at

@@ -12,8 +12,11 @@ from helm import CHART
 from moorage_dev.layout import ROOT
 from moorage_dev.processes import Service
 from moorage_dev.rest_client import RestClient
+from moorage_operator.adapters.metrics import PrometheusMeasures
 
 METRIC = re.compile(r"\bmoorage_[a-z_]+")
+#: A counter of some values of a label, of which an alert asks how much it has grown.
+GROWTH = re.compile(r'(?:increase|rate)\((moorage_\w+)\{(\w+)=~?"([\w|]+)"\}')
 DOCS = ROOT / "docs/alerts.md"
 
 
@@ -67,6 +70,16 @@ def test_every_metric_is_looked_at_somewhere(exported: set[str]) -> None:
     parts = ("_sum", "_count", "_created")
     ours = {name for name in exported if name.startswith("moorage_") and not name.endswith(parts)}
     assert ours <= asked
+
+
+def test_what_an_alert_counts_is_zero_at_the_start() -> None:
+    """A counter that appears with its first count has not grown, as Prometheus sees it."""
+    asked = [found for alert in alerts() for found in GROWTH.findall(alert["expr"])]
+    page = PrometheusMeasures().page().decode().splitlines()
+    assert asked
+    for metric, label, values in asked:
+        for value in values.split("|"):
+            assert f'{metric}{{{label}="{value}"}} 0.0' in page
 
 
 def test_labels_of_queries_are_closed() -> None:

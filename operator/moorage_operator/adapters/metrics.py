@@ -9,15 +9,16 @@ from typing import Final
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
-from moorage_crds import names
-from moorage_crds.deployment import Change
+from moorage_crds.deployment import Action, Change
+from moorage_operator.decisions.comparison import Finding
+from moorage_operator.decisions.facts import Trouble
 from moorage_operator.loops.surroundings import Surroundings
+from moorage_operator.loops.watchdog import COMPARED
 
 MAX_ENVIRONMENTS: Final = 200
 OTHER: Final = "other"
 
 _LAG_BUCKETS: Final = (0.1, 0.25, 0.5, 1, 2, 5, 10, 30, 60, 300, 3600)
-_WATCHED: Final = (names.DEPLOYMENTS, names.ENVIRONMENTS, names.NAMESPACES)
 
 
 class PrometheusMeasures:
@@ -53,6 +54,14 @@ class PrometheusMeasures:
             ["policy"],
             registry=self.registry,
         )
+        self._begin_at_zero()
+
+    def _begin_at_zero(self) -> None:
+        """A counter that appears with its first count has not increased, as Prometheus sees it: no alert would fire."""
+        for action in Action:
+            self._recorded.labels(str(action))
+        for finding in (*Finding, *Trouble):
+            self._findings.labels(str(finding))
 
     def recorded(self, environment: str, change: Change, *, lag_seconds: float) -> None:
         """Count a record."""
@@ -105,13 +114,13 @@ def _length(queue: Sized) -> float:
     return float(len(queue))
 
 
-def observe_watches(measures: PrometheusMeasures, age: Callable[[str], float]) -> None:
-    """Read off how old the news of each kind is; `age` answers in seconds."""
+def observe_silence(measures: PrometheusMeasures, silent_seconds: Callable[[str], float]) -> None:
+    """Read off for how long a watch has failed to deliver what lists show."""
     gauge = Gauge(
-        "moorage_watch_age_seconds",
-        "Since the last event, or the last full list, of that kind.",
+        "moorage_watch_silent_seconds",
+        "For how long the watch has delivered nothing of that kind although a list shows what it should; 0: it works.",
         ["kind"],
         registry=measures.registry,
     )
-    for plural in _WATCHED:
-        gauge.labels(plural).set_function(partial(age, plural))
+    for plural in COMPARED:
+        gauge.labels(plural).set_function(partial(silent_seconds, plural))

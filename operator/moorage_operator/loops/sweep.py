@@ -65,7 +65,6 @@ class Sweep:
         self._removals = retention.queue
         self._rule = retention.rule
         self._wanted = asyncio.Event()
-        self.listed_at: float | None = None
 
     def want(self) -> None:
         """Sweep soon: this replica has begun to act."""
@@ -98,7 +97,6 @@ class Sweep:
         await self._environments()
         await self._deployments()
         self._intake.open()
-        self.listed_at = self._clock.monotonic()
         await self._route_all()
         if self._leadership.acts:
             await self._records()

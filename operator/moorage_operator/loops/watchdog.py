@@ -1,11 +1,12 @@
 """Notices that the watches are dead although the process lives, and ends it: Kubernetes then starts a new one.
 
-Two signs: a list showed something that the watch has not delivered a minute later, or a change has been unrecorded for
-a minute while nobody works on it. The first is confirmed with a read before it counts.
+Two signs: a watch is silent, or a change has been unrecorded for a minute while nobody works on it. A watch is silent
+while a list shows something that it has not delivered, and it delivers nothing else either: one that is still busy with
+ten thousand objects after a start is alive, and so is one in a cluster where nothing happens. A minute of silence is
+confirmed with a read before it counts.
 """
 
 import asyncio
-import logging
 from typing import Any, Final
 
 from moorage_crds import names
@@ -21,8 +22,8 @@ from moorage_operator.loops.world import ObjectKey
 #: Seconds between two looks, and after which something that did not arrive or was not done means death.
 LOOK_SECONDS: Final = 5.0
 LIMIT_SECONDS: Final = 60.0
-
-_log = logging.getLogger(__name__)
+#: Kinds whose watches are compared with lists. Namespaces are read anew by every sweep, which is all they need.
+COMPARED: Final = (names.DEPLOYMENTS, names.ENVIRONMENTS)
 
 
 class DeadWatchError(Exception):
@@ -60,17 +61,30 @@ class Watchdog:
             DeadWatchError: see above.
         """
         overdue = self._clock.monotonic() - LIMIT_SECONDS
-        for key in [key for key, since in self._world.unseen.items() if since < overdue]:
+        silent = {plural for plural in COMPARED if self.silent_seconds(plural) > LIMIT_SECONDS}
+        for key in [key for key, since in self._world.unseen.items() if key.plural in silent and since < overdue]:
             if await self._is_there(key):
                 self._measures.found(Finding.UNSEEN)
                 message = (
-                    f"the watch has not delivered {key.plural} {key.namespace}/{key.name} for {LIMIT_SECONDS:.0f} s"
+                    f"the watch has delivered nothing for {LIMIT_SECONDS:.0f} s, "
+                    f"not even {key.plural} {key.namespace}/{key.name}, which is there"
                 )
                 raise DeadWatchError(message)
         forgotten = [uid for uid in self._world.unrecorded if self._is_forgotten(uid, overdue)]
         if forgotten and self._queue.settled:
             message = f"{len(forgotten)} bindings have been unrecorded for {LIMIT_SECONDS:.0f} s, with nobody at work"
             raise DeadWatchError(message)
+
+    def silent_seconds(self, plural: str) -> float:
+        """For how long the watch of a kind has delivered nothing although a list shows what it should; 0: it has not.
+
+        Bookmarks never reach us, so a quiet watch cannot be told from a dead one by its own events alone.
+        """
+        # In the order of their first sight: the first one is the oldest.
+        oldest = next((since for key, since in self._world.unseen.items() if key.plural == plural), None)
+        if oldest is None:
+            return 0.0
+        return self._clock.monotonic() - max(oldest, self._intake.last_event.get(plural, oldest))
 
     def _is_forgotten(self, uid: str, overdue: float) -> bool:
         chain = self._world.chains[uid]

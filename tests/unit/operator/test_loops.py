@@ -20,7 +20,7 @@ from moorage_crds.record import spec_hash
 from moorage_crds.store import ForbiddenError, InvalidError, ObjectRef, ThrottledError, UnavailableError
 from moorage_crds.telemetry import HISTORY_LOGGER, configure_logging
 from moorage_operator.loops.cascade import GRACE_SECONDS
-from moorage_operator.loops.watchdog import DeadWatchError
+from moorage_operator.loops.watchdog import COMPARED, DeadWatchError
 
 WEB = "production.web"
 
@@ -679,6 +679,50 @@ async def test_a_watch_that_catches_up_is_alive(running: Bench) -> None:
     replica.intake.watched(names.DEPLOYMENTS, "ADDED", copy.deepcopy(raw))
     running.clock.advance(61)
     await replica.watchdog.look()
+
+
+async def test_a_slow_start_is_no_death(running: Bench) -> None:
+    """After a start the watch brings thousands of objects one by one, long after a list has shown them all."""
+    running.store.muted = True
+    late = [running.release("v1", app=f"app-{number}") for number in range(4)]
+    replica = running.replicas[0]
+    await replica.sweep.once()
+    await running.settle()
+    for raw in late[:3]:
+        running.clock.advance(45)
+        await replica.watchdog.look()
+        assert replica.watchdog.silent_seconds(names.DEPLOYMENTS) == 45
+        replica.intake.watched(names.DEPLOYMENTS, "ADDED", raw)
+        assert replica.watchdog.silent_seconds(names.DEPLOYMENTS) == 0
+    assert len(replica.world.unseen) == 1
+    running.clock.advance(61)
+    with pytest.raises(DeadWatchError):
+        await replica.watchdog.look()
+
+
+async def test_events_of_another_kind_are_no_sign_of_life(running: Bench) -> None:
+    running.store.muted = True
+    running.release("v1")
+    replica = running.replicas[0]
+    await replica.sweep.once()
+    running.clock.advance(61)
+    replica.intake.watched(names.ENVIRONMENTS, "MODIFIED", running.environment())
+    assert replica.watchdog.silent_seconds(names.ENVIRONMENTS) == 0
+    with pytest.raises(DeadWatchError):
+        await replica.watchdog.look()
+
+
+async def test_a_quiet_watch_is_not_silent(running: Bench) -> None:
+    """Hours without an event, and sweeps that show what is known: nothing to worry about."""
+    running.release("v1")
+    await running.settle()
+    replica = running.replicas[0]
+    for _ in range(3):
+        running.clock.advance(3600)
+        await replica.sweep.once()
+        await running.settle()
+        await replica.watchdog.look()
+        assert [replica.watchdog.silent_seconds(plural) for plural in COMPARED] == [0, 0]
 
 
 async def test_what_was_deleted_between_list_and_watch_is_no_death(running: Bench) -> None:

@@ -7,9 +7,11 @@ from moorage_operator.adapters.metrics import (
     MAX_ENVIRONMENTS,
     PrometheusMeasures,
     observe_queues,
+    observe_silence,
     observe_state,
-    observe_watches,
 )
+from moorage_operator.decisions.comparison import Finding
+from moorage_operator.decisions.facts import Trouble
 from moorage_operator.loops.surroundings import Surroundings
 
 CHANGE = Change(1, Action.ROLLBACK, "v2", "v1")
@@ -46,15 +48,23 @@ async def test_state_is_read_at_every_scrape() -> None:
     measures = PrometheusMeasures()
     observe_state(measures, Surroundings(bench.store, replica.world, replica.leadership, replica.measures, bench.clock))
     observe_queues(measures, {"recorder": replica.loops.recorder.queue})
-    observe_watches(measures, lambda _: 7.0)
+    observe_silence(measures, lambda _: 7.0)
     bench.release("v1")
     bench.release("v2")
     assert {
         "moorage_unrecorded_changes 2.0",
         "moorage_lease_held 1.0",
         'moorage_queue_depth{loop="recorder"} 0.0',
-        'moorage_watch_age_seconds{kind="deployments"} 7.0',
+        'moorage_watch_silent_seconds{kind="deployments"} 7.0',
     } <= lines(measures)
     await replica.sweep.once()
     await bench.settle()
     assert "moorage_unrecorded_changes 0.0" in lines(measures)
+
+
+def test_what_alerts_count_is_there_before_it_happens() -> None:
+    """The first increase of a counter that did not exist is none to Prometheus."""
+    found = lines(PrometheusMeasures())
+    values = [*Finding, *Trouble]
+    assert {f'moorage_sweep_findings_total{{finding="{value}"}} 0.0' for value in values} <= found
+    assert {f'moorage_changes_recorded_total{{action="{action}"}} 0.0' for action in Action} <= found
