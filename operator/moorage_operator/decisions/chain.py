@@ -63,7 +63,11 @@ class Known:
 
 @dataclass(frozen=True, slots=True)
 class Tip:
-    """The end of a chain, as it is kept elsewhere: an anchor."""
+    """The end of a chain, as it is kept elsewhere: an anchor.
+
+    Attributes:
+        ended: no release is left after it (a file that does not say so yet has only the action to tell).
+    """
 
     namespace: str
     binding: str
@@ -72,6 +76,12 @@ class Tip:
     hash: str
     action: str
     at: str
+    ended: bool = False
+
+    @property
+    def is_end(self) -> bool:
+        """Nothing is deployed after it, so retention may take the whole chain once it is old enough."""
+        return self.ended or self.action == Action.UNDEPLOY
 
 
 def known_of(deployment: Deployment) -> Known:
@@ -131,6 +141,7 @@ class ChainWalk:
             hash=self.last.hash,
             action=str(change.action),
             at=change.at or "",
+            ended=change.release is None,
         )
 
     def step(self, raw: RawObject, known: Known | None) -> Iterator[Flaw]:

@@ -103,9 +103,16 @@ def missing_sequences(summary: ChainSummary, *, listed: int, floor: int) -> tupl
     return (*before, *inside, *after)[:MAX_MISSING]
 
 
-def findings_gone(summary: ChainSummary, *, limit: datetime) -> list[Finding]:
-    """What is to be done about a chain whose Deployment is gone."""
-    if summary.newest_action != Action.UNDEPLOY:
+def findings_gone(summary: ChainSummary, *, limit: datetime, ended: bool = False) -> list[Finding]:
+    """What is to be done about a chain whose Deployment is gone.
+
+    Args:
+        summary: its records, as far as a list without their content says.
+        limit: what is not younger than this has had its time.
+        ended: its newest record is known to leave no release, although it is no undeploy (the release was taken out
+            while no policy watched).
+    """
+    if summary.newest_action != Action.UNDEPLOY and not ended:
         return [Finding.UNENDED_CHAIN]
     if summary.newest_created_at is not None and summary.newest_created_at <= limit:
         return [Finding.RETENTION]

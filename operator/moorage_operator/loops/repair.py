@@ -6,6 +6,7 @@ the change log of their Deployment: what is not there any more cannot be made up
 
 import logging
 from dataclasses import replace
+from enum import Enum, auto
 
 from moorage_crds import names
 from moorage_crds.clock import to_rfc3339
@@ -26,6 +27,17 @@ from moorage_operator.loops.world import Chain
 _log = logging.getLogger(__name__)
 
 
+class End(Enum):
+    """How it stands with the end of a chain whose newest record is no undeploy."""
+
+    OPEN = auto()
+    """Its Deployment lives, or nothing can be said: look again."""
+    WRITTEN = auto()
+    """Its end was missing, and has been written."""
+    THERE = auto()
+    """Its newest record leaves no release, so nothing has to end."""
+
+
 class Repair:
     """Writes records that should be there."""
 
@@ -35,8 +47,8 @@ class Repair:
         self._clock = around.clock
         self._intake = intake
 
-    async def end_chain(self, namespace: str, uid: str, newest: int) -> bool:
-        """End the chain of a Deployment that is gone; False if it has its end already, or the Deployment lives.
+    async def end_chain(self, namespace: str, uid: str, newest: int) -> End:
+        """End the chain of a Deployment that is gone, if its newest record does not.
 
         Raises:
             StoreError: the cluster did not answer as hoped; the next sweep comes back to it.
@@ -45,12 +57,12 @@ class Repair:
         if record is None:
             fields = {"namespace": namespace, "uid": uid, "sequence": newest}
             _log.error("the newest record of a chain is spoiled", extra={"fields": fields})
-            return False
+            return End.OPEN
         if await self._lives(record):
-            return False
+            return End.OPEN
         change = history.ended(record, at=self._clock.now())
         if change is None:
-            return False
+            return End.THERE
         try:
             await self._store.create(
                 names.RECORDS,
@@ -58,12 +70,12 @@ class Repair:
                 to_object(record.binding, change, previous_hash=record.hash),
             )
         except AlreadyExistsError:
-            return False
+            return End.OPEN
         self._measures.recorded(record.binding.environment, change, lag_seconds=0.0)
         _log.info(
             "ended the chain of a Deployment that is gone", extra={"fields": {"namespace": namespace, "uid": uid}}
         )
-        return True
+        return End.WRITTEN
 
     async def _lives(self, record: Record) -> bool:
         binding = record.binding

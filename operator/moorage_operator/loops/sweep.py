@@ -27,7 +27,7 @@ from moorage_operator.decisions.comparison import (
 from moorage_operator.loops.intake import Intake
 from moorage_operator.loops.policies import Policies
 from moorage_operator.loops.records import action_label, kept, record_id
-from moorage_operator.loops.repair import Repair
+from moorage_operator.loops.repair import End, Repair
 from moorage_operator.loops.retention import Retention
 from moorage_operator.loops.surroundings import Surroundings
 from moorage_operator.loops.world import Chain
@@ -65,6 +65,9 @@ class Sweep:
         self._removals = retention.queue
         self._rule = retention.rule
         self._wanted = asyncio.Event()
+        #: (uid, newest record) of chains that are known to have ended without an undeploy. Their records' labels do
+        #: not say it, so without this each of them would cost two requests in every sweep until retention takes it.
+        self._ended: set[tuple[str, int]] = set()
 
     def want(self) -> None:
         """Sweep soon: this replica has begun to act."""
@@ -191,6 +194,7 @@ class Sweep:
                     seen.add(uid)
                 summary.add(kept(raw, found.sequence), action_label(raw), limit=limit)
         await self._conclude(summary, limit)
+        self._ended = {(uid, newest) for uid, newest in self._ended if uid in seen}
         for uid, chain in list(self._world.chains.items()):
             if uid not in seen and chain.listed > 0:
                 await self._conclude(ChainSummary(chain.deployment.namespace, uid), limit)
@@ -224,11 +228,16 @@ class Sweep:
             self._remove(summary)
 
     async def _conclude_gone(self, summary: ChainSummary, limit: datetime) -> None:
-        found = findings_gone(summary, limit=limit)
+        chain = (summary.uid, summary.newest)
+        found = findings_gone(summary, limit=limit, ended=chain in self._ended)
         if Finding.UNENDED_CHAIN in found:
-            if await self._repair.end_chain(summary.namespace, summary.uid, summary.newest):
+            end = await self._repair.end_chain(summary.namespace, summary.uid, summary.newest)
+            if end is End.WRITTEN:
                 self._measures.found(Finding.UNENDED_CHAIN)
-        elif Finding.RETENTION in found:
+            if end is End.THERE:
+                self._ended.add(chain)
+                found = findings_gone(summary, limit=limit, ended=True)
+        if Finding.RETENTION in found:
             self._remove(summary)
 
     def _remove(self, summary: ChainSummary) -> None:

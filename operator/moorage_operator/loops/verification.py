@@ -9,7 +9,6 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from moorage_crds import names
-from moorage_crds.deployment import Action
 from moorage_crds.deployment import from_object as to_deployment
 from moorage_crds.identifiers import BindingName, InvalidIdentifierError, NamespaceName
 from moorage_crds.objects import RawObject, metadata
@@ -151,7 +150,7 @@ class Verification:
             if uid in self._visited:
                 continue
             ended = to_moment(anchor.at)
-            if anchor.action == Action.UNDEPLOY and ended is not None and ended < self.removable_before:
+            if anchor.is_end and ended is not None and ended < self.removable_before:
                 self.report.notes += 1
                 continue
             self._flaws.append(gone(anchor))

@@ -624,6 +624,30 @@ async def test_removed_records_are_written_to_the_log(running: Bench, caplog: py
     assert lines == wanted
 
 
+async def test_a_chain_that_an_adoption_ended_is_asked_for_once_and_goes_after_its_time(running: Bench) -> None:
+    """The release is taken out while no policy watches, and the Deployment is deleted later."""
+    running.release("v1")
+    running.release(None, stamped=False)
+    await running.settle()
+    running.store.remove(names.DEPLOYMENTS, NAMESPACE, WEB)
+    await running.settle()
+    assert releases(running) == [(1, "deploy", None, "v1"), (2, "adopt", "v1", None)]
+    running.clock.advance(700)
+    sweep = running.replicas[0].sweep
+    await sweep.once()
+    asked = running.store.calls["get", names.RECORDS]
+    for _ in range(3):
+        await sweep.once()
+    assert running.store.calls["get", names.RECORDS] == asked
+    assert len(running.records()) == 2
+    running.clock.advance(91 * 86_400)
+    await sweep.once()
+    await running.settle()
+    assert running.records() == []
+    await sweep.once()
+    assert sweep._ended == set()
+
+
 @pytest.fixture
 def logging_as_it_was() -> Iterator[None]:
     """What a process sets for itself is taken back afterwards."""

@@ -124,6 +124,24 @@ async def test_an_ended_chain_that_retention_removed_is_only_noted(bench: Bench)
     assert await run.of(bench.store) == Report(records=4, chains=2, notes=1)
 
 
+async def test_an_adopted_end_may_go_like_any_other(bench: Bench) -> None:
+    """A release that was taken out while no policy watched leaves a chain whose newest record is no undeploy."""
+    bench.release(None, app="api", stamped=False)
+    await bench.settle()
+    bench.store.remove(names.DEPLOYMENTS, NAMESPACE, "production.api")
+    await bench.settle()
+    first = Run()
+    await first.of(bench.store)
+    api = next(tip for tip in first.tips.values() if tip.binding == "production.api")
+    assert (api.action, api.ended) == ("adopt", True)
+    for raw in bench.store.all(names.RECORDS):
+        if raw["spec"]["app"] == "api":
+            bench.store.remove(names.RECORDS, NAMESPACE, raw["metadata"]["name"])
+    run = Run({api.uid: api})
+    run.verification.removable_before = START + timedelta(days=1)
+    assert await run.of(bench.store) == Report(records=5, chains=2, notes=1)
+
+
 async def test_progress_is_told(bench: Bench) -> None:
     run = Run()
     run.verification.report.records = PROGRESS_EVERY - 1
