@@ -30,6 +30,7 @@ from moorage_operator.loops.records import action_label, kept, record_id
 from moorage_operator.loops.repair import End, Repair
 from moorage_operator.loops.retention import Retention
 from moorage_operator.loops.surroundings import Surroundings
+from moorage_operator.loops.worker import is_ours
 from moorage_operator.loops.world import Chain
 
 #: Seconds until a sweep that failed is tried again.
@@ -77,16 +78,26 @@ class Sweep:
         """Sweep now, at intervals, and when wanted; until cancelled."""
         while True:
             self._wanted.clear()
-            pause = interval_seconds
-            try:
-                await self.once()
-            except StoreError as error:
-                pause = RETRY_SECONDS
-                _log.warning("sweep failed, it will be repeated", extra={"fields": {"error": str(error)}})
+            pause = interval_seconds if await self._succeeds() else RETRY_SECONDS
             # No `wait_for`: it makes a task, and kopf waits at its end for tasks that are younger than itself.
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(pause):
                     await self._wanted.wait()
+
+    async def _succeeds(self) -> bool:
+        """One sweep; False if it has to be repeated."""
+        try:
+            await self.once()
+        except asyncio.CancelledError:
+            if is_ours():
+                raise
+            problem = "a connection was given up"
+        except StoreError as error:
+            problem = str(error)
+        else:
+            return True
+        _log.warning("sweep failed, it will be repeated", extra={"fields": {"error": problem}})
+        return False
 
     async def once(self) -> None:
         """One sweep.

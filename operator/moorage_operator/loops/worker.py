@@ -33,10 +33,8 @@ async def work(queue: KeyedQueue[Any], step: Callable[[Any], Awaitable[float | N
         try:
             queue.done(key, look_again=await step(key))
         except asyncio.CancelledError:
-            task = asyncio.current_task()
-            if task is None or task.cancelling():
+            if is_ours():
                 raise
-            # Not we were cancelled, but a connection that somebody else gave up: as good as a lost reply.
             queue.retry(key)
         except (RefusedError, StoreError) as error:
             _report(name, key, error, _try_later(queue, key, error))
@@ -44,6 +42,16 @@ async def work(queue: KeyedQueue[Any], step: Callable[[Any], Awaitable[float | N
             # One object that cannot be handled must not stop all others.
             delay = queue.retry(key, least=REFUSED_SECONDS)
             _log.exception("step failed", extra={"fields": {"loop": name, "key": key, "retry_in_seconds": delay}})
+
+
+def is_ours() -> bool:
+    """Whether a CancelledError that was caught means the present task.
+
+    If not, somebody else gave up a connection that a request of ours waited for: as good as a lost reply. A loop that
+    lets it through ends without a word, because to a TaskGroup a cancelled task is one that was no longer wanted.
+    """
+    task = asyncio.current_task()
+    return task is None or task.cancelling() > 0
 
 
 def _try_later(queue: KeyedQueue[Any], key: Any, error: Exception) -> float:

@@ -1,5 +1,7 @@
 """The Lease: who acts, and when that changes."""
 
+import asyncio
+
 import pytest
 from fakes import FixedClock, InMemoryStore
 
@@ -107,3 +109,26 @@ async def test_who_loses_the_race_stands_by(room: Room) -> None:
     room.store.fail("patch", names.LEASES, ConflictError("changed meanwhile"))
     await room.second.tick()
     assert not room.second.acts
+
+
+async def test_a_connection_that_somebody_gives_up_is_no_answer(room: Room) -> None:
+    await room.first.tick()
+    room.store.fail("get", names.LEASES, asyncio.CancelledError())  # type: ignore[arg-type]
+    await room.first.tick()
+    assert room.first.acts
+
+
+async def test_who_is_stopped_in_the_middle_ends(room: Room) -> None:
+    """Only a cancellation that means somebody else is swallowed."""
+    asked = asyncio.Event()
+
+    async def never(_: object) -> RawObject:
+        asked.set()
+        return await asyncio.Future()
+
+    room.store.get = never  # type: ignore[method-assign,assignment]
+    renewing = asyncio.create_task(room.first.run())
+    await asked.wait()
+    renewing.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await renewing

@@ -1,5 +1,6 @@
 """The loops together, around a store in memory: what is done in the cluster when something happens there."""
 
+import asyncio
 import copy
 import json
 import logging
@@ -545,6 +546,20 @@ async def test_a_failed_list_concludes_nothing(running: Bench) -> None:
     assert len(running.replicas[0].world.chains) == 1
 
 
+async def test_a_connection_that_somebody_gives_up_does_not_end_the_sweeps(running: Bench) -> None:
+    """To a TaskGroup a cancelled task is one that was no longer wanted: the loop would end without a word."""
+    running.store.fail("list", names.DEPLOYMENTS, asyncio.CancelledError())  # type: ignore[arg-type]
+    lists = running.store.calls["list", names.DEPLOYMENTS]
+    sweeps = asyncio.create_task(running.replicas[0].sweep.run(300))
+    await running.until(
+        lambda: running.store.calls["list", names.DEPLOYMENTS] >= lists + 2 or sweeps.done(), seconds=20
+    )
+    assert not sweeps.done()
+    sweeps.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await sweeps
+
+
 # Retention
 
 
@@ -693,6 +708,17 @@ async def test_a_watch_that_delivers_nothing_ends_the_process(running: Bench) ->
     running.clock.advance(61)
     with pytest.raises(DeadWatchError):
         await replica.watchdog.look()
+
+
+async def test_a_connection_that_somebody_gives_up_does_not_end_the_watchdog(running: Bench) -> None:
+    running.store.muted = True
+    running.release("v1")
+    replica = running.replicas[0]
+    await replica.sweep.once()
+    running.clock.advance(61)
+    running.store.fail("get", names.DEPLOYMENTS, asyncio.CancelledError())  # type: ignore[arg-type]
+    with pytest.raises(DeadWatchError):
+        await replica.watchdog.run()
 
 
 async def test_a_watch_that_catches_up_is_alive(running: Bench) -> None:
