@@ -150,23 +150,35 @@ def _format(settings: ExportSettings) -> Format:
 
 @contextmanager
 def _written(path: Path | None) -> Iterator[TextIO]:
-    """Standard output, or a file that appears under its name only when it is complete."""
+    """Standard output, or a file that appears under its name only when it is complete.
+
+    What is there and no regular file (a pipe, a device, /dev/stdout) is written to: replacing it would take it away.
+    """
     if path is None:
         yield sys.stdout
         sys.stdout.flush()
-        return
-    part = path.with_name(path.name + ".part")
-    try:
-        out = part.open("w", encoding="utf-8", newline="")
-    except OSError as error:
-        message = f"cannot write {path}: {error.strerror}"
-        raise InputError(message) from error
-    try:
-        with out:
+    elif path.exists() and not path.is_file():
+        with _opened(path, shown=path) as out:
             yield out
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)
+    else:
+        # Where a link leads to, so that the link stays one.
+        target = path.resolve()
+        part = target.with_name(target.name + ".part")
+        unfinished = _opened(part, shown=path)
+        try:
+            with unfinished as out:
+                yield out
+            part.replace(target)
+        finally:
+            part.unlink(missing_ok=True)
+
+
+def _opened(path: Path, *, shown: Path) -> TextIO:
+    try:
+        return path.open("w", encoding="utf-8", newline="")
+    except OSError as error:
+        message = f"cannot write {shown}: {error.strerror}"
+        raise InputError(message) from error
 
 
 def preflight(argv: list[str]) -> int:
