@@ -166,6 +166,8 @@ class ChainWalk:
     def _readable(self, raw: RawObject) -> Record | None:
         try:
             record = from_object(raw)
+            # Texts and numbers can be compared with those of the log; anything else cannot even be hashed.
+            hash((record.binding, record.change))
             sound = to_moment(record.change.at) is not None
         except (KeyError, TypeError, ValueError, AttributeError):
             return None
@@ -240,6 +242,12 @@ def without_records(uid: str, known: Known) -> Iterator[Flaw]:
         yield Flaw(
             known.namespace, uid, known.name, known.floor_sequence, _gap(known.floor_sequence - 1, known.recorded + 1)
         )
+
+
+def spoiled(uid: str, meta: Mapping[str, Any]) -> Flaw:
+    """The flaw of a chain whose Deployment cannot be read, so that nothing says where the chain begins and ends."""
+    what = "cannot be checked at its ends: its Deployment is not readable (somebody edited the store itself)"
+    return Flaw(str(meta.get("namespace", "")), uid, str(meta.get("name", "")), 0, what)
 
 
 def gone(anchor: Tip) -> Flaw:

@@ -125,6 +125,6 @@ def to_moment(text: str | None) -> datetime | None:
         return None
     try:
         moment = datetime.fromisoformat(text)
-    except ValueError:
+    except (TypeError, ValueError):
         return None
     return None if moment.tzinfo is None else moment.astimezone(UTC)

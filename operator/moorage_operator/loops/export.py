@@ -74,7 +74,7 @@ class Choice:
         """Whether the time of a record is within the bounds."""
         if self.since is None and self.until is None:
             return True
-        at = to_moment(raw["spec"].get("at"))
+        at = to_moment(_content(raw).get("at"))
         if at is None:
             return False
         return (self.since is None or at >= self.since) and (self.until is None or at < self.until)
@@ -133,6 +133,12 @@ def _places(choice: Choice, known: Mapping[str, Workspace]) -> list[NamespaceNam
     return [NamespaceName.parse(one.namespace) for one in sorted(claims, key=lambda one: one.namespace)]
 
 
+def _content(raw: RawObject) -> Mapping[str, Any]:
+    """What the record says; nothing if it is spoiled: `moorage verify --file` then names it."""
+    spec = raw.get("spec")
+    return spec if isinstance(spec, dict) else {}
+
+
 def _line(raw: RawObject, place: Workspace | None) -> RawObject:
     meta = metadata(raw)
     kept = ("namespace", "name", "uid", "creationTimestamp", "labels")
@@ -140,12 +146,12 @@ def _line(raw: RawObject, place: Workspace | None) -> RawObject:
         "org": place.org if place else None,
         "workspace": place.workspace if place else None,
         "metadata": {key: meta[key] for key in kept if key in meta},
-        "spec": raw["spec"],
+        "spec": _content(raw),
     }
 
 
 def _row(raw: RawObject, place: Workspace | None) -> list[str]:
-    meta, spec = metadata(raw), raw["spec"]
+    meta, spec = metadata(raw), _content(raw)
     of: Mapping[str, Any] = spec.get("deployment") or {}
     values: tuple[Any, ...] = (
         place.org if place else "",

@@ -6,7 +6,6 @@ Called by the kopf handlers and by the sweep. Dictionary work only: nothing is a
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TypeVar
 
 from moorage_crds import deployment as deployments
 from moorage_crds import environment as environments
@@ -18,13 +17,12 @@ from moorage_crds.objects import RawObject, metadata, version_of
 from moorage_crds.workspace import Workspace
 from moorage_operator.decisions.comparison import Finding
 from moorage_operator.loops.cascade import Cascade
+from moorage_operator.loops.reading import UNREADABLE
 from moorage_operator.loops.recorder import Recorder
 from moorage_operator.loops.seeding import Seeding
 from moorage_operator.loops.status_writer import DeploymentStatusWriter, EnvironmentStatusWriter
 from moorage_operator.loops.surroundings import Surroundings
 from moorage_operator.loops.world import Chain, EnvironmentKey
-
-ViewT = TypeVar("ViewT")
 
 DELETED = "DELETED"
 
@@ -65,17 +63,20 @@ class Intake:
     def watched(self, plural: str, kind: str | None, raw: RawObject) -> None:
         """One event of a watch. `kind` is ADDED, MODIFIED, DELETED, or None for an object of its first list."""
         self.last_event[plural] = self._clock.monotonic()
-        gone = kind == DELETED
-        if plural == names.DEPLOYMENTS:
-            self._deployment(_readable(deployments.from_object, raw, plural), gone=gone)
-        elif plural == names.ENVIRONMENTS:
-            self._environment(_readable(environments.from_object, raw, plural), gone=gone)
-        elif plural == names.NAMESPACES:
-            self.namespace(_readable(workspaces.from_object, raw, plural), metadata(raw).get("name", ""), gone=gone)
+        try:
+            self._take_in(plural, raw, gone=kind == DELETED)
+        except UNREADABLE:
+            _log.exception("object left out", extra={"fields": {"kind": plural, "version": version_of(raw)}})
 
-    def _deployment(self, seen: Deployment | None, *, gone: bool) -> None:
-        if seen is None:
-            return
+    def _take_in(self, plural: str, raw: RawObject, *, gone: bool) -> None:
+        if plural == names.DEPLOYMENTS:
+            self._deployment(deployments.from_object(raw), gone=gone)
+        elif plural == names.ENVIRONMENTS:
+            self._environment(environments.from_object(raw), gone=gone)
+        elif plural == names.NAMESPACES:
+            self.namespace(workspaces.from_object(raw), metadata(raw).get("name", ""), gone=gone)
+
+    def _deployment(self, seen: Deployment, *, gone: bool) -> None:
         chain = self._world.see_deployment(seen)
         if gone:
             chain = chain or self._world.chains.get(seen.uid)
@@ -116,9 +117,7 @@ class Intake:
             self._measures.found(Finding.WRONG_STATUS)
             self._environments.mark(key)
 
-    def _environment(self, seen: Environment | None, *, gone: bool) -> None:
-        if seen is None:
-            return
+    def _environment(self, seen: Environment, *, gone: bool) -> None:
         if gone:
             self.environment_gone(seen)
         else:
@@ -187,11 +186,3 @@ class Intake:
         workspace = self._world.workspaces.get(namespace)
         if self.is_open and workspace is not None:
             self._seeding.offer(workspace)
-
-
-def _readable(read: Callable[[RawObject], ViewT], raw: RawObject, plural: str) -> ViewT | None:
-    try:
-        return read(raw)
-    except (KeyError, TypeError, ValueError, AttributeError):
-        _log.exception("object left out", extra={"fields": {"kind": plural, "version": version_of(raw)}})
-        return None

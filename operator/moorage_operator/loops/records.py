@@ -1,6 +1,7 @@
 """Reading single records and the records of one chain: what several loops need of the history in the cluster."""
 
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime
 from typing import Final
 
 from moorage_crds import names
@@ -10,8 +11,10 @@ from moorage_crds.objects import RawObject, metadata
 from moorage_crds.record import Record, from_object
 from moorage_crds.store import ObjectRef, ResourceStore
 from moorage_operator.decisions.retention import KeptRecord
+from moorage_operator.loops.reading import UNREADABLE
 
 _UNKNOWN_ACTION: Final = ""
+_NEVER: Final = datetime.max.replace(tzinfo=UTC)
 
 
 def record_ref(namespace: str, uid: str, sequence: int) -> ObjectRef:
@@ -31,13 +34,17 @@ def readable(raw: RawObject) -> Record | None:
     """A stored record; None if its content is not that of one (only who edits the store itself gets it so far)."""
     try:
         return from_object(raw)
-    except (KeyError, TypeError, ValueError, AttributeError):
+    except UNREADABLE:
         return None
 
 
 def kept(raw: RawObject, sequence: int) -> KeptRecord:
-    """What retention needs to know of a listed record."""
-    return KeptRecord(sequence, from_rfc3339(metadata(raw)["creationTimestamp"]))
+    """What retention needs to know of a listed record. One that does not say when it was made is never old enough."""
+    try:
+        created_at = from_rfc3339(metadata(raw)["creationTimestamp"])
+    except UNREADABLE:
+        created_at = _NEVER
+    return KeptRecord(sequence, created_at)
 
 
 def action_label(raw: RawObject) -> str:

@@ -20,7 +20,9 @@ from moorage_operator.decisions import history
 from moorage_operator.decisions.comparison import Finding
 from moorage_operator.decisions.history import Due
 from moorage_operator.loops.intake import Intake
-from moorage_operator.loops.records import readable, record_ref
+from moorage_operator.loops.reading import readable
+from moorage_operator.loops.records import readable as readable_record
+from moorage_operator.loops.records import record_ref
 from moorage_operator.loops.surroundings import Surroundings
 from moorage_operator.loops.world import Chain
 
@@ -53,7 +55,7 @@ class Repair:
         Raises:
             StoreError: the cluster did not answer as hoped; the next sweep comes back to it.
         """
-        record = readable(await self._store.get(record_ref(namespace, uid, newest)))
+        record = readable_record(await self._store.get(record_ref(namespace, uid, newest)))
         if record is None:
             fields = {"namespace": namespace, "uid": uid, "sequence": newest}
             _log.error("the newest record of a chain is spoiled", extra={"fields": fields})
@@ -85,7 +87,9 @@ class Repair:
             return False
         if metadata(raw).get("uid") != binding.uid:
             return False
-        self._intake.listed_deployment(to_deployment(raw))
+        seen = readable(to_deployment, raw, names.DEPLOYMENTS)
+        if seen is not None:
+            self._intake.listed_deployment(seen)
         return True
 
     async def remake(self, chain: Chain, missing: tuple[int, ...]) -> None:
@@ -98,8 +102,8 @@ class Repair:
             raw = await self._store.get(chain.ref)
         except NotFoundError:
             return
-        seen = to_deployment(raw)
-        if seen.uid != chain.deployment.uid:
+        seen = readable(to_deployment, raw, names.DEPLOYMENTS)
+        if seen is None or seen.uid != chain.deployment.uid:
             return
         entries = {entry.sequence: entry for entry in seen.log}
         for sequence in missing:
@@ -130,7 +134,7 @@ class Repair:
 
     async def _record(self, seen: Deployment, sequence: int) -> Record | None:
         try:
-            return readable(await self._store.get(record_ref(seen.namespace, seen.uid, sequence)))
+            return readable_record(await self._store.get(record_ref(seen.namespace, seen.uid, sequence)))
         except NotFoundError:
             return None
 

@@ -7,9 +7,9 @@ Namespaces, Environments, Deployments) is for every replica; the second (records
 import asyncio
 import contextlib
 import logging
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator
 from datetime import datetime
-from typing import Final, TypeVar
+from typing import Final
 
 from moorage_crds import deployment as deployments
 from moorage_crds import environment as environments
@@ -26,6 +26,7 @@ from moorage_operator.decisions.comparison import (
 )
 from moorage_operator.loops.intake import Intake
 from moorage_operator.loops.policies import Policies
+from moorage_operator.loops.reading import UNREADABLE, readable
 from moorage_operator.loops.records import action_label, kept, record_id
 from moorage_operator.loops.repair import End, Repair
 from moorage_operator.loops.retention import Retention
@@ -35,8 +36,6 @@ from moorage_operator.loops.world import Chain
 
 #: Seconds until a sweep that failed is tried again.
 RETRY_SECONDS: Final = 5.0
-
-ViewT = TypeVar("ViewT")
 
 _log = logging.getLogger(__name__)
 
@@ -139,31 +138,39 @@ class Sweep:
         version = ""
         async for page in self._pages(names.ENVIRONMENTS):
             version = page.resource_version
-            for seen in _views(environments.from_object, page):
-                present.add(seen.uid)
-                self._intake.environment(seen, from_list=True)
+            for raw in page.items:
+                # What cannot be read is there all the same.
+                present.add(str(metadata(raw).get("uid")))
+                readable(self._take_in_environment, raw, names.ENVIRONMENTS)
         for known in list(self._world.environments.values()):
             view = known.environment
             if view.uid not in present and not is_newer(view.resource_version, version):
                 self._ghost(names.ENVIRONMENTS, view.namespace, view.name)
                 self._intake.environment_gone(view)
 
+    def _take_in_environment(self, raw: RawObject) -> None:
+        self._intake.environment(environments.from_object(raw), from_list=True)
+
     async def _deployments(self) -> None:
         present: set[str] = set()
         version = ""
         async for page in self._pages(names.DEPLOYMENTS):
             version = page.resource_version
-            for seen in _views(deployments.from_object, page):
-                present.add(seen.uid)
-                self._intake.listed_deployment(seen)
-                chain = self._world.chains.get(seen.uid)
-                if chain is not None:
-                    chain.listed = seen.recorded
+            for raw in page.items:
+                present.add(str(metadata(raw).get("uid")))
+                readable(self._take_in_deployment, raw, names.DEPLOYMENTS)
         for uid, chain in list(self._world.chains.items()):
             fresh = is_newer(chain.deployment.resource_version, version)
             if uid not in present and chain.deleted_at is None and not fresh:
                 self._ghost(names.DEPLOYMENTS, chain.deployment.namespace, chain.deployment.name)
                 self._intake.deployment_gone(chain)
+
+    def _take_in_deployment(self, raw: RawObject) -> None:
+        seen = deployments.from_object(raw)
+        self._intake.listed_deployment(seen)
+        chain = self._world.chains.get(seen.uid)
+        if chain is not None:
+            chain.listed = seen.recorded
 
     async def _pages(self, plural: str, *, metadata_only: bool = False) -> AsyncIterator[Page]:
         """All pages of a kind; other tasks get their turn after each."""
@@ -178,7 +185,7 @@ class Sweep:
     async def _route_all(self) -> None:
         """Everything that needs something gets it: due changes, wrong statuses, cascade, seeding."""
         for number, chain in enumerate(list(self._world.chains.values())):
-            self._intake.review(chain)
+            self._review(chain)
             if number % 200 == 0:
                 await asyncio.sleep(0)
         for key in list(self._world.environments):
@@ -186,6 +193,14 @@ class Sweep:
             await asyncio.sleep(0)
         for workspace in list(self._world.workspaces.values()):
             self._intake.namespace(workspace, workspace.namespace)
+
+    def _review(self, chain: Chain) -> None:
+        try:
+            self._intake.review(chain)
+        except UNREADABLE:
+            deployment = chain.deployment
+            fields = {"namespace": deployment.namespace, "name": deployment.name, "uid": deployment.uid}
+            _log.exception("binding left to the next sweep", extra={"fields": fields})
 
     # What is recorded
 
@@ -223,6 +238,9 @@ class Sweep:
         except StoreError as error:
             fields = {"namespace": summary.namespace, "uid": summary.uid, "error": str(error)}
             _log.warning("chain left to the next sweep", extra={"fields": fields})
+        except UNREADABLE:
+            fields = {"namespace": summary.namespace, "uid": summary.uid}
+            _log.exception("chain left to the next sweep", extra={"fields": fields})
 
     async def _conclude_alive(self, chain: Chain, summary: ChainSummary) -> None:
         if chain.deleted_at is not None:
@@ -254,13 +272,3 @@ class Sweep:
     def _remove(self, summary: ChainSummary) -> None:
         self._measures.found(Finding.RETENTION)
         self._removals.put((summary.namespace, summary.uid))
-
-
-def _views(read: Callable[[RawObject], ViewT], page: Page) -> Iterator[ViewT]:
-    for raw in page.items:
-        try:
-            view = read(raw)
-        except (KeyError, TypeError, ValueError, AttributeError):
-            _log.exception("object left out", extra={"fields": {"name": metadata(raw).get("name")}})
-        else:
-            yield view

@@ -13,8 +13,19 @@ from moorage_crds.deployment import from_object as to_deployment
 from moorage_crds.identifiers import BindingName, InvalidIdentifierError, NamespaceName
 from moorage_crds.objects import RawObject, metadata
 from moorage_crds.store import NotFoundError, ObjectRef, ResourceStore
-from moorage_operator.decisions.chain import ChainWalk, Flaw, Known, Tip, gone, known_of, uid_of, without_records
+from moorage_operator.decisions.chain import (
+    ChainWalk,
+    Flaw,
+    Known,
+    Tip,
+    gone,
+    known_of,
+    spoiled,
+    uid_of,
+    without_records,
+)
 from moorage_operator.decisions.facts import to_moment
+from moorage_operator.loops.reading import UNREADABLE
 
 #: Progress is told after so many records.
 PROGRESS_EVERY = 1000
@@ -54,6 +65,7 @@ class Verification:
     anchors: dict[str, Tip] = field(default_factory=dict)
     report: Report = field(default_factory=Report)
     _known: dict[str, Known] = field(default_factory=dict)
+    _spoiled: dict[str, Flaw] = field(default_factory=dict)
     _visited: set[str] = field(default_factory=set)
     _flaws: list[Flaw] = field(default_factory=list)
 
@@ -65,8 +77,7 @@ class Verification:
         """
         async for page in store.pages(names.DEPLOYMENTS):
             for raw in page.items:
-                seen = to_deployment(raw)
-                self._known[seen.uid] = known_of(seen)
+                self._load(raw)
         self.progress(f"{len(self._known)} Deployments loaded")
         walk: ChainWalk | None = None
         async for page in store.pages(names.RECORDS):
@@ -79,8 +90,18 @@ class Verification:
         for uid in [uid for uid in self._known if uid not in self._visited]:
             self._flaws.extend(await self._without_records(store, uid))
             self._tell()
+        for uid in [uid for uid in self._spoiled if uid not in self._visited]:
+            self._flaws.append(self._spoiled[uid])
+            self._tell()
         self._gone_anchors()
         return self.report
+
+    def _load(self, raw: RawObject) -> None:
+        uid = str(metadata(raw).get("uid"))
+        try:
+            self._known[uid] = _to_known(raw)
+        except UNREADABLE:
+            self._spoiled[uid] = spoiled(uid, metadata(raw))
 
     def of_file(self, records: Iterator[RawObject]) -> Report:
         """Verify an export: without the Deployments, so beginnings and ends of chains are believed."""
@@ -114,11 +135,16 @@ class Verification:
     async def _close(self, walk: ChainWalk | None, store: ResourceStore) -> None:
         if walk is None:
             return
-        flaws = list(walk.ends(self._known.get(walk.uid)))
-        if flaws:
-            flaws = list(walk.ends(await self._fresh(store, walk.namespace, walk.binding, walk.uid)))
-        self._flaws.extend(flaws)
+        self._flaws.extend(await self._flaws_of_ends(walk, store))
         self._close_offline(walk)
+
+    async def _flaws_of_ends(self, walk: ChainWalk, store: ResourceStore) -> list[Flaw]:
+        if walk.uid in self._spoiled:
+            return [self._spoiled[walk.uid]]
+        flaws = list(walk.ends(self._known.get(walk.uid)))
+        if not flaws:
+            return []
+        return list(walk.ends(await self._fresh(store, walk.namespace, walk.binding, walk.uid)))
 
     def _close_offline(self, walk: ChainWalk | None) -> None:
         if walk is None:
@@ -143,7 +169,13 @@ class Verification:
             raw = await store.get(ref)
         except (NotFoundError, InvalidIdentifierError):
             return None
-        return known_of(to_deployment(raw)) if metadata(raw).get("uid") == uid else None
+        if metadata(raw).get("uid") != uid:
+            return None
+        try:
+            return _to_known(raw)
+        except UNREADABLE:
+            # Spoiled since it was listed, a moment ago: what was read then is the last that it said.
+            return self._known.get(uid)
 
     def _gone_anchors(self) -> None:
         for uid, anchor in self.anchors.items():
@@ -161,6 +193,10 @@ class Verification:
             self.report.broken += 1
             self.found(self._flaws)
             self._flaws = []
+
+
+def _to_known(raw: RawObject) -> Known:
+    return known_of(to_deployment(raw))
 
 
 def removable_limit(now: datetime, retention_days: int) -> datetime:

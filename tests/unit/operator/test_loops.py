@@ -537,6 +537,80 @@ async def test_a_status_without_hashes_is_completed_from_the_records(running: Be
     assert running.deployment()["status"]["history"]["tipHash"] == running.records()[1]["hash"]
 
 
+#: What somebody who edits the store itself can leave in a Deployment, though no schema would take it.
+SPOILED: list[dict[str, Any]] = [
+    {"spec": {"environment": "production"}},
+    {"changeLog": {"sequence": 1, "entries": [{"sequence": 1, "action": "explode"}]}},
+    {"status": {"recordedSequence": 1, "lastChange": {"sequence": 1, "action": "explode"}}},
+    {"status": {"recordedSequence": 1, "history": "long"}},
+    {"status": {"recordedSequence": 1, "conditions": ["fine"]}},
+    {"status": "good"},
+]
+
+
+def _spoil(bench: Bench, change: dict[str, Any]) -> None:
+    bench.store.muted = True
+    bench.store.put(bench.deployment() | change)
+    bench.store.muted = False
+
+
+@pytest.mark.parametrize("change", SPOILED)
+async def test_an_unreadable_deployment_stops_no_sweep_and_is_not_taken_for_gone(
+    running: Bench, change: dict[str, Any]
+) -> None:
+    running.release("v1")
+    running.release("v1", app="api")
+    await running.settle()
+    _spoil(running, change)
+    running.release("v2", app="api")
+    await running.replicas[0].sweep.once()
+    await running.settle()
+    assert "undeploy" not in {spec["action"] for spec in running.records()}
+    assert [spec["sequence"] for spec in running.records() if spec["app"] == "api"] == [1, 2]
+
+
+@pytest.mark.parametrize("change", SPOILED)
+async def test_a_start_beside_an_unreadable_deployment_leaves_its_chain_alone(
+    running: Bench, change: dict[str, Any]
+) -> None:
+    running.release("v1")
+    await running.settle()
+    _spoil(running, change)
+    running.store.watchers.clear()
+    running.replicas.clear()
+    fresh = running.replica()
+    for _ in range(2):
+        await fresh.sweep.once()
+        await running.settle()
+    assert releases(running) == [(1, "deploy", None, "v1")]
+
+
+@pytest.mark.parametrize("change", SPOILED)
+async def test_missing_records_of_an_unreadable_deployment_stay_missing(running: Bench, change: dict[str, Any]) -> None:
+    running.release("v1")
+    running.release("v1", app="api")
+    await running.settle()
+    for raw in running.store.all(names.RECORDS):
+        running.store.remove(names.RECORDS, NAMESPACE, raw["metadata"]["name"])
+    _spoil(running, change)
+    await running.replicas[0].sweep.once()
+    assert "api" in {spec["app"] for spec in running.records()}
+
+
+async def test_a_record_without_a_time_is_left_alone(running: Bench) -> None:
+    running.release("v1")
+    await running.settle()
+    running.store.remove(names.DEPLOYMENTS, NAMESPACE, WEB)
+    await running.settle()
+    for raw in running.store.all(names.RECORDS):
+        raw["metadata"]["creationTimestamp"] = None
+        running.store.put(raw)
+    running.clock.advance(91 * 86_400)
+    await running.replicas[0].sweep.once()
+    await running.settle()
+    assert len(running.records()) == 2
+
+
 async def test_a_failed_list_concludes_nothing(running: Bench) -> None:
     running.release("v1")
     await running.settle()

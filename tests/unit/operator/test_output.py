@@ -15,6 +15,12 @@ def write(path: Path, text: str) -> None:
         out.write(text)
 
 
+def break_off(path: Path) -> None:
+    with _written(path) as out:
+        out.write("half of the n")
+        raise RuntimeError
+
+
 def test_a_file_appears_when_it_is_complete(tmp_path: Path) -> None:
     target = tmp_path / "history.jsonl"
     with _written(target) as out:
@@ -27,9 +33,8 @@ def test_a_file_appears_when_it_is_complete(tmp_path: Path) -> None:
 def test_a_file_stays_what_it_was_if_writing_fails(tmp_path: Path) -> None:
     target = tmp_path / "tips.jsonl"
     target.write_text("old\n")
-    with pytest.raises(RuntimeError), _written(target) as out:
-        out.write("half of the n")
-        raise RuntimeError
+    with pytest.raises(RuntimeError):
+        break_off(target)
     assert target.read_text() == "old\n"
     assert [one.name for one in tmp_path.iterdir()] == ["tips.jsonl"]
 

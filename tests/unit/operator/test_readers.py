@@ -83,6 +83,41 @@ async def test_a_deployment_that_lost_all_records_is_found(bench: Bench) -> None
     assert run.flaws[0].binding == "production.api"
 
 
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"spec": {}},
+        {"status": "good"},
+        {"status": {"history": "long"}},
+        {"changeLog": {"entries": [{"sequence": 1, "action": "explode"}]}},
+    ],
+)
+@pytest.mark.parametrize("has_records", [True, False])
+async def test_an_unreadable_deployment_is_one_flaw(bench: Bench, change: RawObject, has_records: bool) -> None:
+    raw = bench.store.one(names.DEPLOYMENTS, NAMESPACE, "production.api")
+    assert raw is not None
+    bench.store.put(raw | change)
+    for record in bench.store.all(names.RECORDS):
+        if record["spec"]["app"] == "api" and not has_records:
+            bench.store.remove(names.RECORDS, NAMESPACE, record["metadata"]["name"])
+    run = Run()
+    assert (await run.of(bench.store)).broken == 1
+    assert [(flaw.binding, flaw.sequence) for flaw in run.flaws] == [("production.api", 0)]
+
+
+@pytest.mark.parametrize("spec", [None, "text", {"at": 7}, {"by": {"name": "mallory"}}])
+async def test_an_unreadable_record_is_found_exported_and_found_there(bench: Bench, spec: Any) -> None:
+    raw = next(raw for raw in bench.store.all(names.RECORDS) if raw["spec"]["app"] == "api")
+    raw["spec"] = raw["spec"] | spec if isinstance(spec, dict) else spec
+    bench.store.put(raw)
+    run = Run()
+    assert (await run.of(bench.store)).broken == 1
+    lines = (await written(bench, Choice())).splitlines()
+    assert Run().verification.of_file(json.loads(line) for line in lines).broken == 1
+    assert len((await written(bench, Choice(), Format.CSV)).splitlines()) == len(lines) + 1
+    await written(bench, Choice(since=START))
+
+
 async def test_a_cluster_in_use_is_not_called_broken(bench: Bench) -> None:
     """Between the two lists a change is made and recorded: the status that was read first is old then."""
     listed = bench.store.pages
