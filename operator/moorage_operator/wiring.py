@@ -33,6 +33,8 @@ from moorage_operator.loops.world import EnvironmentKey, World
 
 #: Requests at once, by loop. Python has no rate limit of its own: these bounds are what spares the API server.
 WORKERS: Final = {"recorder": 32, "statuses": 16, "environments": 4, "cascade": 4, "seeding": 1, "retention": 1}
+#: Statuses are written together, so many seconds apart: they, and what comes back of them, wake the process less often.
+STATUS_ROUNDS: Final = 0.25
 #: How long a stop may wait for what is pending, and how old a proof of life may be. Seconds.
 DRAIN_SECONDS: Final = 8.0
 PROOF_SECONDS: Final = 60.0
@@ -168,8 +170,8 @@ class Operator:
 
 
 def _loops(around: Surroundings) -> Loops:
-    statuses = DeploymentStatusWriter(around, KeyedQueue[str](jitter))
-    environments = EnvironmentStatusWriter(around, KeyedQueue[EnvironmentKey](jitter))
+    statuses = DeploymentStatusWriter(around, KeyedQueue[str](jitter, rounds=STATUS_ROUNDS))
+    environments = EnvironmentStatusWriter(around, KeyedQueue[EnvironmentKey](jitter, rounds=STATUS_ROUNDS))
     return Loops(
         recorder=Recorder(around, statuses=statuses, environments=environments, queue=KeyedQueue[str](jitter)),
         statuses=statuses,

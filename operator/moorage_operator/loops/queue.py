@@ -7,6 +7,7 @@ loop; no task is needed to run the timers.
 import asyncio
 import heapq
 import itertools
+import math
 from collections.abc import Hashable
 from typing import Final, Generic, TypeVar
 
@@ -23,10 +24,13 @@ class KeyedQueue(Generic[KeyT]):
 
     Args:
         jitter: a factor between 0.5 and 1 for every backoff.
+        rounds: seconds between the moments at which waiting keys become due; 0: each at its own. Waking up for one
+            key costs a quiet process more than the work on it, so what may wait is worked on together.
     """
 
-    def __init__(self, jitter: Jitter) -> None:
+    def __init__(self, jitter: Jitter, *, rounds: float = 0.0) -> None:
         self._jitter = jitter
+        self._rounds = rounds
         self._ready: asyncio.Queue[KeyT] = asyncio.Queue()
         self._planned: dict[KeyT, float] = {}
         self._later: list[tuple[float, int, KeyT]] = []
@@ -56,8 +60,8 @@ class KeyedQueue(Generic[KeyT]):
         return not self._in_flight and all(key in self._failures for key in self._planned)
 
     def put(self, key: KeyT, delay: float = 0.0) -> None:
-        """Work on `key` in `delay` seconds at the latest; a key that waits out a backoff goes on waiting."""
-        when = asyncio.get_running_loop().time() + max(delay, 0.0)
+        """Work on `key` in `delay` seconds, or in the next round; a key that waits out a backoff goes on waiting."""
+        when = self._moment(delay)
         if key in self._in_flight:
             self._again[key] = min(when, self._again.get(key, when))
             return
@@ -79,7 +83,7 @@ class KeyedQueue(Generic[KeyT]):
     def done(self, key: KeyT, *, look_again: float | None = None) -> None:
         """The work on `key` went well; with `look_again` it is wanted once more in so many seconds."""
         self._failures.pop(key, None)
-        self._land(key, None if look_again is None else asyncio.get_running_loop().time() + look_again)
+        self._land(key, None if look_again is None else self._moment(look_again))
 
     def retry(self, key: KeyT, *, retry_after: float | None = None, least: float = BACKOFF_SECONDS[0]) -> float:
         """The work on `key` failed: try again later, each time twice as late. Returns the delay in seconds.
@@ -97,6 +101,10 @@ class KeyedQueue(Generic[KeyT]):
         self._again.pop(key, None)
         self._land(key, asyncio.get_running_loop().time() + delay)
         return delay
+
+    def _moment(self, delay: float) -> float:
+        when = asyncio.get_running_loop().time() + max(delay, 0.0)
+        return math.ceil(when / self._rounds) * self._rounds if delay > 0 and self._rounds else when
 
     def _land(self, key: KeyT, when: float | None) -> None:
         self._in_flight.discard(key)

@@ -1,8 +1,8 @@
 """Coalesced status writes: a dirty set of keys, a whole status for each, nothing written that is there already.
 
-Told by `intake`, the recorder and the sweep. An isolated change is written after a moment; a busy object at most twice
-a second, and less often while the API server, which is the bottleneck of everything, is slow to answer. Each write
-tests the uid: a late one must not land on a successor of the same name.
+Told by `intake`, the recorder and the sweep. An isolated change is written in the queue's next round; a busy object at
+most twice a second, and less often while the API server, which is the bottleneck of everything, is slow to answer.
+Each write tests the uid: a late one must not land on a successor of the same name.
 """
 
 import logging

@@ -35,6 +35,23 @@ async def test_later_keys_come_in_the_order_of_their_times() -> None:
         assert [await keys.get() for _ in range(3)] == ["a", "b", "c"]
 
 
+async def test_rounds_bring_waiting_keys_together_and_never_early() -> None:
+    keys = KeyedQueue[str](lambda: 1.0, rounds=0.25)
+    loop = asyncio.get_running_loop()
+    began = loop.time()
+    keys.put("at once")
+    assert await keys.get() == "at once"
+    for number in range(10):
+        keys.put(f"{number}", number * 0.02 + 0.01)
+    keys.done("at once", look_again=0.2)
+    planned = set(keys._planned.values())
+    assert len(planned) <= 2
+    assert all(when / 0.25 == round(when / 0.25) and when > began for when in planned)
+    assert keys._planned["9"] >= began + 0.19
+    async with asyncio.timeout(5):
+        assert {await keys.get() for _ in range(11)} == {"at once", *map(str, range(10))}
+
+
 async def test_news_about_a_key_in_work_brings_it_back_after_the_work() -> None:
     keys = queue()
     keys.put("a")
