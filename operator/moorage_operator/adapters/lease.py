@@ -55,6 +55,7 @@ class Lease:
         self._clock = clock
         self._changed = changed
         self._renewed_at = 0.0
+        self._held = ""
         self._observed = ""
         self._observed_at = 0.0
         self._acts = False
@@ -107,22 +108,36 @@ class Lease:
             raise UnavailableError(message) from error
 
     async def _try(self) -> bool:
+        return await self._renew() or await self._look()
+
+    async def _renew(self) -> bool:
+        """Renew without looking; False if this replica does not hold the Lease, or somebody else has written to it."""
+        version, self._held = self._held, ""
+        if not self._acts or not version:
+            return False
+        patch = {"metadata": {"resourceVersion": version}, "spec": self._holder(taken=False)}
+        try:
+            return self._renewed(await self._store.merge_patch(self._ref, patch))
+        except (ConflictError, NotFoundError):
+            return False
+
+    async def _look(self) -> bool:
+        """Read who holds it, and take it if nobody does."""
         try:
             raw = await self._store.get(self._ref)
         except NotFoundError:
-            await self._store.create(names.LEASES, self._namespace, self._new())
-            return self._renewed()
+            return self._renewed(await self._store.create(names.LEASES, self._namespace, self._new()))
         spec: dict[str, Any] = raw.get("spec") or {}
         mine = spec.get("holderIdentity") == self._identity
         if not mine and spec.get("holderIdentity") and not self._expired(raw):
             return False
         try:
-            await self._store.merge_patch(self._ref, self._claim(raw, new=not mine))
+            return self._renewed(await self._store.merge_patch(self._ref, self._claim(raw, new=not mine)))
         except ConflictError:
             return mine and self._acts
-        return self._renewed()
 
-    def _renewed(self) -> bool:
+    def _renewed(self, written: RawObject) -> bool:
+        self._held = version_of(written)
         self._renewed_at = self._clock.monotonic()
         return True
 

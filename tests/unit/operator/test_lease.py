@@ -55,6 +55,29 @@ async def test_the_holder_renews(room: Room) -> None:
     assert room.spec()["acquireTime"] == before["acquireTime"]
 
 
+async def test_the_holder_renews_without_looking(room: Room, monkeypatch: pytest.MonkeyPatch) -> None:
+    await room.first.tick()
+    monkeypatch.setattr(room.store, "get", None)
+    before = room.spec()
+    room.clock.advance(2)
+    await room.first.tick()
+    assert room.spec()["renewTime"] > before["renewTime"]
+
+
+async def test_a_lease_that_somebody_wrote_to_or_deleted_is_looked_at(room: Room) -> None:
+    await room.first.tick()
+    ref = room.first._ref
+    await room.store.merge_patch(ref, {"spec": {"holderIdentity": "intruder"}})
+    await room.first.tick()
+    assert not room.first.acts
+    await room.store.merge_patch(ref, {"spec": {"holderIdentity": "first"}})
+    await room.first.tick()
+    uid = (await room.store.get(ref))["metadata"]["uid"]
+    await room.store.delete(ref, uid=uid)
+    await room.first.tick()
+    assert (room.first.acts, room.holder()) == (True, "first")
+
+
 async def test_an_expired_lease_is_taken_over(room: Room) -> None:
     await room.first.tick()
     await room.second.tick()
@@ -94,7 +117,8 @@ async def test_without_the_right_it_acts_and_without_an_answer_it_waits(room: Ro
 
 async def test_a_holder_that_cannot_renew_stops_acting_before_the_lease_ends(room: Room) -> None:
     await room.first.tick()
-    room.store.fail("get", names.LEASES, UnavailableError("down"), times=9)
+    for verb in ("get", "patch"):
+        room.store.fail(verb, names.LEASES, UnavailableError("down"), times=9)
     room.clock.advance(RENEW_LIMIT_SECONDS - 1)
     await room.first.tick()
     assert room.first.acts
