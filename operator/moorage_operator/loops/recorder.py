@@ -13,7 +13,7 @@ from moorage_crds.clock import from_rfc3339, to_rfc3339
 from moorage_crds.deployment import Action, Change
 from moorage_crds.identifiers import ClusterObjectName, NamespaceName
 from moorage_crds.objects import metadata
-from moorage_crds.record import genesis_hash, spec_hash, to_object
+from moorage_crds.record import Record, genesis_hash, spec_hash, to_object
 from moorage_crds.store import (
     AlreadyExistsError,
     ForbiddenError,
@@ -139,7 +139,7 @@ class Recorder:
             before = readable(await self._store.get(_ref(chain, sequence - 1)))
         except NotFoundError:
             before = None
-        if before is None:
+        if before is None or not _is_at(before, chain, sequence - 1):
             # Somebody removed or spoiled it. The chain goes on from the last known hash; `verify` shows the gap.
             fields = _fields(chain, None) | {"sequence": sequence - 1}
             _log.error("the record before is missing or spoiled", extra={"fields": fields})
@@ -153,7 +153,8 @@ class Recorder:
         """The record is there: take its word if it is the one that we would have written."""
         raw = await self._store.get(_ref(chain, change.sequence))
         stored = readable(raw)
-        if stored is None or spec_hash(raw["spec"]) != stored.hash:
+        # To go on from another number than that of its name would leave changes out, for good.
+        if stored is None or spec_hash(raw["spec"]) != stored.hash or not _is_at(stored, chain, change.sequence):
             raise self._stalled(chain, change, Trouble.CONFLICT, f"record {change.sequence} is not what it says it is")
         problem = None
         if entry.stamped:
@@ -217,6 +218,11 @@ class Recorder:
         lag = (self._clock.now() - made).total_seconds()
         self._measures.recorded(chain.deployment.environment, change, lag_seconds=max(lag, 0.0))
         _log.debug("recorded", extra={"fields": _fields(chain, change)})
+
+
+def _is_at(stored: Record, chain: Chain, sequence: int) -> bool:
+    """Whether a record says the same place in the history as its name, which was taken from the chain."""
+    return (stored.binding, stored.change.sequence) == (history.binding_of(chain.deployment), sequence)
 
 
 def _ref(chain: Chain, sequence: int) -> ObjectRef:

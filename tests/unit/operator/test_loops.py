@@ -158,6 +158,29 @@ async def test_a_foreign_record_is_not_overwritten_and_stalls_the_binding(runnin
     assert running.deployment()["status"]["recordedSequence"] == 1
 
 
+@pytest.mark.parametrize("stamped", [True, False])
+@pytest.mark.parametrize(
+    "lie", [{"sequence": 99}, {"deployment": {"name": WEB, "uid": builders.uid_of("another")}}, {"app": "api"}]
+)
+async def test_a_record_that_says_another_place_than_its_name_stalls_the_binding(
+    running: Bench, stamped: bool, lie: dict[str, Any]
+) -> None:
+    running.release("v1")
+    await running.settle()
+    forged = copy.deepcopy(running.store.all(names.RECORDS)[0])
+    forged["metadata"]["name"] = names.record_name(builders.uid_of(f"deployment {NAMESPACE} {WEB}"), 2)
+    del forged["metadata"]["uid"]
+    action = "deploy" if stamped else "adopt"
+    said = {"sequence": 2, "action": action, "release": "v2", "previousRelease": "v1"}
+    forged["spec"] |= said | {"previousHash": running.records()[0]["hash"]} | lie
+    forged["spec"]["hash"] = spec_hash(forged["spec"])
+    running.store.put(forged)
+    running.release("v2", stamped=stamped)
+    await running.until(lambda: condition(running.deployment(), ConditionType.STALLED))
+    assert condition(running.deployment(), ConditionType.STALLED) == ("True", "RecordConflict")
+    assert running.deployment()["status"]["recordedSequence"] == 1
+
+
 async def test_a_spoiled_record_stalls_its_binding_and_no_other(running: Bench) -> None:
     spoiled = names.record_name(builders.uid_of(f"deployment {NAMESPACE} {WEB}"), 1)
     meta = {"name": spoiled, "namespace": NAMESPACE, "uid": builders.uid_of("spoiled")}
@@ -609,6 +632,25 @@ async def test_a_record_without_a_time_is_left_alone(running: Bench) -> None:
     await running.replicas[0].sweep.once()
     await running.settle()
     assert len(running.records()) == 2
+
+
+async def test_a_status_is_not_completed_from_a_record_that_says_another_place(running: Bench) -> None:
+    running.release("v1")
+    await running.settle()
+    running.store.watchers.clear()
+    running.replicas.clear()
+    raw = running.deployment()
+    del raw["status"]["history"]
+    running.store.put(raw)
+    record = running.store.all(names.RECORDS)[0]
+    record["spec"]["sequence"] = 99
+    running.store.put(record)
+    fresh = running.replica()
+    await fresh.sweep.once()
+    running.release("v2")
+    await running.settle()
+    assert running.deployment()["status"]["recordedSequence"] == 2
+    assert fresh.measures.findings["missing_record"] > 0
 
 
 async def test_a_failed_list_concludes_nothing(running: Bench) -> None:
