@@ -28,6 +28,8 @@ DELETE_REFUSAL = "the last changes of this Deployment are not recorded yet; retr
 DELETED = "the Deployment was deleted"
 #: Seconds that the API server's times (whole seconds) may be away from the client's clock.
 CLOCK_SLACK = 2.0
+#: How long a witness waits between two looks.
+WITNESS_SECONDS = 0.3
 #: Stands for a request id that the operator chose itself.
 ANY_REQUEST_ID = "<any>"
 #: What a record must say exactly as its change did.
@@ -336,6 +338,55 @@ def frozen(record: Object) -> bytes:
     """Everything of a record that means something, as bytes; who last sent which field (managedFields) is left out."""
     meta = {key: value for key, value in record["metadata"].items() if key not in {"managedFields", "resourceVersion"}}
     return rfc8785.dumps({**record, "metadata": meta})
+
+
+class Witness:
+    """Reads all records of some workspaces again and again inside its block, and remembers each as it saw it first.
+
+    Attributes:
+        looks: how often it has looked.
+        seen: records by Namespace and name, as they were at first sight.
+    """
+
+    def __init__(self, cluster: LiveCluster, namespaces: Iterable[str]) -> None:
+        self._cluster = cluster
+        self._namespaces = frozenset(namespaces)
+        self._over = threading.Event()
+        self._failures: list[BaseException] = []
+        self._thread = threading.Thread(target=self._watch, name="witness", daemon=True)
+        self.looks = 0
+        self.seen: dict[tuple[str, str], Object] = {}
+
+    def __enter__(self) -> "Witness":
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._over.set()
+        self._thread.join()
+
+    def testify(self) -> None:
+        """H4, for every look: what was seen once was never gone and never different. Call it after the block."""
+        if self._failures:
+            raise self._failures[0]
+        assert self.looks > 1, "nobody looked"
+        self._look()
+
+    def _watch(self) -> None:
+        try:
+            while not self._over.wait(WITNESS_SECONDS):
+                self._look()
+        except BaseException as error:
+            self._failures.append(error)
+
+    def _look(self) -> None:
+        answer = self._cluster.raw("GET", "/apis/moorage.dev/v1/deploymentrecords")
+        assert answer.status == 200, answer.body
+        ours = [item for item in answer.json()["items"] if item["metadata"]["namespace"] in self._namespaces]
+        never_changed(list(self.seen.values()), ours)
+        for item in ours:
+            self.seen.setdefault((item["metadata"]["namespace"], item["metadata"]["name"]), item)
+        self.looks += 1
 
 
 def settled(workspace: Workspace) -> bool:
