@@ -30,8 +30,8 @@ class ClusterSettings(BaseSettings):
     log_level: LogLevel = Field(default="INFO", description="how much is logged")
 
 
-class ProcessSettings(ClusterSettings):
-    """What both long-running processes need."""
+class InstallationSettings(ClusterSettings):
+    """Where in the cluster Moorage itself runs."""
 
     namespace: str = Field(
         default="moorage-system",
@@ -39,6 +39,11 @@ class ProcessSettings(ClusterSettings):
         max_length=63,
         description="the Namespace that Moorage itself runs in (Lease)",
     )
+
+
+class ProcessSettings(InstallationSettings):
+    """What both long-running processes need."""
+
     bind_host: str = Field(default="0.0.0.0", description="address to listen on")  # noqa: S104 — a pod listens on all of its addresses
     metrics_port: int = Field(default=9090, ge=1, le=65535, description="port of /metrics")
 

@@ -24,7 +24,7 @@ from moorage_operator.config import ExportSettings, Format, PreflightSettings, V
 from moorage_operator.decisions.chain import Flaw, Tip
 from moorage_operator.loops.export import Choice, NoWorkspaceError
 from moorage_operator.loops.export import export as write_records
-from moorage_operator.loops.preflight import Check, Verdict
+from moorage_operator.loops.preflight import Check
 from moorage_operator.loops.preflight import preflight as all_checks
 from moorage_operator.loops.verification import Report, Verification, removable_limit
 
@@ -182,7 +182,7 @@ def _opened(path: Path, *, shown: Path) -> TextIO:
 
 
 def preflight(argv: list[str]) -> int:
-    """`moorage preflight`: 0 if nothing needed is missing, 1 if something is, 2 if the cluster does not answer."""
+    """`moorage preflight`: 0 if all that is needed is there, 1 if not or not to be seen, 2 if there is no answer."""
     settings = load(PreflightSettings, argv, prog="moorage preflight")
     return _run("moorage preflight", settings, lambda: _preflight(settings))
 
@@ -190,12 +190,12 @@ def preflight(argv: list[str]) -> int:
 async def _preflight(settings: PreflightSettings) -> int:
     checks: list[Check] = []
     async with _cluster(settings) as store:
-        async for check in all_checks(store, store):
+        async for check in all_checks(store, store, process=settings.process, namespace=settings.namespace):
             checks.append(check)
     width = max(len(check.subject) for check in checks)
     for check in checks:
         sys.stdout.write(f"{check.verdict:<9} {check.subject:<{width}}  {check.consequence}".rstrip() + "\n")
-    return 1 if any(check.verdict is Verdict.MISSING for check in checks) else 0
+    return 1 if any(check.fails for check in checks) else 0
 
 
 @asynccontextmanager

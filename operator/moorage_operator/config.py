@@ -7,7 +7,7 @@ from pathlib import Path
 from pydantic import Field, field_validator
 
 from moorage_crds.identifiers import AppId, EnvironmentSlug
-from moorage_crds.settings import ClusterSettings, ProcessSettings
+from moorage_crds.settings import ClusterSettings, InstallationSettings, ProcessSettings
 
 
 class Format(StrEnum):
@@ -15,6 +15,13 @@ class Format(StrEnum):
 
     JSONL = "jsonl"
     CSV = "csv"
+
+
+class Process(StrEnum):
+    """Whose account a preflight is about."""
+
+    OPERATOR = "operator"
+    API = "api"
 
 
 class OperatorSettings(ProcessSettings):
@@ -102,5 +109,10 @@ def to_utc(value: str | None) -> datetime | None:
     return moment.astimezone(UTC)
 
 
-class PreflightSettings(ClusterSettings):
-    """Check whether this cluster has what Moorage needs. Exit code 1: something needed is missing."""
+class PreflightSettings(InstallationSettings):
+    """Check whether this cluster has what Moorage needs. Exit code 1: something needed is missing or cannot be seen."""
+
+    process: Process = Field(
+        default=Process.OPERATOR,
+        description="whose account this is: operator (with CRDs and policies), or api (its rights alone)",
+    )

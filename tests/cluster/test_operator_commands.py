@@ -125,6 +125,22 @@ def test_preflight_says_what_an_account_lacks(cluster: LiveCluster) -> None:
     assert "record deploymentrecords" in done.stdout
 
 
+@pytest.mark.parametrize(("name", "process"), [("moorage-operator", "operator"), ("moorage-api", "api")])
+def test_preflight_is_content_with_the_accounts_of_the_chart(cluster: LiveCluster, name: str, process: str) -> None:
+    kubeconfig = cluster.kubeconfig(name, cluster.service_account_token("moorage-system", name))
+    done = moorage(cluster, "preflight", "--process", process, kubeconfig=kubeconfig)
+    assert done.returncode == 0, done.stdout
+    assert {line.split()[0] for line in done.stdout.splitlines()} <= {"ok", "degraded"}
+    assert not [line for line in done.stdout.splitlines() if "rights" in line and not line.startswith("ok")]
+
+
+def test_preflight_of_the_facades_account_as_the_operators_fails(cluster: LiveCluster) -> None:
+    kubeconfig = cluster.kubeconfig("facade", cluster.service_account_token("moorage-system", "moorage-api"))
+    done = moorage(cluster, "preflight", kubeconfig=kubeconfig)
+    assert done.returncode == 1
+    assert any(line.startswith("unknown") and "does not start" in line for line in done.stdout.splitlines())
+
+
 @pytest.mark.parametrize(
     ("arguments", "word"),
     [

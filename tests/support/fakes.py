@@ -80,6 +80,7 @@ class InMemoryStore:
         self.calls: Counter[tuple[str, str]] = Counter()
         self.failures: list[Failure] = []
         self.version = "v1.37.2"
+        self.denied: Callable[[Right], bool] = lambda _: False
         self._versions = itertools.count(1)
 
     # For tests
@@ -216,7 +217,7 @@ class InMemoryStore:
         return {"gitVersion": self.version}
 
     async def may_i(self, right: Right) -> bool:
-        return True
+        return not self.denied(right)
 
     # Inside
 

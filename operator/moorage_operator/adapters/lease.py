@@ -24,9 +24,10 @@ from moorage_crds.store import (
     StoreError,
     UnavailableError,
 )
+from moorage_operator.loops.rights import LEASE_NAME
 from moorage_operator.loops.worker import is_ours
 
-NAME: Final = "moorage-operator"
+NAME: Final = LEASE_NAME
 DURATION_SECONDS: Final = 15
 RENEW_LIMIT_SECONDS: Final = 10.0
 RETRY_SECONDS: Final = 2.0

@@ -11,8 +11,10 @@ from moorage_crds import workspace as workspaces
 from moorage_crds.identifiers import ClusterObjectName
 from moorage_crds.objects import RawObject, metadata
 from moorage_crds.store import ForbiddenError, NotFoundError, ObjectRef, ResourceStore, Right
+from moorage_operator.config import Process
 from moorage_operator.decisions.versions import to_version
 from moorage_operator.loops.ports import ClusterInfo
+from moorage_operator.loops.rights import Need, needs
 
 FULL_VERSION: Final = (1, 36)
 LEAST_VERSION: Final = (1, 30)
@@ -32,11 +34,25 @@ class Verdict(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One line of the table; `consequence` says what does not work, empty if all is well."""
+    """One line of the table.
+
+    Attributes:
+        consequence: what does not work, or may not; empty if all is well.
+        needed: Moorage cannot do without it.
+    """
 
     subject: str
     verdict: Verdict
     consequence: str = ""
+    needed: bool = True
+
+    @property
+    def fails(self) -> bool:
+        """Something that is needed is missing, or nobody can say that it is there."""
+        return self.verdict is Verdict.MISSING or (self.verdict is Verdict.UNKNOWN and self.needed)
+
+
+_NAMES: Final = {Process.OPERATOR: "operator", Process.API: "facade"}
 
 
 _WITHOUT_POLICY: Final = {
@@ -52,24 +68,33 @@ _WITHOUT_POLICY: Final = {
     names.POLICY_STATUSES: "whoever may write statuses can make changes count as recorded",
 }
 
-#: What the operator's account has to be allowed, in the whole cluster.
-OPERATOR_RIGHTS: Final = (
-    *(Right(verb, names.DEPLOYMENTS) for verb in ("get", "list", "watch", "patch", "delete")),
-    *(Right(verb, names.ENVIRONMENTS) for verb in ("get", "list", "watch", "create")),
-    *(Right("patch", resource) for resource in (f"{names.DEPLOYMENTS}/status", f"{names.ENVIRONMENTS}/status")),
-    *(Right(verb, names.RECORDS) for verb in ("get", "list", "create", "delete", names.RECORD_VERB)),
-    *(Right(verb, names.NAMESPACES, group="") for verb in ("get", "list", "watch")),
-)
 
-
-async def preflight(store: ResourceStore, cluster: ClusterInfo) -> AsyncIterator[Check]:
+async def preflight(
+    store: ResourceStore, cluster: ClusterInfo, *, process: Process, namespace: str
+) -> AsyncIterator[Check]:
     """All checks, one after the other.
+
+    Args:
+        store: the cluster, as the account of the process.
+        cluster: what else there is to ask.
+        process: whose account it is. The facade's may not look at CRDs and policies, so for it they are left out.
+        namespace: where the process runs.
 
     Raises:
         StoreError: the cluster does not answer at all.
     """
     version = to_version(await cluster.server_version())
     yield _version_check(version)
+    if process is Process.OPERATOR:
+        async for check in _installed(store, version):
+            yield check
+    for need in needs(process, namespace):
+        yield await _rights(cluster, process, need)
+    async for check in _workspaces(store):
+        yield check
+
+
+async def _installed(store: ResourceStore, version: tuple[int, int]) -> AsyncIterator[Check]:
     for plural in names.KINDS:
         yield await _crd(store, f"{plural}.{names.GROUP}")
     mutating = Verdict.MISSING if version >= FULL_VERSION else Verdict.DEGRADED
@@ -79,9 +104,6 @@ async def preflight(store: ResourceStore, cluster: ClusterInfo) -> AsyncIterator
     for name in names.VALIDATING_POLICIES:
         kinds = (names.VALIDATING_ADMISSION_POLICIES, names.VALIDATING_ADMISSION_POLICY_BINDINGS)
         yield await _policy(store, name, kinds, Verdict.MISSING)
-    yield await _rights(cluster)
-    async for check in _workspaces(store):
-        yield check
 
 
 def _version_check(version: tuple[int, int]) -> Check:
@@ -94,13 +116,13 @@ def _version_check(version: tuple[int, int]) -> Check:
 
 
 async def _crd(store: ResourceStore, name: str) -> Check:
-    subject = f"CRD {name}"
+    subject, without = f"CRD {name}", "the operator does not start"
     try:
         raw = await store.get(ObjectRef(names.CRDS, None, ClusterObjectName.parse(name)))
     except NotFoundError:
-        return Check(subject, Verdict.MISSING, "the operator does not start; install the chart, or `moorage crds`")
+        return Check(subject, Verdict.MISSING, f"{without}; install the chart, or `moorage crds`")
     except ForbiddenError:
-        return Check(subject, Verdict.UNKNOWN, "this account may not read it")
+        return Check(subject, Verdict.UNKNOWN, f"this account may not read it; if it is not there, {without}")
     conditions = (raw.get("status") or {}).get("conditions") or ()
     if any(one.get("type") == "Established" and one.get("status") == "True" for one in conditions):
         return Check(subject, Verdict.OK)
@@ -115,24 +137,30 @@ async def _policy(store: ResourceStore, name: str, kinds: tuple[str, str], witho
         except NotFoundError:
             return Check(subject, without, f"no {what}: {_WITHOUT_POLICY[name]}")
         except ForbiddenError:
-            return Check(subject, Verdict.UNKNOWN, f"this account may not read the {what}")
+            consequence = f"this account may not read the {what}; if it is not there: {_WITHOUT_POLICY[name]}"
+            return Check(subject, Verdict.UNKNOWN, consequence, needed=without is Verdict.MISSING)
     return Check(subject, Verdict.OK)
 
 
-async def _rights(cluster: ClusterInfo) -> Check:
-    missing = [right for right in OPERATOR_RIGHTS if not await cluster.may_i(right)]
-    subject = "rights of this account, as the operator needs them"
+async def _rights(cluster: ClusterInfo, process: Process, need: Need) -> Check:
+    missing = [right for right in need.rights if not await cluster.may_i(right)]
+    subject = f"rights of the {_NAMES[process]}: {need.purpose}"
     if not missing:
         return Check(subject, Verdict.OK)
-    listed = ", ".join(f"{right.verb} {right.resource}" for right in missing)
-    return Check(subject, Verdict.MISSING, f"the operator cannot run as this account; it lacks: {listed}")
+    verdict = Verdict.MISSING if need.vital else Verdict.DEGRADED
+    return Check(subject, verdict, f"{need.without}; it lacks: {', '.join(map(_spelled, missing))}")
+
+
+def _spelled(right: Right) -> str:
+    return f"{right.verb} {right.resource}" + (f" {right.name}" if right.name else "")
 
 
 async def _workspaces(store: ResourceStore) -> AsyncIterator[Check]:
     try:
         labelled = [raw async for page in store.pages(names.NAMESPACES) for raw in page.items if _is_labelled(raw)]
     except ForbiddenError:
-        yield Check("workspaces", Verdict.UNKNOWN, "this account may not list Namespaces")
+        consequence = "this account may not list Namespaces; whether their labels make workspaces is not known"
+        yield Check("workspaces", Verdict.UNKNOWN, consequence, needed=False)
         return
     views = [workspaces.from_object(raw) for raw in labelled]
     claims = Counter(f"{view.org}/{view.workspace}" for view in views if view is not None)

@@ -1,4 +1,4 @@
-"""What `verify`, `export` and `preflight` do, around a store in memory."""
+"""What `verify` and `export` do, around a store in memory."""
 
 import csv
 import io
@@ -18,7 +18,6 @@ from moorage_crds.objects import RawObject
 from moorage_operator.config import Format
 from moorage_operator.decisions.chain import Flaw, Tip
 from moorage_operator.loops.export import COLUMNS, Choice, NoWorkspaceError, export
-from moorage_operator.loops.preflight import Check, Verdict, preflight
 from moorage_operator.loops.verification import PROGRESS_EVERY, Report, Verification
 
 
@@ -232,61 +231,3 @@ async def test_a_table_has_a_column_for_everything_and_no_formulas(bench: Bench)
     assert tuple(rows[0]) == COLUMNS
     assert rows[0]["reason"] == "'=HYPERLINK(1)"
     assert {row["workspace"] for row in rows} == {"shop"}
-
-
-async def checks(store: InMemoryStore) -> dict[str, Check]:
-    return {check.subject: check async for check in preflight(store, store)}
-
-
-def _install(store: InMemoryStore, *, version: str = "v1.37.2") -> None:
-    established = {"conditions": [{"type": "Established", "status": "True"}]}
-    meta = {"resourceVersion": "1", "uid": "u"}
-    for plural in names.KINDS:
-        name = f"{plural}.{names.GROUP}"
-        store.objects[names.CRDS, "", name] = {"metadata": {"name": name, **meta}, "status": established}
-    for kinds, policies in (
-        ((names.MUTATING_ADMISSION_POLICIES, names.MUTATING_ADMISSION_POLICY_BINDINGS), names.MUTATING_POLICIES),
-        ((names.VALIDATING_ADMISSION_POLICIES, names.VALIDATING_ADMISSION_POLICY_BINDINGS), names.VALIDATING_POLICIES),
-    ):
-        for plural in kinds:
-            for name in policies:
-                store.objects[plural, "", name] = {"metadata": {"name": name, **meta}}
-    store.version = version
-
-
-async def test_preflight_of_a_good_cluster(bench: Bench) -> None:
-    _install(bench.store)
-    assert {check.verdict for check in (await checks(bench.store)).values()} == {Verdict.OK}
-
-
-@pytest.mark.parametrize(
-    ("version", "verdict"),
-    [
-        ("v1.37.2", Verdict.OK),
-        ("v1.36.0-eks-1", Verdict.OK),
-        ("v1.33.1", Verdict.DEGRADED),
-        ("v1.29.0", Verdict.MISSING),
-    ],
-)
-async def test_preflight_knows_versions(bench: Bench, version: str, verdict: Verdict) -> None:
-    _install(bench.store, version=version)
-    assert next(iter((await checks(bench.store)).values())).verdict is verdict
-
-
-async def test_preflight_says_what_does_not_work_without(bench: Bench) -> None:
-    _install(bench.store)
-    del bench.store.objects[names.VALIDATING_ADMISSION_POLICY_BINDINGS, "", names.POLICY_RECORDS]
-    del bench.store.objects[names.CRDS, "", "environments.moorage.dev"]
-    bench.store.put(builders.namespace("twin", **{names.LABEL_WORKSPACE: "shop"}))
-    half = builders.namespace("half")
-    del half["metadata"]["labels"][names.LABEL_ORG]
-    bench.store.put(half)
-    found = await checks(bench.store)
-    wrong = {subject: check.verdict for subject, check in found.items() if check.verdict is not Verdict.OK}
-    assert wrong == {
-        "CRD environments.moorage.dev": Verdict.MISSING,
-        f"policy {names.POLICY_RECORDS}": Verdict.MISSING,
-        "Namespace half": Verdict.DEGRADED,
-        "workspace acme/shop": Verdict.DEGRADED,
-    }
-    assert all(check.consequence for check in found.values() if check.verdict is not Verdict.OK)
