@@ -1,6 +1,7 @@
 """Bugs that others had, or that we had, as patches: the tests that a patch names must fail with it.
 
-The patches are applied to a copy of the checkout; a patch that no longer applies has to be made anew.
+The patches are applied to a copy of the checkout; a patch that no longer applies has to be made anew. Bugs that unit
+tests catch are tried in every run; those that need a cluster are a campaign.
 """
 
 import os
@@ -10,6 +11,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from _pytest.mark import ParameterSet
 
 ROOT = Path(__file__).parents[2]
 BUGS = sorted(Path(__file__).with_name("seeded_bugs").glob("*.patch"))
@@ -40,24 +42,41 @@ def _tests_of(patch: Path) -> list[str]:
     return next(line.removeprefix("Caught by: ") for line in lines if line.startswith("Caught by: ")).split()
 
 
-@pytest.mark.campaign
+def _needs_cluster(patch: Path) -> bool:
+    return any(not test.startswith("tests/unit/") for test in _tests_of(patch))
+
+
+def _bug(patch: Path) -> ParameterSet:
+    return pytest.param(patch, id=patch.stem, marks=[pytest.mark.campaign] if _needs_cluster(patch) else [])
+
+
 @pytest.mark.timeout(300)
-@pytest.mark.parametrize("patch", BUGS, ids=lambda patch: patch.stem)
+@pytest.mark.parametrize("patch", [_bug(patch) for patch in BUGS])
 def test_a_seeded_bug_is_caught(copy: Path, patch: Path) -> None:
     _patched(copy, patch)
     try:
-        paths = os.pathsep.join(str(copy / root) for root in ("crds", "operator", "api", "dev"))
-        command = [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", *_tests_of(patch)]
-        done = subprocess.run(
-            command,
-            cwd=copy,
-            env={**os.environ, "PYTHONPATH": paths},
-            capture_output=True,
-            text=True,
-            check=False,
-        )
+        done = _run(copy, _tests_of(patch))
     finally:
         _patched(copy, patch, "--reverse")
     # 1: a test failed. Anything else means that the tests could not run.
     assert done.returncode == 1, done.stdout[-2000:]
     assert "FAILED" in done.stdout
+
+
+def test_without_a_bug_the_same_tests_pass(copy: Path) -> None:
+    """Else they would catch whatever they are given."""
+    quick = {test for patch in BUGS if not _needs_cluster(patch) for test in _tests_of(patch)}
+    done = _run(copy, sorted(quick))
+    assert done.returncode == 0, done.stdout[-2000:]
+
+
+def _run(copy: Path, tests: list[str]) -> subprocess.CompletedProcess[str]:
+    paths = os.pathsep.join(str(copy / root) for root in ("crds", "operator", "api", "dev"))
+    return subprocess.run(
+        [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", *tests],
+        cwd=copy,
+        env={**os.environ, "PYTHONPATH": paths},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
