@@ -63,6 +63,12 @@ def test_a_seeded_bug_is_caught(copy: Path, patch: Path) -> None:
     assert "FAILED" in done.stdout
 
 
+@pytest.mark.parametrize("patch", BUGS, ids=lambda patch: patch.stem)
+def test_a_seeded_bug_can_still_be_put_in(copy: Path, patch: Path) -> None:
+    """Also those of the campaign, so that it does not find out years later."""
+    _patched(copy, patch, "--check")
+
+
 def test_without_a_bug_the_same_tests_pass(copy: Path) -> None:
     """Else they would catch whatever they are given."""
     quick = {test for patch in BUGS if not _needs_cluster(patch) for test in _tests_of(patch)}
