@@ -77,6 +77,10 @@ class StampedCluster:
         self.objects: dict[tuple[str, str, str], RawObject] = {}
         self.events: list[tuple[str, str, RawObject]] = []
         self.writes: list[tuple[str, str, str]] = []
+        #: (plural, name) of every read of one object
+        self.reads: list[tuple[str, str]] = []
+        #: called after every event
+        self.told: Callable[[], None] = lambda: None
         #: called before a write with (verb, plural, name); may raise a StoreError or change the cluster
         self.before: Callable[[str, str, str], None] = lambda _verb, _plural, _name: None
         self._versions = itertools.count(100)
@@ -92,6 +96,7 @@ class StampedCluster:
         meta["resourceVersion"] = str(next(self._versions))
         self.objects[key] = copy.deepcopy(raw)
         self.events.append((plural, kind or ("MODIFIED" if old else "ADDED"), copy.deepcopy(raw)))
+        self.told()
         return copy.deepcopy(raw)
 
     def remove(self, plural: str, namespace: str, name: str) -> None:
@@ -99,6 +104,7 @@ class StampedCluster:
         raw = self.objects.pop((plural, namespace, name))
         raw["metadata"]["resourceVersion"] = str(next(self._versions))
         self.events.append((plural, "DELETED", copy.deepcopy(raw)))
+        self.told()
 
     def stamp(self) -> str:
         """The present second."""
@@ -148,6 +154,7 @@ class CallersStore:
 
     async def get(self, ref: ObjectRef) -> RawObject:
         """One object."""
+        self._cluster.reads.append((ref.plural, ref.name))
         return copy.deepcopy(self._found(ref))
 
     async def pages(self, *_arguments: Any, **_options: Any) -> AsyncIterator[Page]:
@@ -332,6 +339,8 @@ class World:
         self.edge = Edge(self.facade, Router(self.operations), Metrics(self.catalog, freshness, access))
         self.held = held
         self._delivered = 0
+        if not held:
+            self.cluster.told = self.deliver
         self.namespace(NAMESPACE, ORG, WORKSPACE)
         self.deliver()
 
@@ -366,10 +375,11 @@ class World:
             names.RECORDS: (read.line, catalog.history),
             names.LOCKS: (read.lock, catalog.locks),
         }
-        for plural, kind, raw in self.cluster.events[self._delivered :]:
+        while self._delivered < len(self.cluster.events):
+            plural, kind, raw = self.cluster.events[self._delivered]
+            self._delivered += 1
             way, sink = ways[plural]
             sink.apply(kind, way(raw))
-        self._delivered = len(self.cluster.events)
 
     async def call(
         self,

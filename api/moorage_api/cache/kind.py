@@ -4,6 +4,7 @@ Filled by a reflector (the port `Sink`) and by writes. A write's answer is kept 
 every later read here shows it; a delete leaves a tombstone of the uid, because a late event must not bring it back.
 """
 
+import asyncio
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
 from typing import Generic, Protocol, TypeVar
@@ -13,6 +14,8 @@ from moorage_crds.objects import is_newer
 
 #: Tombstones are removed by the DELETED event; this bound is for events that never come.
 MAX_TOMBSTONES = 10_000
+#: Removals whose version is remembered for those who wait for it.
+MAX_GONE = 1_000
 
 
 class Stored(Protocol):
@@ -53,7 +56,10 @@ class KindCache(Generic[ViewT]):
         self.versions = Versions()
         self._on_change = on_change
         self._views: dict[tuple[str, str], ViewT] = {}
-        self._tombstones: OrderedDict[str, None] = OrderedDict()
+        #: uid → version that we deleted, until the watch has told
+        self._tombstones: OrderedDict[str, str] = OrderedDict()
+        #: uid → version of the removal, as the watch told
+        self._gone: OrderedDict[str, str] = OrderedDict()
 
     def __len__(self) -> int:
         """How many objects there are."""
@@ -77,12 +83,18 @@ class KindCache(Generic[ViewT]):
                 self._remove(key)
         for view in fresh.values():
             self._store(view)
+        for uid in self._tombstones.keys() - {view.uid for view in views}:
+            if not is_newer(self._tombstones[uid], resource_version):
+                # The list was made after the removal: nothing of the object will come any more.
+                del self._tombstones[uid]
+                self._note_gone(uid, resource_version)
         self.versions.advance(resource_version)
 
     def apply(self, kind: str, view: ViewT) -> None:
         """One event of the watch."""
         if kind == "DELETED":
             self._tombstones.pop(view.uid, None)
+            self._note_gone(view.uid, view.resource_version)
             stored = self._views.get((view.namespace, view.name))
             if stored is not None and stored.uid == view.uid:
                 self._remove((view.namespace, view.name))
@@ -98,17 +110,31 @@ class KindCache(Generic[ViewT]):
 
     def wrote(self, view: ViewT) -> None:
         """The answer of a write; kept if it is newer than what is there."""
-        if view.uid not in self._tombstones:
+        if view.uid not in self._tombstones and view.uid not in self._gone:
             self._store(view)
 
     def deleted(self, view: ViewT) -> None:
         """That very object was deleted by us."""
-        self._tombstones[view.uid] = None
+        if view.uid not in self._gone:
+            self._tombstones[view.uid] = view.resource_version
         while len(self._tombstones) > MAX_TOMBSTONES:
             self._tombstones.popitem(last=False)
         stored = self._views.get((view.namespace, view.name))
         if stored is not None and stored.uid == view.uid:
             self._remove((view.namespace, view.name))
+
+    async def gone_at(self, uid: str, seconds: float) -> str:
+        """The resourceVersion with which the watch told that this object is gone; empty if it did not in time."""
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + seconds
+        while uid not in self._gone and (left := deadline - loop.time()) > 0:
+            await self.versions.wait_for_next(left)
+        return self._gone.get(uid, "")
+
+    def _note_gone(self, uid: str, version: str) -> None:
+        self._gone[uid] = version
+        while len(self._gone) > MAX_GONE:
+            self._gone.popitem(last=False)
 
     def _store(self, view: ViewT) -> None:
         key = (view.namespace, view.name)

@@ -5,6 +5,7 @@ once one decides anew. Rules about the change itself (locks, back-pressure, sche
 """
 
 import asyncio
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final
 
@@ -14,14 +15,13 @@ from moorage_api.calls import Call, Facade
 from moorage_api.errors import ApiError, ConflictReason
 from moorage_api.flows.writing import MAX_TRIES, Writer, require_undeclared
 from moorage_api.idempotency import Fingerprint
-from moorage_api.views import BindingView, EnvironmentView, Line
+from moorage_api.views import BindingView, EnvironmentView, Line, pending_line
 from moorage_crds import deployment, names
 from moorage_crds.deployment import Action, Change
 from moorage_crds.identifiers import AppId, BindingName, EnvironmentSlug
 from moorage_crds.objects import RawObject
 from moorage_crds.store import ConflictError, NotFoundError, ObjectRef
 
-_RELEASE_FIELD: Final = ["spec.release"]
 #: What the policies' own watch of locks may need until an unlock has reached it; waited at most `MAX_TRIES` times.
 POLICY_SECONDS: Final = 0.05
 
@@ -67,12 +67,37 @@ class Outcome:
     """The line of history that answers the request, and the release that is active after it.
 
     Attributes:
-        version: resourceVersion that the write made; empty if nothing was written.
+        version: resourceVersion of the Deployment that shows it; empty if that is not known.
+        past: the request is answered by a change of the past, whatever is active now.
     """
 
     deployment_id: str
     release: str | None
     version: str = ""
+    past: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """The state that is decided on.
+
+    Attributes:
+        binding: the Deployment; None if there is none.
+        log: its change log as far back as it goes, if the API server was asked.
+        live: the API server was asked; else it is the cache's, which may lag.
+    """
+
+    binding: BindingView | None
+    log: tuple[Change, ...] = ()
+    live: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Edit:
+    """The write that is due: this release on exactly that state; a new Deployment if there is none."""
+
+    binding: BindingView | None
+    release: str | None
 
 
 class ReleaseChanges:
@@ -94,18 +119,17 @@ class ReleaseChanges:
             self._writer.namespace,
             BindingName.of(_slug_of(wanted.environment), wanted.app),
         )
-        binding = self._catalog.binding(self._writer.namespace, BindingName(where.name))
-        log: tuple[Change, ...] = ()
-        if wanted.fingerprint is not None and binding is not None and self._behind(binding):
-            binding, log = await self._live(where, binding)
+        known = Known(self._catalog.binding(self._writer.namespace, BindingName(where.name)))
+        if self._is_behind(wanted, known.binding):
+            known = await self._live(where, known.binding)
         for last in (*[False] * (MAX_TRIES - 1), True):
-            done = self._repeated(wanted, binding, log) or self._unchanged(wanted, binding)
-            if done is not None:
-                return done
+            decision = await self._decided(wanted, where, known)
+            if isinstance(decision, Outcome):
+                return decision
             try:
-                return await self._write(wanted, binding)
+                return await self._write(wanted, decision)
             except (ConflictError, NotFoundError):
-                binding, log = await self._live(where, binding)
+                known = await self._live(where, decision.binding)
             except ApiError as refused:
                 if not _is_outdated(refused) or last:
                     raise
@@ -114,13 +138,41 @@ class ReleaseChanges:
 
     # --- deciding
 
-    def _unchanged(self, wanted: Wanted, binding: BindingView | None) -> Outcome | None:
-        """The outcome if the wanted state is there already. Raises what speaks against the change."""
+    async def _decided(self, wanted: Wanted, where: ObjectRef, known: Known) -> Outcome | Edit:
+        """What is to be done.
+
+        The cache may lag behind other doors. It is enough to decide on a write, whose version the API server checks, or
+        to find what was done in the past. That there is nothing to do, or that it cannot be done, the API server is
+        asked about before it is said.
+        """
+        if not known.live:
+            with suppress(ApiError):
+                decision = self._decision(wanted, known)
+                if isinstance(decision, Edit) or decision.past:
+                    return decision
+            known = await self._live(where, known.binding)
+        return self._decision(wanted, known)
+
+    def _decision(self, wanted: Wanted, known: Known) -> Outcome | Edit:
+        """What is to be done, if that is the state. Raises what speaks against the change."""
+        repeated = self._repeated(wanted, known)
+        if repeated is not None:
+            return repeated
+        binding = known.binding
         active = binding.release if binding is not None else None
-        other = binding is not None and binding.app != wanted.app
+        self._require_possible(wanted, binding, active)
+        target = self._target(wanted, known, active)
+        if binding is None:
+            return Edit(None, target)
+        if target == active:
+            return Outcome(names.record_name(binding.uid, binding.last_sequence), active, binding.resource_version)
+        require_undeclared({"spec.release": binding.declared_by}, override=wanted.override)
+        return Edit(binding, target)
+
+    def _require_possible(self, wanted: Wanted, binding: BindingView | None, active: str | None) -> None:
         if self._is_absent(wanted, binding):
             raise errors.not_found("deployment", wanted.app)
-        if binding is not None and other:
+        if binding is not None and binding.app != wanted.app:
             raise errors.conflict(
                 ConflictReason.APP_NAME_COLLISION,
                 f"The app {binding.app} has the same name here but for case and '_' or '-'",
@@ -132,9 +184,6 @@ class ReleaseChanges:
                 "Another release is active than the one that was expected",
                 active_release_id=active,
             )
-        if wanted.action is Action.UNDEPLOY or binding is None or self._target(wanted, active) != active:
-            return None
-        return Outcome(names.record_name(binding.uid, binding.last_sequence), active)
 
     def _is_absent(self, wanted: Wanted, binding: BindingView | None) -> bool:
         """Whether there is nothing that could be taken out, or (not even in the history) rolled back."""
@@ -142,59 +191,60 @@ class ReleaseChanges:
             return binding is None or binding.release is None or binding.app != wanted.app
         return wanted.action is Action.ROLLBACK and binding is None and not self._chains(wanted)
 
-    def _target(self, wanted: Wanted, active: str | None) -> str | None:
+    def _target(self, wanted: Wanted, known: Known, active: str | None) -> str | None:
         """The release that shall be active; None for an undeploy."""
         if wanted.action is not Action.ROLLBACK:
             return wanted.release
-        chains = self._chains(wanted)
+        lines = self._lines(wanted, known)
         if wanted.line is not None:
-            return _release_of_line(chains, wanted.line)
+            return _release_of_line(lines, wanted.line)
         if wanted.release is not None:
-            return _release_that_was_there(chains, wanted.release)
-        return _last_different(chains, active)
+            complete = all(chain.oldest_sequence() == 1 for chain in self._chains(wanted))
+            return _release_that_was_there(lines, wanted.release, complete=complete)
+        return _last_different(lines, active)
+
+    # --- the history of the app
 
     def _chains(self, wanted: Wanted) -> list[Chain]:
         environment = wanted.environment
         chains = self._catalog.history.chains(environment, self._catalog.birth(environment))
         return [chain for chain in chains if chain.app == wanted.app]
 
-    # --- idempotency
+    def _lines(self, wanted: Wanted, known: Known) -> list[Line]:
+        """All known lines of the app, newest first; those too that only the log of the live binding has."""
+        chains = {chain.uid: chain for chain in self._chains(wanted)}
+        lines = [line for chain in chains.values() for line in chain.descending()]
+        binding = known.binding
+        if binding is not None and (chain := chains.get(binding.uid)) is not None:
+            lines += [pending_line(binding, change) for change in known.log if chain.get(change.sequence) is None]
+        return sorted(lines, key=lambda line: line.key, reverse=True)
 
-    def _behind(self, binding: BindingView) -> bool:
-        """The history here lacks the last change of the binding: its record is still on its way to us."""
+    def _is_behind(self, wanted: Wanted, binding: BindingView | None) -> bool:
+        """Whether what is wanted depends on the history, and the last change of the binding is not there.
+
+        Its record is still on its way to us.
+        """
+        if binding is None or (wanted.fingerprint is None and wanted.action is not Action.ROLLBACK):
+            return False
         chain = self._catalog.history.chain(binding.uid)
         return binding.last_sequence > 0 and (chain is None or chain.get(binding.last_sequence) is None)
 
-    def _repeated(self, wanted: Wanted, binding: BindingView | None, log: tuple[Change, ...]) -> Outcome | None:
-        """The outcome of the earlier request with the same key."""
+    def _repeated(self, wanted: Wanted, known: Known) -> Outcome | None:
+        """The outcome of the earlier request with the same key. Raises ApiError if that asked for something else."""
         if wanted.fingerprint is None:
             return None
-        for line in (line for chain in self._chains(wanted) for line in chain.descending()):
-            found = self._answered(wanted.fingerprint, line.uid, line)
-            if found is not None:
-                return found
-        for change in reversed(log):
-            found = self._answered(wanted.fingerprint, binding.uid, change) if binding is not None else None
-            if found is not None:
-                return found
+        for line in self._lines(wanted, known):
+            found = idempotency.split(line.request_id)
+            if found is None or found.key != wanted.fingerprint.key or line.by not in {None, self._user}:
+                continue
+            if found.content != wanted.fingerprint.content:
+                raise _other_request()
+            return Outcome(names.record_name(line.uid, line.sequence), line.release, past=True)
         return None
-
-    def _answered(self, wanted: Fingerprint, uid: str, change: Line | Change) -> Outcome | None:
-        found = idempotency.split(change.request_id)
-        if found is None or found.key != wanted.key or change.by not in {None, self._user}:
-            return None
-        if found.content != wanted.content:
-            raise errors.invalid(
-                ["header", "Idempotency-Key"],
-                "this key was used for another request; take a new one",
-                kind="idempotency_key_reused",
-            )
-        return Outcome(names.record_name(uid, change.sequence), change.release)
 
     # --- writing
 
-    async def _write(self, wanted: Wanted, binding: BindingView | None) -> Outcome:
-        target = self._target(wanted, binding.release if binding is not None else None)
+    async def _write(self, wanted: Wanted, edit: Edit) -> Outcome:
         request_id = wanted.fingerprint.request_id if wanted.fingerprint else idempotency.random_request_id()
         note = translate.note(
             reason=wanted.reason,
@@ -203,15 +253,14 @@ class ReleaseChanges:
             # every other door.
             action=str(wanted.action) if wanted.action is Action.ROLLBACK else None,
         )
-        if binding is None:
-            raw = await self._create(wanted, target, note)
+        if edit.binding is None:
+            raw = await self._create(wanted, edit.release, note)
         else:
-            require_undeclared(binding.declared_by, _RELEASE_FIELD, override=wanted.override)
-            raw = await self._writer.patch(binding, {"release": target, "change": note})
+            raw = await self._writer.patch(edit.binding, {"release": edit.release, "change": note})
         view = self._catalog.read.binding(raw)
         if not self._writer.dry_run:
             self._catalog.bindings.wrote(view)
-        return Outcome(names.record_name(view.uid, view.last_sequence), target, view.resource_version)
+        return Outcome(names.record_name(view.uid, view.last_sequence), edit.release, view.resource_version)
 
     async def _create(self, wanted: Wanted, target: str | None, note: RawObject) -> RawObject:
         environment = wanted.environment.name
@@ -230,16 +279,16 @@ class ReleaseChanges:
             slug=environment,
         )
 
-    async def _live(self, where: ObjectRef, known: BindingView | None) -> tuple[BindingView | None, tuple[Change, ...]]:
+    async def _live(self, where: ObjectRef, known: BindingView | None) -> Known:
         """The binding as the API server has it, with its log."""
         raw = await self._writer.read(where)
         if raw is None:
             if known is not None:
                 self._catalog.bindings.deleted(known)
-            return None, ()
+            return Known(None, live=True)
         view = self._catalog.read.binding(raw)
         self._catalog.bindings.wrote(view)
-        return view, deployment.from_object(raw).log
+        return Known(view, deployment.from_object(raw).log, live=True)
 
 
 def _is_outdated(refused: ApiError) -> bool:
@@ -252,12 +301,8 @@ def _slug_of(environment: EnvironmentView) -> EnvironmentSlug:
     return EnvironmentSlug.parse(environment.name)
 
 
-def _newest_first(chains: list[Chain]) -> list[Line]:
-    return sorted((line for chain in chains for line in chain.descending()), key=lambda line: line.key, reverse=True)
-
-
-def _release_of_line(chains: list[Chain], wanted: str) -> str:
-    for line in _newest_first(chains):
+def _release_of_line(lines: list[Line], wanted: str) -> str:
+    for line in lines:
         if names.record_name(line.uid, line.sequence) == wanted:
             if line.release is None:
                 raise _nothing("That change took the app out: it left no release to go back to")
@@ -265,15 +310,15 @@ def _release_of_line(chains: list[Chain], wanted: str) -> str:
     raise errors.not_found("deployment", wanted)
 
 
-def _release_that_was_there(chains: list[Chain], release: str) -> str:
-    truncated = any(chain.oldest_sequence() > 1 for chain in chains)
-    if truncated or any(release in {line.release, line.previous} for chain in chains for line in chain.descending()):
+def _release_that_was_there(lines: list[Line], release: str, *, complete: bool) -> str:
+    """The release, if it was active once; or if nobody can say that it was not, since the history is not complete."""
+    if not complete or any(release in {line.release, line.previous} for line in lines):
         return release
     raise _nothing("That release was never active for this app here")
 
 
-def _last_different(chains: list[Chain], active: str | None) -> str:
-    for line in _newest_first(chains):
+def _last_different(lines: list[Line], active: str | None) -> str:
+    for line in lines:
         for release in (line.release, line.previous):
             if release is not None and release != active:
                 return release
@@ -282,3 +327,11 @@ def _last_different(chains: list[Chain], active: str | None) -> str:
 
 def _nothing(message: str) -> errors.ApiError:
     return errors.conflict(ConflictReason.NOTHING_TO_ROLL_BACK, message)
+
+
+def _other_request() -> errors.ApiError:
+    return errors.invalid(
+        ["header", "Idempotency-Key"],
+        "this key was used for another request; take a new one",
+        kind="idempotency_key_reused",
+    )

@@ -3,7 +3,7 @@
 Conflicts and vanished objects stay what they are: the flows read again and decide anew.
 """
 
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Mapping
 from typing import TypeVar
 
 from moorage_api import errors, refusals, translate
@@ -19,6 +19,9 @@ from moorage_crds.store import ConflictError, ForbiddenError, NotFoundError, Obj
 
 #: How often a write is decided anew before the answer is "busy".
 MAX_TRIES = 5
+#: How long the answer of a DELETE waits for our watch, in seconds: the API server answers it without a version, and the
+#: event that follows has one.
+DEPARTURE_SECONDS = 1.0
 
 ResultT = TypeVar("ResultT")
 Written = BindingView | EnvironmentView | LockView
@@ -163,17 +166,23 @@ def _slug(view: Written) -> str:
     return view.environment if isinstance(view, BindingView) else view.name
 
 
-def require_undeclared(manager: str | None, fields: list[str], *, override: bool) -> None:
-    """Refuse to change what a GitOps tool declares: it would put it back.
+def require_undeclared(owners: Mapping[str, str | None], *, override: bool) -> None:
+    """Refuse to change what GitOps tools declare: they would put it back.
+
+    Args:
+        owners: each field that would change → the field manager that declares it, None if nobody does.
+        override: write anyway.
 
     Raises:
-        ApiError: 409 ManagedDeclaratively.
+        ApiError: 409 ManagedDeclaratively, with every declared field.
     """
-    if manager is None or override:
+    declared = {field: manager for field, manager in owners.items() if manager is not None}
+    if not declared or override:
         return
+    manager = next(iter(declared.values()))
     raise errors.conflict(
         ConflictReason.MANAGED_DECLARATIVELY,
         f"{manager} declares this and would put it back; change it there, or repeat with override_ownership=true",
         managed_by=manager,
-        fields=fields,
+        fields=list(declared),
     )

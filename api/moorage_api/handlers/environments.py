@@ -11,9 +11,10 @@ from moorage_api import errors, schemas, translate
 from moorage_api.cache import pages
 from moorage_api.calls import Answer, Call, Facade
 from moorage_api.flows import etag, time_travel
-from moorage_api.flows.environments import EnvironmentChanges, Removal
+from moorage_api.flows.environments import EnvironmentChanges
 from moorage_api.flows.etag import Precondition
 from moorage_api.flows.presenting import Presenter
+from moorage_api.flows.removal import EnvironmentRemoval, Removal
 from moorage_api.views import EnvironmentView
 from moorage_crds import names
 
@@ -82,24 +83,28 @@ class Environments:
         """Change name or description."""
         body: schemas.EnvironmentUpdate = call.body
         view = environment_of(facade, call)
-        self._require_unchanged(call, view, body)
         precondition = Precondition.of(call.headers.get("If-Match"), self._tag(call))
+
+        def require(state: EnvironmentView) -> None:
+            self._require_unchanged(call, state, body)
+            precondition.require(state)
+
         wanted = {
             field: value
             for field, value in (("name", body.name), ("description", body.description))
             if value is not None
         }
         changes = EnvironmentChanges(facade, call, dry_run=call.query.dry_run)
-        changed = await changes.update(view, wanted, precondition, override=call.query.override_ownership)
+        changed = await changes.update(view, wanted, require, override=call.query.override_ownership)
         return self._answer("Environment updated successfully", facade, call, changed)
 
     async def delete(self, facade: Facade, call: Call) -> Answer:
         """Undeploy everything and delete the environment."""
         view = environment_of(facade, call)
         precondition = Precondition.of(call.headers.get("If-Match"), self._tag(call))
-        changes = EnvironmentChanges(facade, call, dry_run=call.query.dry_run)
-        await changes.remove(Removal(view, precondition, call.query.override_ownership))
-        return Answer({"message": "Environment deleted successfully"})
+        removal = Removal(view, precondition, call.query.override_ownership)
+        version = await EnvironmentRemoval(facade, call, dry_run=call.query.dry_run).remove(removal)
+        return Answer({"message": "Environment deleted successfully"}).at_version(names.ENVIRONMENTS, version)
 
     def _answer(self, message: str, facade: Facade, call: Call, view: EnvironmentView, *, status: int = 200) -> Answer:
         lock = facade.catalog.lock_of(view)

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from moorage_api.cache.freshness import Freshness
-from moorage_api.cache.kind import KindCache
+from moorage_api.cache.kind import MAX_GONE, KindCache
 from moorage_api.cache.versions import Versions
 from moorage_api.views import Words
 
@@ -124,3 +124,44 @@ def test_short_reconnect_is_not_stale() -> None:
     freshness.sample()
 
     assert (short, freshness.stale_seconds) == (0, 60)
+
+
+async def test_version_of_a_removal_is_what_the_watch_tells_of_it() -> None:
+    kept, _ = cache()
+    for number in "12":
+        kept.apply("ADDED", Thing(number, f"u{number}", number))
+    waiting = asyncio.ensure_future(kept.gone_at("u1", 5))
+    kept.deleted(Thing("1", "u1", "1"))
+    await asyncio.sleep(0)
+    kept.apply("DELETED", Thing("1", "u1", "7"))
+    kept.deleted(Thing("2", "u2", "2"))
+    silent = await kept.gone_at("u2", 0.01)
+    kept.replace([], "9")
+
+    assert (await waiting, silent, await kept.gone_at("u2", 5)) == ("7", "", "9")
+
+
+async def test_list_from_before_our_write_says_nothing_of_its_removal() -> None:
+    kept, _ = cache()
+    kept.wrote(Thing("1", "u1", "5"))
+    kept.deleted(Thing("1", "u1", "5"))
+    kept.replace([], "4")
+    kept.apply("ADDED", Thing("1", "u1", "5"))
+
+    assert (await kept.gone_at("u1", 0.01), kept.get("ns", "1")) == ("", None)
+
+
+def test_late_answer_does_not_bring_back_what_the_watch_saw_go() -> None:
+    kept, _ = cache()
+    kept.apply("DELETED", Thing("1", "u1", "7"))
+    kept.wrote(Thing("1", "u1", "6"))
+
+    assert kept.get("ns", "1") is None
+
+
+def test_remembered_removals_are_bounded() -> None:
+    kept, _ = cache()
+    for number in range(MAX_GONE + 5):
+        kept.apply("DELETED", Thing(str(number), f"u{number}", str(number + 1)))
+
+    assert len(kept._gone) == MAX_GONE
