@@ -3,6 +3,7 @@
 Upstream text never gets through, except the message of an admission policy, which is meant for people.
 """
 
+import re
 from dataclasses import dataclass
 
 from moorage_api import errors
@@ -47,6 +48,10 @@ _REFUSALS = {
     names.POLICY_ATTRIBUTED_DELETES: ConflictReason.ATTRIBUTED_DELETES,
 }
 
+#: Where no policy is named, the text begins with what the client was doing: "<verb> <path>: <status> <message>".
+_CLIENTS_OWN = re.compile(r"^[A-Z]+ /\S*: \d{3} ")
+_RBAC = re.compile(r'is forbidden: User ".*" cannot ')
+
 
 def from_store(error: store.StoreError, attempt: Attempt) -> ApiError:
     """The answer for what the cluster said. Upstream text never gets through, except a policy's own message."""
@@ -77,14 +82,13 @@ def _from_refusal(error: store.ForbiddenError, attempt: Attempt) -> ApiError:
     if error.policy == names.POLICY_DEPLOYMENT_DELETES:
         return errors.busy("The last changes are not recorded yet; try again")
     reason = _REFUSALS.get(error.policy or "", ConflictReason.POLICY_REFUSED)
-    # Where no policy is named, the text is the client's: "<verb> <path>: 403 <message>".
-    message = error.refusal if error.policy else error.refusal.rpartition(": 403 ")[2]
+    message = error.refusal if error.policy else _CLIENTS_OWN.sub("", error.refusal)
     return errors.conflict(reason, errors.printable(message, 1024))
 
 
 def is_rbac(error: store.ForbiddenError) -> bool:
     """Whether it was the authorizer that refused, and not an admission plugin. Its wording is the only sign."""
-    return error.policy is None and 'User "' in error.refusal and '" cannot ' in error.refusal
+    return error.policy is None and _RBAC.search(error.refusal) is not None
 
 
 def _from_invalid(error: store.InvalidError) -> ApiError:

@@ -8,6 +8,7 @@ the uid that it means, so at worst one that worked is answered 404.
 """
 
 import asyncio
+import re
 from collections.abc import AsyncIterator, Mapping
 from types import TracebackType
 from typing import Any, Final, Self
@@ -63,6 +64,13 @@ _PLAIN_ERRORS: Final[dict[int, type[StoreError]]] = {
     404: NotFoundError,
     410: GoneError,
 }
+
+#: How the API server words a no of admission. Policies and webhooks choose the status themselves (a policy without a
+#: reason says 422, a webhook without a code 400), so that these words are the only sign of it.
+_ADMISSION_REFUSAL: Final = re.compile(
+    r"(^|is forbidden: )ValidatingAdmissionPolicy '[^']*'( with binding '[^']*')? denied request: "
+    r'|^admission webhook "[^"]*" denied the request'
+)
 
 
 class Connection:
@@ -152,8 +160,10 @@ def decode(method: str, path: UrlPath, status: int, retry_after: str | None, con
 def error_for(
     where: str, status: int, message: str, answer: Mapping[str, Any], retry_after: str | None = None
 ) -> StoreError:
-    """The StoreError of a `Status` object of the API server."""
+    """The StoreError of a `Status` object of the API server; for a no of admission a ForbiddenError, whatever its code."""
     text = f"{where}: {status} {message}"
+    if _ADMISSION_REFUSAL.search(message):
+        return ForbiddenError(text)
     if status == 409:
         exists = answer.get("reason") == "AlreadyExists"
         return AlreadyExistsError(text) if exists else ConflictError(text)

@@ -6,6 +6,7 @@ import pytest
 from facade_world import BASE, NAMESPACE, World
 
 from moorage_crds import names
+from moorage_crds.kube.client import error_for
 from moorage_crds.store import (
     Cause,
     ConflictError,
@@ -511,17 +512,63 @@ async def test_invalid_of_the_cluster_names_the_field() -> None:
     assert reply.json["detail"][0]["loc"] == ["body", "slug"]
 
 
-async def test_policy_message_of_others_is_shown() -> None:
+VAP = "ValidatingAdmissionPolicy '{}' with binding 'b' denied request: not on a Friday"
+WEBHOOK = 'admission webhook "w.example.com" denied the request: '
+
+
+@pytest.mark.parametrize(
+    ("code", "reason", "message", "shown"),
+    [
+        (422, "Invalid", f'deployments.moorage.dev "a" is forbidden: {VAP.format("theirs")}', "not on a Friday"),
+        (401, "Unauthorized", f'deployments.moorage.dev "a" is forbidden: {VAP.format("theirs")}', "not on a Friday"),
+        (413, "RequestEntityTooLarge", f"x is forbidden: {VAP.format('theirs')}", "not on a Friday"),
+        (403, "Forbidden", f"x is forbidden: {VAP.format('theirs')}", "not on a Friday"),
+        (400, "", f"{WEBHOOK}not on a Friday", f"{WEBHOOK}not on a Friday"),
+        (403, "", f'{WEBHOOK}x is bad: User "a" cannot x', f'{WEBHOOK}x is bad: User "a" cannot x'),
+        (404, "NotFound", f"{WEBHOOK}no such team", f"{WEBHOOK}no such team"),
+        (409, "Conflict", f"{WEBHOOK}not now", f"{WEBHOOK}not now"),
+        (429, "", f"{WEBHOOK}too often", f"{WEBHOOK}too often"),
+        (500, "", f"{WEBHOOK}I fell", f"{WEBHOOK}I fell"),
+    ],
+)
+async def test_no_of_foreign_admission_is_shown_whatever_its_status(
+    code: int, reason: str, message: str, shown: str
+) -> None:
     world = World()
     world.environment()
+    await world.deploy("checkout", "v1")
+    status = {"reason": reason, "code": code, "details": {"causes": [{"message": message}]}}
 
     def refuse(_verb: str, _plural: str, _name: str) -> None:
-        raise ForbiddenError('POST /x: 403 admission webhook "w" denied the request: not on a Friday')
+        raise error_for("PATCH /apis/moorage.dev/v1/{name}", code, message, status)
 
     world.cluster.before = refuse
     reply = await world.call("POST", f"{BASE}/staging/deploy", {"app_id": "checkout", "release_id": "v2"})
 
-    assert reply.json["message"] == 'admission webhook "w" denied the request: not on a Friday'
+    assert (reply.status, reply.json["message"]) == (409, shown)
+    assert reply.json["details"] == {"reason": "PolicyRefused"}
+    # A policy's 401 says nothing about the token.
+    assert world.reviews.asked.count("alice") == 1
+
+
+@pytest.mark.parametrize(
+    ("code", "message", "status"),
+    [
+        (500, 'Internal error occurred: failed calling webhook "w": timeout', 503),
+        (422, "spec.reason: Invalid value: \"admission webhook 'w' denied the request\"", 422),
+    ],
+)
+async def test_other_failures_are_no_refusals(code: int, message: str, status: int) -> None:
+    world = World()
+    world.environment()
+
+    def refuse(_verb: str, _plural: str, _name: str) -> None:
+        raise error_for("POST /x", code, message, {})
+
+    world.cluster.before = refuse
+    reply = await world.call("POST", f"{BASE}/staging/deploy", {"app_id": "checkout", "release_id": "v2"})
+
+    assert reply.status == status
 
 
 async def test_lock_that_is_gone_already_holds_up_nobody() -> None:
