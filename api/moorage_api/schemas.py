@@ -38,7 +38,7 @@ LineId = Annotated[
     ),
 ]
 
-_RFC3339 = re.compile(r"\d{4}-\d{2}-\d{2}[Tt]\d{2}:\d{2}:\d{2}(\.\d{1,9})?([Zz]|[+-]\d{2}:\d{2})")
+_RFC3339 = re.compile(r"\d{4}-\d{2}-\d{2}[Tt]\d{2}:\d{2}:\d{2}(\.\d{1,9})?([Zz]|[+-]\d{2}:\d{2})", re.ASCII)
 
 
 def _moment(text: str) -> str:
@@ -47,7 +47,11 @@ def _moment(text: str) -> str:
         raise ValueError(message)
     # Python takes at most six decimals; a later digit changes no comparison with whole seconds.
     shorter = re.sub(r"(\.\d{6})\d+", r"\1", text).upper()
-    clock.from_rfc3339(shorter)
+    try:
+        clock.from_rfc3339(shorter)
+    except OverflowError:
+        message = "must be a time of the years 1 to 9999 in UTC"
+        raise ValueError(message) from None
     return shorter
 
 
@@ -61,6 +65,11 @@ Moment = Annotated[
 def moment(text: str) -> datetime:
     """The datetime (UTC) of a checked `Moment`."""
     return clock.from_rfc3339(text)
+
+
+def whole_second(moment: datetime) -> str:
+    """A moment (UTC) without its fraction, as lines have it; four digits for every year, so that texts sort."""
+    return moment.replace(microsecond=0, tzinfo=None).isoformat() + "Z"
 
 
 class Body(BaseModel):

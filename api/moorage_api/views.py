@@ -28,6 +28,7 @@ class Line:
         uid: of the Deployment; with `sequence` it is the `deployment_id`.
         previous: the release before the change.
         release: the release after it; None after an undeploy.
+        was_at: the time by which it stood in the history until it was recorded, if that was another one than `at`.
         version: resourceVersion of the record, or of the Deployment whose log has the entry.
     """
 
@@ -45,6 +46,7 @@ class Line:
     request_id: str | None
     recorded: bool
     version: str
+    was_at: str | None = None
 
     @property
     def key(self) -> tuple[str, str, int]:

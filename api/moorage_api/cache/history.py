@@ -6,13 +6,16 @@ sorted as they come, so that a page costs the same at the first and at the thous
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from heapq import merge
 from itertools import islice
 
 from sortedcontainers import SortedKeyList
 
+from moorage_api import idempotency
 from moorage_api.cache.versions import Versions
 from moorage_api.views import NO_TIME, BindingView, EnvironmentView, Line, pending_line
 from moorage_crds import deployment
+from moorage_crds.deployment import Action
 from moorage_crds.objects import is_newer
 
 Key = tuple[str, str, int]
@@ -79,12 +82,14 @@ class Shelf:
     """The chains of one environment name in one Namespace.
 
     Attributes:
+        moved: recorded lines that stood elsewhere before they were recorded, by uid and sequence.
         revision: changes whenever anything on it does; no two shelves ever have the same.
         memo: a `Belonging`, valid for one revision and one Environment.
     """
 
     chains: dict[str, Chain] = field(default_factory=dict)
     lines: "SortedKeyList[Line, Key]" = field(default_factory=lambda: SortedKeyList(key=_key))
+    moved: dict[tuple[str, int], Line] = field(default_factory=dict)
     revision: int = 0
     memo: "tuple[int, str, str | None, Belonging] | None" = None
 
@@ -120,17 +125,31 @@ _ALL = Filters()
 
 
 @dataclass(frozen=True, slots=True)
+class Position:
+    """Where a page ended.
+
+    Attributes:
+        key: of its last line.
+        as_of: resourceVersion of the records when the first page was made. A line that has been recorded since keeps
+            its old place on the pages that follow: by the time that the record gave it, it could be there twice.
+    """
+
+    key: Key
+    as_of: str
+
+
+@dataclass(frozen=True, slots=True)
 class Slice:
     """A page of lines, newest first.
 
     Attributes:
         total: all lines that match, not only these.
-        last: key to go on from; None if this is the last page.
+        last: where to go on from; None if this is the last page.
     """
 
     lines: Sequence[Line]
     total: int
-    last: Key | None
+    last: Position | None
 
 
 class HistoryIndex:
@@ -141,6 +160,8 @@ class HistoryIndex:
         self._shelves: dict[tuple[str, str], Shelf] = {}
         self._places: dict[str, tuple[str, str]] = {}
         self._revisions = 0
+        #: (Namespace, user, hash of the Idempotency-Key) → the line that the key made
+        self._keys: dict[tuple[str, str, str], Line] = {}
 
     # --- the port Sink, for records
 
@@ -190,7 +211,7 @@ class HistoryIndex:
         for sequence in [number for number in chain.pending if number not in wanted]:
             # Up to `recorded` there is a record, which the watch of records may still owe us: keep the line till then.
             if sequence > view.recorded or sequence < view.floor:
-                shelf.lines.remove(chain.pending.pop(sequence))
+                self._take(shelf, chain.pending.pop(sequence))
                 chain.dropped(sequence)
         for sequence, line in wanted.items():
             self._put_pending(shelf, chain, sequence, line)
@@ -218,7 +239,7 @@ class HistoryIndex:
         for place, shelf in [(key, shelf) for key, shelf in self._shelves.items() if key[0] == namespace]:
             for chain in [chain for chain in shelf.chains.values() if chain.live is None]:
                 for line in chain.pending.values():
-                    shelf.lines.remove(line)
+                    self._take(shelf, line)
                 chain.pending.clear()
                 chain.dropped(chain.top)
                 self._touch(shelf)
@@ -255,18 +276,24 @@ class HistoryIndex:
         birth: str | None,
         *,
         filters: Filters,
-        after: Key | None,
+        after: Position | None,
         limit: int,
     ) -> Slice:
-        """Lines of the Environment, newest first, beginning after the line with that key."""
+        """Lines of the Environment, newest first, from the top or from where an earlier page ended."""
         shelf = self._shelves.get((environment.namespace, environment.name))
         if shelf is None:
             return Slice((), 0, None)
         belonging = _belonging(shelf, environment, birth)
-        total = belonging.total if filters.empty else sum(1 for _ in _lines(shelf, belonging, filters, None))
-        found = list(islice(_lines(shelf, belonging, filters, after), limit + 1))
+        now = self.versions.current
+        as_of = after.as_of if after is not None else now
+        total = belonging.total if filters.empty else sum(1 for _ in _lines(shelf, belonging, filters, None, now))
+        found = list(islice(_lines(shelf, belonging, filters, after, as_of), limit + 1))
         lines = found[:limit]
-        return Slice(lines, total, lines[-1].key if len(found) > limit else None)
+        return Slice(lines, total, Position(_place(lines[-1], as_of), as_of) if len(found) > limit else None)
+
+    def made_by(self, namespace: str, user: str, key: str) -> Line | None:
+        """The line that a user's request with an Idempotency-Key made, anywhere in the Namespace. `key`: its hash."""
+        return self._keys.get((namespace, user, key))
 
     # --- inside
 
@@ -295,10 +322,11 @@ class HistoryIndex:
         pending = chain.pending.pop(line.sequence, None)
         for gone in (old, pending):
             if gone is not None:
-                shelf.lines.remove(gone)
+                self._take(shelf, gone)
+        line = _with_old_place(line, pending)
         chain.records[line.sequence] = line
         chain.top = max(chain.top, line.sequence)
-        shelf.lines.add(line)
+        self._add(shelf, line)
         self._touch(shelf)
 
     def _drop_record(self, line: Line) -> None:
@@ -309,7 +337,7 @@ class HistoryIndex:
         chain = shelf.chains[line.uid]
         old = chain.records.pop(line.sequence, None)
         if old is not None:
-            shelf.lines.remove(old)
+            self._take(shelf, old)
             chain.dropped(line.sequence)
             self._touch(shelf)
         self._forget_if_empty(place, shelf, chain)
@@ -321,10 +349,25 @@ class HistoryIndex:
         if old is not None:
             if replace(old, version=line.version) == line:
                 return
-            shelf.lines.remove(old)
+            self._take(shelf, old)
         chain.pending[sequence] = line
         chain.top = max(chain.top, sequence)
+        self._add(shelf, line)
+
+    def _add(self, shelf: Shelf, line: Line) -> None:
         shelf.lines.add(line)
+        if line.was_at is not None:
+            shelf.moved[line.uid, line.sequence] = line
+        key = _key_of(line)
+        if key is not None:
+            self._keys[key] = line
+
+    def _take(self, shelf: Shelf, line: Line) -> None:
+        shelf.lines.remove(line)
+        shelf.moved.pop((line.uid, line.sequence), None)
+        key = _key_of(line)
+        if key is not None and self._keys.get(key) == line:
+            del self._keys[key]
 
     def _forget_if_empty(self, place: tuple[str, str], shelf: Shelf, chain: Chain) -> None:
         if not chain.empty:
@@ -365,28 +408,59 @@ def _belongs(chain: Chain, created_at: str, birth: str | None) -> bool:
     return chain.live is not None
 
 
-def _lines(shelf: Shelf, belonging: Belonging, filters: Filters, after: Key | None) -> Iterator[Line]:
-    """Wanted lines, newest first, after that key."""
+def _key_of(line: Line) -> tuple[str, str, str] | None:
+    """Whose Idempotency-Key made the line. Whoever may write can claim any request id, but never another user."""
+    found = idempotency.split(line.request_id)
+    return (line.namespace, line.by, found.key) if found is not None and line.by is not None else None
+
+
+def _with_old_place(line: Line, pending: Line | None) -> Line:
+    """The line of a record, with the place that the same line had before.
+
+    Where it was not seen before, because this process did not run then: what nobody stamped had no time.
+    """
+    unstamped = pending.at is None if pending is not None else line.action is Action.ADOPT or line.by is None
+    was = NO_TIME if unstamped else (pending or line).at
+    return line if was == line.at else replace(line, was_at=was)
+
+
+def _place(line: Line, as_of: str) -> Key:
+    """Where a line stands for somebody who began to read when the records had that version."""
+    if line.was_at is not None and is_newer(line.version, as_of):
+        return (line.was_at, line.uid, line.sequence)
+    return line.key
+
+
+def _lines(shelf: Shelf, belonging: Belonging, filters: Filters, after: Position | None, as_of: str) -> Iterator[Line]:
+    """Wanted lines, newest first, after that position."""
     low: Key = (filters.since, "", 0) if filters.since else _FIRST
     high: Key = (filters.until, AFTER_UIDS, 0) if filters.until is not None else _LAST
     if after is not None:
-        high = min(high, after)
+        high = min(high, after.key)
+
+    def place(line: Line) -> Key:
+        return _place(line, as_of)
+
+    def wanted(line: Line) -> bool:
+        return line.uid not in belonging.excluded and filters.match(line)
+
     if filters.app is not None:
         # One app has few lines: sorting them is less work than walking through all others.
-        return iter(sorted(_of_app(shelf, belonging, filters, low, high), key=_key, reverse=True))
+        few = (line for line in _of_app(shelf, filters.app) if wanted(line) and low <= place(line) < high)
+        return iter(sorted(few, key=place, reverse=True))
     found: Iterable[Line] = shelf.lines.irange_key(low, high, inclusive=(True, False), reverse=True)
+    elsewhere = [line for line in shelf.moved.values() if is_newer(line.version, as_of)]
+    if elsewhere:
+        there = sorted((line for line in elsewhere if low <= place(line) < high), key=place, reverse=True)
+        rest = (line for line in found if line.was_at is None or not is_newer(line.version, as_of))
+        found = merge(rest, there, key=place, reverse=True)
     if not belonging.excluded and filters.action is None:
         return iter(found)
-    return (line for line in found if line.uid not in belonging.excluded and filters.match(line))
+    return filter(wanted, found)
 
 
-def _of_app(shelf: Shelf, belonging: Belonging, filters: Filters, low: Key, high: Key) -> Iterator[Line]:
-    for uid, chain in shelf.chains.items():
-        if chain.app != filters.app or uid in belonging.excluded:
-            continue
-        for line in chain.descending():
-            if low <= line.key < high and filters.match(line):
-                yield line
+def _of_app(shelf: Shelf, app: str) -> Iterator[Line]:
+    return (line for chain in shelf.chains.values() if chain.app == app for line in chain.descending())
 
 
 #: Sorts after every uid.

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from datetime import datetime, timedelta
 
-from moorage_api import errors
+from moorage_api import errors, schemas
 from moorage_api.cache.history import Chain
 from moorage_api.views import EnvironmentView
 from moorage_crds import clock
@@ -33,16 +33,16 @@ def active_at(
         ApiError: 422, the moment is in the future, before the environment, or before what is kept.
     """
     if moment > now + _AHEAD:
-        raise errors.invalid(["query", "at"], "must not be in the future", value=clock.to_rfc3339(moment))
+        raise errors.invalid(["query", "at"], "must not be in the future", value=schemas.whole_second(moment))
     known = list(chains)
     first = _first_known(environment, known, now - retention)
     if moment < clock.from_rfc3339(first):
         raise errors.invalid(
             ["query", "at"],
             f"the state is known from {first} on: before that the environment did not exist or the history is not kept",
-            value=clock.to_rfc3339(moment),
+            value=schemas.whole_second(moment),
         )
-    wanted = clock.to_rfc3339(moment)
+    wanted = schemas.whole_second(moment)
     found = ((chain.app, _release_at(chain, wanted)) for chain in known)
     return {app: release for app, release in sorted(found, key=lambda pair: pair[0]) if release is not None}
 
@@ -52,7 +52,7 @@ def _first_known(environment: EnvironmentView, chains: list[Chain], kept_since: 
     bounds = [environment.created_at]
     if clock.from_rfc3339(environment.created_at) < kept_since:
         # A binding that ended before this may have left no trace.
-        bounds.append(clock.to_rfc3339(kept_since))
+        bounds.append(schemas.whole_second(kept_since))
     for chain in chains:
         oldest = chain.oldest_sequence()
         line = chain.get(oldest)

@@ -146,9 +146,12 @@ def _slug_in(scope: list[str], cursor: str | None) -> str | None:
     if cursor is None:
         return None
     try:
-        return str(pages.decode(scope, cursor))
+        slug = pages.decode(scope, cursor)
     except pages.DamagedCursorError:
         raise damaged_cursor(cursor) from None
+    if not isinstance(slug, str):
+        raise damaged_cursor(cursor)
+    return slug
 
 
 def damaged_cursor(cursor: str) -> errors.ApiError:

@@ -1,14 +1,13 @@
 """The history of an environment."""
 
-import math
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 from moorage_api import schemas, translate
 from moorage_api.cache import pages
-from moorage_api.cache.history import Filters, Key
+from moorage_api.cache.history import Filters, Position
 from moorage_api.calls import Answer, Call, Facade
 from moorage_api.handlers.environments import damaged_cursor, environment_of
-from moorage_crds import clock
+from moorage_api.views import NO_TIME
 
 
 async def history(facade: Facade, call: Call) -> Answer:
@@ -20,7 +19,7 @@ async def history(facade: Facade, call: Call) -> Answer:
         view,
         facade.catalog.birth(view),
         filters=_filters(query),
-        after=_key_in(scope, query.cursor),
+        after=_position_in(scope, query.cursor),
         limit=query.limit,
     )
     return Answer(
@@ -28,7 +27,7 @@ async def history(facade: Facade, call: Call) -> Answer:
             "deployments": [translate.history_line(view.uid, line) for line in found.lines],
             "total": found.total,
             "has_more": found.last is not None,
-            "next_cursor": pages.encode(scope, list(found.last)) if found.last is not None else None,
+            "next_cursor": _cursor(scope, found.last) if found.last is not None else None,
         }
     )
 
@@ -37,18 +36,32 @@ def _filters(query: schemas.HistoryQuery) -> Filters:
     """Lines have whole seconds: a bound between two of them is moved to the next one inside."""
     since = until = None
     if query.since is not None:
-        moment = schemas.moment(query.since)
-        since = clock.to_rfc3339(moment + timedelta(seconds=math.ceil(moment.microsecond / 1_000_000)))
+        since = _next_second(schemas.moment(query.since))
     if query.until is not None:
-        until = clock.to_rfc3339(schemas.moment(query.until))
+        until = schemas.whole_second(schemas.moment(query.until))
     return Filters(query.app_id, query.action, since, until)
 
 
-def _key_in(scope: list[str | None], cursor: str | None) -> Key | None:
+def _next_second(moment: datetime) -> str:
+    """The moment, or the next whole second after it; after the last one there is, lines without a time alone remain."""
+    if not moment.microsecond:
+        return schemas.whole_second(moment)
+    if moment > datetime.max.replace(microsecond=0, tzinfo=UTC):
+        return NO_TIME
+    return schemas.whole_second(moment + timedelta(seconds=1))
+
+
+def _cursor(scope: list[str | None], position: Position) -> str:
+    return pages.encode(scope, [*position.key, position.as_of])
+
+
+def _position_in(scope: list[str | None], cursor: str | None) -> Position | None:
     if cursor is None:
         return None
     try:
-        at, uid, sequence = pages.decode(scope, cursor)
+        at, uid, sequence, as_of = pages.decode(scope, cursor)
     except (pages.DamagedCursorError, ValueError, TypeError):
         raise damaged_cursor(cursor) from None
-    return (str(at), str(uid), int(sequence))
+    if not (isinstance(sequence, int) and all(isinstance(text, str) for text in (at, uid, as_of))):
+        raise damaged_cursor(cursor)
+    return Position((at, uid, sequence), as_of)

@@ -160,7 +160,7 @@ def decode(method: str, path: UrlPath, status: int, retry_after: str | None, con
 def error_for(
     where: str, status: int, message: str, answer: Mapping[str, Any], retry_after: str | None = None
 ) -> StoreError:
-    """The StoreError of a `Status` object of the API server; for a no of admission a ForbiddenError, whatever its code."""
+    """The StoreError of a `Status` object of the API server. A no of admission is a ForbiddenError always."""
     text = f"{where}: {status} {message}"
     if _ADMISSION_REFUSAL.search(message):
         return ForbiddenError(text)

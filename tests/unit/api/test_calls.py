@@ -1,10 +1,12 @@
 """Calls through the whole edge, over a cluster in memory."""
 
 import re
+from base64 import urlsafe_b64encode
 
 import pytest
 from facade_world import BASE, NAMESPACE, World
 
+from moorage_api.cache import pages
 from moorage_crds import names
 from moorage_crds.kube.client import error_for
 from moorage_crds.store import (
@@ -348,6 +350,34 @@ async def test_same_key_for_something_else_is_refused() -> None:
 
     assert reply.status == 422
     assert reply.json["detail"][0]["loc"] == ["header", "Idempotency-Key"]
+
+
+async def test_same_key_for_another_app_or_environment_is_refused_until_the_line_is_gone() -> None:
+    world = World()
+    for slug in ("staging", "production"):
+        world.environment(slug)
+    key = {"Idempotency-Key": "k-1"}
+    await world.deploy("checkout", "v1", headers=key)
+    world.record()
+    body = {"app_id": "checkout", "release_id": "v1"}
+    calls = (
+        ("POST", f"{BASE}/staging/deploy", {**body, "app_id": "payments"}),
+        ("POST", f"{BASE}/production/deploy", body),
+        ("DELETE", f"{BASE}/staging/deploy/checkout", None),
+        ("POST", f"{BASE}/staging/deploy/checkout/rollback", {"release_id": "v1"}),
+    )
+
+    statuses = [(await world.call(*call, headers=key)).status for call in calls]
+    mine = await world.call("POST", f"{BASE}/production/deploy", body, headers=key, user="root")
+    for plural, namespace, name in list(world.cluster.objects):
+        if plural == names.RECORDS:
+            world.cluster.remove(plural, namespace, name)
+
+    assert statuses == [422] * 4
+    assert mine.status == 200
+    assert (
+        await world.call("POST", f"{BASE}/production/deploy", {**body, "release_id": "v2"}, headers=key)
+    ).status == 200
 
 
 async def test_key_of_somebody_else_is_another_key() -> None:
@@ -730,8 +760,12 @@ async def test_bodies_that_are_not_taken(
 
 @pytest.mark.parametrize(
     "query",
-    ["limit=0", "limit=201", "limit=x", "limit=1&limit=2", "unknown=1", "cursor=zzz", "since=yesterday", "%ff=1"],
-)
+    [
+        "limit=0", "limit=201", "limit=x", "limit=1&limit=2", "unknown=1", "cursor=zzz", "since=yesterday", "%ff=1",
+        "since=0001-01-01T00:00:00%2B14:00", "until=9999-12-31T23:59:59-00:01", "until=2026-01-31T12:00:00",
+        "since=%D9%A2026-01-31T12:00:00Z", "since=2026-02-30T12:00:00Z",
+    ],
+)  # fmt: skip
 async def test_bad_queries_are_refused(query: str) -> None:
     world = World()
     world.environment()
@@ -740,6 +774,47 @@ async def test_bad_queries_are_refused(query: str) -> None:
 
     assert reply.status == 422
     assert reply.json["detail"][0]["loc"][0] == "query"
+
+
+async def test_last_moment_there_is_matches_what_has_no_time() -> None:
+    world = World()
+    world.environment()
+    await world.deploy("checkout", "v1")
+
+    for query in ("since=9999-12-31T23:59:59.5Z", "until=0001-01-01T00:00:00Z", "since=9999-12-31T23:59:59Z"):
+        reply = await world.call("GET", f"{BASE}/staging/deployments?{query}")
+        assert (reply.status, reply.json["total"]) == (200, 0), query
+    early = await world.call("GET", f"{BASE}/staging/deployments?since=0999-12-31T23:59:59.5Z")
+    assert early.json["total"] == 1
+
+
+def forged(scope: object, content: bytes) -> str:
+    """A cursor with any content and a right checksum, which everybody can make."""
+    return urlsafe_b64encode(pages._checksum(scope, content) + content).rstrip(b"=").decode()
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"no json", b"", b"1", b"null", b"[]", b"[1]", b'["a","b",3]', b'["a","b","x","1"]', b'["a","b",1.5,"1"]',
+        b'["a",null,1,"1"]', b'["a","b",1,null]', b'{"a":1,"b":2,"c":3,"d":4}', b"[" * 150 + b"]" * 150, b"\xff",
+        b'"\xed\xa0\x80"',
+    ],
+)  # fmt: skip
+async def test_forged_cursors_are_refused(content: bytes) -> None:
+    world = World()
+    uid = world.environment()
+    namespace = world.catalog.workspace("acme", "shop")
+    assert namespace is not None
+    paths = {
+        f"{BASE}/staging/deployments": ["history", uid, None, None, None, None],
+        BASE: ["environments", namespace.uid],
+    }
+
+    for path, scope in paths.items():
+        reply = await world.call("GET", f"{path}?cursor={forged(scope, content)}")
+        assert reply.status == 422, reply.content
+        assert reply.json["detail"][0]["loc"] == ["query", "cursor"]
 
 
 async def test_user_has_a_rate_limit() -> None:
@@ -1134,7 +1209,13 @@ async def test_state_at_an_earlier_moment() -> None:
     assert states == {"05": {}, "10": {"checkout": "v1"}, "15": {"checkout": "v1"}, "25": {"checkout": "v2"}}
 
 
-@pytest.mark.parametrize("moment", ["2026-01-31T11:59:59Z", "2027-01-01T00:00:00Z", "2026-01-31", "x"])
+@pytest.mark.parametrize(
+    "moment",
+    [
+        "2026-01-31T11:59:59Z", "2027-01-01T00:00:00Z", "2026-01-31", "x", "0001-01-01T00:00:00%2B14:00",
+        "9999-12-31T23:59:59.9-14:00", "9999-12-31T24:00:00Z", "0999-01-01T00:00:00Z",
+    ],
+)  # fmt: skip
 async def test_moment_that_cannot_be_answered(moment: str) -> None:
     world = World()
     world.environment()
@@ -1143,3 +1224,4 @@ async def test_moment_that_cannot_be_answered(moment: str) -> None:
 
     assert reply.status == 422
     assert reply.json["detail"][0]["loc"] == ["query", "at"]
+    assert moment[0] != "0" or reply.json["detail"][0]["input"].startswith("0")

@@ -221,3 +221,73 @@ def test_refilled_shelf_does_not_look_unchanged() -> None:
     index.apply("ADDED", line(UIDS[1], 1))
 
     assert index.revision("ns", "staging") > first
+
+
+class Recorder:
+    """Lines with a time, and adopted changes that get theirs when they are recorded; replicas that know all that."""
+
+    def __init__(self, timed: int, untimed: int) -> None:
+        self.version = 10
+        self.pending = {number: Change(number, Action.ADOPT, None, "v1") for number in range(1, untimed + 1)}
+        self.records = {(UIDS[0], n): line(UIDS[0], n, f"2026-01-02T00:00:0{n}Z") for n in range(1, timed + 1)}
+
+    def replica(self) -> HistoryIndex:
+        index = HistoryIndex()
+        index.replace(list(self.records.values()), str(self.version))
+        rest = tuple(change for _, change in sorted(self.pending.items()))
+        index.binding_changed(binding(UIDS[1], *rest, recorded=0, version=str(self.version)))
+        return index
+
+    def record(self, index: HistoryIndex, number: int, second: int) -> None:
+        if self.pending.pop(number, None) is None:
+            return
+        self.version += 1
+        at = f"2026-01-02T00:00:0{second}Z"
+        made = line(UIDS[1], number, at, action=Action.ADOPT, by=None, version=str(self.version))
+        self.records[UIDS[1], number] = made
+        index.apply("ADDED", made)
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    sizes=st.tuples(st.integers(0, 8), st.integers(1, 8)),
+    recordings=st.lists(st.lists(st.tuples(st.integers(0, 7), st.integers(0, 9)), max_size=3), max_size=20),
+    limit=st.integers(1, 4),
+    app=st.none() | st.just("app-1"),
+    restart=st.integers(0, 10),
+)
+def test_line_that_gets_its_time_between_pages_is_shown_once(
+    sizes: tuple[int, int], recordings: list[list[tuple[int, int]]], limit: int, app: str | None, restart: int
+) -> None:
+    recorder = Recorder(*sizes)
+    wanted = {key for key in recorder.records if app is None} | {(UIDS[1], number) for number in recorder.pending}
+    index = recorder.replica()
+    piece = page(index, filters=Filters(app=app), limit=limit)
+    found, rounds = list(piece.lines), 0
+    while piece.last is not None:
+        for number, second in recordings[rounds] if rounds < len(recordings) else ():
+            recorder.record(index, number, second)
+        if rounds == restart:
+            index = recorder.replica()
+        rounds += 1
+        piece = page(index, filters=Filters(app=app), after=piece.last, limit=limit)
+        found += piece.lines
+
+    keys = [(one.uid, one.sequence) for one in found]
+    assert len(keys) == len(set(keys))
+    assert set(keys) == wanted
+
+
+def test_index_of_keys_forgets_with_the_line_and_knows_only_stamped_users() -> None:
+    index = HistoryIndex()
+    made = [
+        line(UIDS[number], 1, request_id=f"key{number}.x", by=by) for number, by in enumerate(("alice", "bob", None))
+    ]
+    index.replace(made, "10")
+    known = [index.made_by("ns", user, key) for user, key in (("alice", "key0"), ("alice", "key1"), ("bob", "key1"))]
+    other = index.made_by("elsewhere", "alice", "key0")
+    index.apply("DELETED", made[0])
+
+    assert (known, other) == ([made[0], None, made[1]], None)
+    assert index.made_by("ns", "alice", "key0") is None
+    assert len(index._keys) == 1
