@@ -4,9 +4,11 @@ import re
 import secrets
 import shutil
 import subprocess
-from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from itertools import count
 from pathlib import Path
+from threading import Event
 from typing import Any
 
 import pytest
@@ -15,6 +17,7 @@ from helm import CHART, Helm
 
 from moorage_dev import children, processes, users
 from moorage_dev.built_cluster import BuiltCluster
+from moorage_dev.processes import Service
 from moorage_dev.rest_client import MERGE_PATCH, Answer, RestClient
 
 pytestmark = pytest.mark.cluster
@@ -25,6 +28,8 @@ NAMESPACE = "moorage-system"
 CRDS = {f"{plural}.moorage.dev" for plural in ("environments", "deployments", "deploymentrecords", "environmentlocks")}
 GROUP = "/apis/moorage.dev/v1"
 BINDINGS = [(f"env-{environment:02d}", f"app-{app:02d}") for environment in range(10) for app in range(20)]
+#: Those whose release changes while operators come and go.
+BUSY = BINDINGS[:40]
 
 
 class Admin:
@@ -220,53 +225,144 @@ def _edit(path: Path, pattern: str, replacement: str) -> None:
     path.write_text(text, encoding="utf-8")
 
 
-def test_upgrade_and_rollback_leave_200_bindings_and_their_history_alone(
-    helm: Helm, admin: Admin, next_chart: Path, tmp_path: Path
+class Traffic:
+    """Changes one release after the other, round and round, inside its block.
+
+    Attributes:
+        accepted: releases of each binding that the API server took, in their order.
+        refused: how often it said that too much is unrecorded.
+    """
+
+    def __init__(self, admin: Admin, bindings: list[tuple[str, str]]) -> None:
+        self.accepted: dict[str, list[str]] = {f"{environment}.{app}": [] for environment, app in bindings}
+        self.refused = 0
+        self._admin = admin
+        self._over = Event()
+        self._pool = ThreadPoolExecutor(1)
+        self._work: Future[None] | None = None
+
+    def __enter__(self) -> "Traffic":
+        self._work = self._pool.submit(self._run)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._over.set()
+        self._pool.shutdown()
+        assert self._work is not None
+        self._work.result()
+
+    @property
+    def count(self) -> int:
+        """How many changes were taken."""
+        return sum(map(len, self.accepted.values()))
+
+    def flows(self, changes: int = 20) -> None:
+        """Wait until so many more changes were taken."""
+        until = self.count + changes
+        eventually(lambda: self.count >= until or self._over.is_set(), 30)
+
+    def _run(self) -> None:
+        try:
+            for number, name in ((number, name) for number in count(2) for name in self.accepted):
+                if self._over.wait(0.05):
+                    return
+                self._change(name, f"{number}.0.0", self.accepted[name])
+        finally:
+            self._over.set()
+
+    def _change(self, name: str, release: str, taken: list[str]) -> None:
+        answer = self._admin.set_release(name, release)
+        assert answer.status in {200, 422}, answer.body
+        if answer.status == 200:
+            taken.append(release)
+        else:
+            assert b"not recorded yet" in answer.body
+            self.refused += 1
+
+
+@pytest.mark.timeout(150)
+def test_operators_of_two_releases_hand_200_live_bindings_over_and_back(
+    helm: Helm, admin: Admin, next_chart: Path, tmp_path: Path, figures: Callable[[str], None]
 ) -> None:
+    """Old alone, upgrade, both, new alone, roll back, both, old alone; releases change all the time.
+
+    There is one release so far: both operators are of this version, and only the chart of the next one differs.
+    """
     install(helm, admin)
-    operator = processes.start_operator(admin.cluster, tmp_path)
+    running = [processes.start_operator(admin.cluster, tmp_path, name="old")]
     try:
         with ThreadPoolExecutor(8) as pool:
             answers = list(pool.map(lambda pair: admin.bind(*pair, "1.0.0"), BINDINGS))
         assert {answer.status for answer in answers} == {201}
-        before = _all_recorded(admin, 200)
-        helm.ok("upgrade", "moorage", next_chart, f"--namespace={NAMESPACE}", "--set=operator.replicas=3")
-        eventually(lambda: "ticket" in _spec_fields(admin))
-        between = _after_changing(admin, BINDINGS[:20], "2.0.0", before)
-        helm.ok("rollback", "moorage", "1", f"--namespace={NAMESPACE}")
-        eventually(lambda: "ticket" not in _spec_fields(admin))
-        after = _after_changing(admin, BINDINGS[20:40], "3.0.0", between)
-        assert len(after) == 240
+        seen = _all_recorded(admin, 200)
+        untouched = _deployments_but(admin, BUSY)
+        with Traffic(admin, BUSY) as traffic:
+            traffic.flows()
+            helm.ok("upgrade", "moorage", next_chart, f"--namespace={NAMESPACE}", "--set=operator.replicas=3")
+            eventually(lambda: "ticket" in _spec_fields(admin))
+            seen = _hand_over(admin, traffic, running, tmp_path, "new", seen)
+            helm.ok("rollback", "moorage", "1", f"--namespace={NAMESPACE}")
+            eventually(lambda: "ticket" not in _spec_fields(admin))
+            seen = _hand_over(admin, traffic, running, tmp_path, "old-again", seen)
+        after = _all_recorded(admin, 200 + traffic.count)
     finally:
-        children.stop(operator.child)
+        for service in running:
+            children.stop(service.child)
+    _nothing_rewritten(seen, after)
+    assert _deployments_but(admin, BUSY) == untouched
+    assert _recorded_releases(after, traffic.accepted) == {
+        name: ["1.0.0", *releases] for name, releases in traffic.accepted.items()
+    }
+    figures(f"200 bindings, {traffic.count} changes meanwhile, {len(after)} records, {traffic.refused} refusals")
+
+
+def _hand_over(
+    admin: Admin, traffic: Traffic, running: list[Service], folder: Path, name: str, seen: dict[str, Object]
+) -> dict[str, Object]:
+    """Start an operator beside the one that runs, stop that one, and look at all records after each step."""
+    before = running[-1]
+    running.append(processes.start_operator(admin.cluster, folder, name=name))
+    traffic.flows()
+    both = admin.listed(f"{admin.path}/deploymentrecords")
+    _nothing_rewritten(seen, both)
+    children.stop(before.child)
+    running.remove(before)
+    traffic.flows()
+    # The operator that is left goes on by itself, at the latest two seconds after it heard of a change.
+    eventually(lambda: len(admin.listed(f"{admin.path}/deploymentrecords")) > len(both))
+    alone = admin.listed(f"{admin.path}/deploymentrecords")
+    _nothing_rewritten(both, alone)
+    return alone
+
+
+def _nothing_rewritten(before: dict[str, Object], after: dict[str, Object]) -> None:
+    """Every record of before is there with the same uid and version, and the same to the last byte."""
+    missing = before.keys() - after.keys()
+    assert not missing
+    for name, record in before.items():
+        versions = [one["metadata"][key] for one in (record, after[name]) for key in ("uid", "resourceVersion")]
+        assert versions[:2] == versions[2:], name
+        assert record == after[name]
+
+
+def _recorded_releases(records: dict[str, Object], names: Iterable[str]) -> dict[str, list[str]]:
+    """Releases of the records of each binding, in the order of their sequence."""
+    specs = sorted((one["spec"] for one in records.values()), key=lambda spec: int(spec["sequence"]))
+    return {name: [spec["release"] for spec in specs if spec["deployment"]["name"] == name] for name in names}
 
 
 def _all_recorded(admin: Admin, count: int) -> dict[str, Object]:
-    """All records, once there are so many and every status knows."""
+    """All records, once every status counts every change; there must be exactly so many."""
 
     def records() -> dict[str, Object] | None:
-        made = admin.listed(f"{admin.path}/deploymentrecords")
         deployments = admin.listed(f"{admin.path}/deployments").values()
         done = all(one.get("status", {}).get("recordedSequence") == one["changeLog"]["sequence"] for one in deployments)
-        return made if len(made) >= count and done else None
+        return admin.listed(f"{admin.path}/deploymentrecords") if done else None
 
     made = eventually(records, 60)
     assert made is not None
     assert len(made) == count
     return made
-
-
-def _after_changing(
-    admin: Admin, bindings: list[tuple[str, str]], release: str, before: dict[str, Object]
-) -> dict[str, Object]:
-    """Change some releases; the records then, of which those of before are the same to the last byte."""
-    untouched = _deployments_but(admin, bindings)
-    for environment, app in bindings:
-        assert admin.set_release(f"{environment}.{app}", release).status == 200
-    after = _all_recorded(admin, len(before) + len(bindings))
-    assert {name: after.get(name) for name in before} == before
-    assert _deployments_but(admin, bindings) == untouched
-    return after
 
 
 def _deployments_but(admin: Admin, bindings: list[tuple[str, str]]) -> dict[str, Object]:
