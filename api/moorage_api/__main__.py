@@ -98,7 +98,7 @@ async def serve(wanted: ApiSettings) -> None:
         async with (
             _metrics_port(wanted, metrics),
             _api_port(wanted, server, certificate) as finish,
-            _running(reflectors, certificate, freshness, metrics),
+            _running(reflectors, certificate, facade, metrics),
         ):
             await stop.wait()
             _log.info("stopping")
@@ -127,13 +127,13 @@ def _reflectors(store: KubernetesStore, catalog: Catalog, clock: Clock) -> list[
 async def _running(
     reflectors: "list[Reflector]",  # type: ignore[type-arg]
     certificate: Certificate | None,
-    freshness: Freshness,
+    facade: Facade,
     metrics: Metrics,
 ) -> AsyncIterator[None]:
     """The tasks in the background; if one of them ends, which none should, everything ends."""
     async with asyncio.TaskGroup() as group:
         tasks = [group.create_task(reflector.run()) for reflector in reflectors]
-        tasks.append(group.create_task(_sample(freshness, metrics)))
+        tasks.append(group.create_task(_sample(facade, metrics)))
         if certificate is not None:
             tasks.append(group.create_task(certificate.follow()))
         yield
@@ -141,8 +141,9 @@ async def _running(
             task.cancel()
 
 
-async def _sample(freshness: Freshness, metrics: Metrics) -> None:
-    """Look at the feeds a few times a second, and at how late the loop is."""
+async def _sample(facade: Facade, metrics: Metrics) -> None:
+    """A few times a second: look at the feeds and at how late the loop is, and let go of old tokens."""
+    freshness = facade.freshness
     loop = asyncio.get_running_loop()
     settled = False
     while True:
@@ -150,6 +151,7 @@ async def _sample(freshness: Freshness, metrics: Metrics) -> None:
         await asyncio.sleep(SAMPLE_SECONDS)
         metrics.loop_stalls.observe(max(0.0, loop.time() - before - SAMPLE_SECONDS))
         freshness.sample()
+        facade.access.drop_expired()
         if freshness.synced and not settled:
             settled = True
             # The filled cache is large and lives on: no later collection needs to walk through it.

@@ -16,7 +16,7 @@ from typing import Final, Generic, TypeVar
 import orjson
 
 from moorage_crds.clock import Clock
-from moorage_crds.store import Identity, Reviewer, Right, StoreError
+from moorage_crds.store import Identity, Reviewer, Right, StoreError, ThrottledError
 
 #: How long an answer of a review is believed, in seconds: a right that is taken away works no longer than this.
 BELIEVED_SECONDS: Final = 10.0
@@ -29,6 +29,10 @@ PATIENCE_SECONDS: Final = 1.0
 MAX_ANSWERS: Final = 8_192
 #: Reviews that may be in flight at once: a flood of invented tokens is not passed on to the API server.
 MAX_REVIEWS: Final = 32
+#: Questions that may be open at once, most of them waiting for room. Clients that hang up leave theirs behind.
+MAX_OPEN: Final = 1_024
+#: How long it is remembered that a token was accepted once, in seconds: whoever has one is no guesser.
+ACCEPTED_SECONDS: Final = 3_600.0
 #: No token of a cluster is longer; the headers' limit is above it.
 MAX_TOKEN_LENGTH: Final = 16_000
 
@@ -56,6 +60,13 @@ class Caller:
     def __repr__(self) -> str:
         """Without the token, which must not reach a log."""
         return f"Caller({self.identity.username!r})"
+
+
+@dataclass(slots=True)
+class Upstream:
+    """What one request has spent waiting for the API server, in seconds."""
+
+    seconds: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,28 +102,39 @@ class Answers(Generic[ValueT]):
         ask: Callable[[], Awaitable[ValueT]],
         *,
         validity: Callable[[ValueT], Validity] = _default_validity,
+        upstream: Upstream | None = None,
     ) -> ValueT:
         """The kept answer while it is fresh, else the answer of `ask`, else the kept one while it is believed.
 
+        Args:
+            key: what is asked.
+            ask: asks it.
+            validity: how long an answer counts.
+            upstream: gets the time that is waited for an answer.
+
         Raises:
-            StoreError: what `ask` raised; nothing is kept then.
+            StoreError: what `ask` raised, or too many questions are open; nothing is kept then.
         """
         now = self._clock.monotonic()
+        self.drop_expired()
         kept = self._kept.get(key)
         if kept is not None and kept.fresh_until > now:
             return kept.answer
-        task = self._asking.get(key)
-        if task is None:
-            task = asyncio.ensure_future(self._ask(key, ask, validity))
-            self._asking[key] = task
-            task.add_done_callback(lambda done: self._finished(key, done))
-        # Whoever goes away while waiting must not take the answer from the others.
-        if kept is None or kept.believed_until <= now:
-            return await asyncio.shield(task)
+        believed = kept if kept is not None and kept.believed_until > now else None
         try:
-            return await asyncio.wait_for(asyncio.shield(task), PATIENCE_SECONDS)
-        except (StoreError, TimeoutError):
-            return kept.answer
+            return await self._answer(self._question(key, ask, validity), believed)
+        finally:
+            if upstream is not None:
+                upstream.seconds += self._clock.monotonic() - now
+
+    def drop_expired(self) -> None:
+        """Let go of what is not believed any more, tokens above all. The oldest answers stand first."""
+        now = self._clock.monotonic()
+        while self._kept:
+            key, kept = next(iter(self._kept.items()))
+            if kept.believed_until > now:
+                return
+            del self._kept[key]
 
     def forget(self, key: Hashable) -> None:
         """Ask again next time."""
@@ -121,6 +143,28 @@ class Answers(Generic[ValueT]):
     def __len__(self) -> int:
         """How many answers are kept."""
         return len(self._kept)
+
+    def _question(
+        self, key: Hashable, ask: Callable[[], Awaitable[ValueT]], validity: Callable[[ValueT], Validity]
+    ) -> "asyncio.Task[ValueT]":
+        """The open question, or a new one. Raises ThrottledError."""
+        task = self._asking.get(key)
+        if task is None:
+            if len(self._asking) >= MAX_OPEN:
+                raise ThrottledError("too many reviews are open", retry_after=1)
+            task = asyncio.ensure_future(self._ask(key, ask, validity))
+            self._asking[key] = task
+            task.add_done_callback(lambda done: self._finished(key, done))
+        return task
+
+    async def _answer(self, question: "asyncio.Task[ValueT]", believed: _Kept[ValueT] | None) -> ValueT:
+        # Whoever goes away while waiting must not take the answer from the others.
+        if believed is None:
+            return await asyncio.shield(question)
+        try:
+            return await asyncio.wait_for(asyncio.shield(question), PATIENCE_SECONDS)
+        except (StoreError, TimeoutError):
+            return believed.answer
 
     def _finished(self, key: Hashable, task: "asyncio.Task[ValueT]") -> None:
         self._asking.pop(key, None)
@@ -151,9 +195,11 @@ class Access:
         self._callers: Answers[Caller | None] = Answers(clock)
         self._rights: Answers[bool] = Answers(clock)
         self._room = asyncio.Semaphore(MAX_REVIEWS)
+        #: digest of a token → until when it counts as accepted before
+        self._accepted: OrderedDict[bytes, float] = OrderedDict()
         self.reviews = 0
 
-    async def authenticate(self, token: str) -> Caller | None:
+    async def authenticate(self, token: str, upstream: Upstream | None = None) -> Caller | None:
         """The caller with that token; None if the cluster does not accept it.
 
         Raises:
@@ -161,19 +207,39 @@ class Access:
         """
         if not token or len(token) > MAX_TOKEN_LENGTH:
             return None
-        return await self._callers.get(
-            self._digest(token.encode()),
+        digest = self._digest(token.encode())
+        caller = await self._callers.get(
+            digest,
             lambda: self._authenticate(token),
-            validity=lambda caller: self._token_validity(caller, token),
+            validity=lambda found: self._token_validity(found, token),
+            upstream=upstream,
         )
+        self._note(digest, accepted=caller is not None)
+        return caller
 
-    async def allowed(self, caller: Caller, right: Right) -> bool:
+    async def allowed(self, caller: Caller, right: Right, upstream: Upstream | None = None) -> bool:
         """Whether the caller has that right.
 
         Raises:
             StoreError: the cluster gave no answer.
         """
-        return await self._rights.get((caller.digest, right), lambda: self._allowed(caller, right))
+        return await self._rights.get((caller.digest, right), lambda: self._allowed(caller, right), upstream=upstream)
+
+    def accepted_before(self, token: str) -> bool:
+        """Whether the cluster accepted this token not long ago, and has not refused it since."""
+        return self._accepted.get(self._digest(token.encode()), 0.0) > self._clock.monotonic()
+
+    def drop_expired(self) -> None:
+        """Let go of tokens and answers that are not believed any more."""
+        self._callers.drop_expired()
+        self._rights.drop_expired()
+
+    def _note(self, digest: bytes, *, accepted: bool) -> None:
+        self._accepted.pop(digest, None)
+        if accepted:
+            self._accepted[digest] = self._clock.monotonic() + ACCEPTED_SECONDS
+            if len(self._accepted) > MAX_ANSWERS:
+                self._accepted.popitem(last=False)
 
     def distrust(self, caller: Caller, right: Right | None = None) -> None:
         """The API server just said no to a token or right that was believed: ask again next time."""

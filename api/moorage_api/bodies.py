@@ -16,11 +16,16 @@ MAX_QUERY_FIELDS: Final = 32
 _CONTINUE: Final = b"HTTP/1.1 100 Continue\r\n\r\n"
 
 
+class ClientGoneError(Exception):
+    """The client closed the connection before its body was complete: there is nobody to answer."""
+
+
 async def read_body(request: web.BaseRequest, model: type[BaseModel]) -> BaseModel:
     """The body as a checked model.
 
     Raises:
         ApiError: 408, 413, 415 or 422.
+        ClientGoneError: nobody waits for an answer.
     """
     _require_plain(request)
     content = await _read(request)
@@ -87,18 +92,20 @@ def _require_json(content_type: str) -> None:
 
 
 async def _read(request: web.BaseRequest) -> bytes:
-    if request.headers.get("Expect", "").lower() == "100-continue":
-        await request.writer.write(_CONTINUE)
-        request.writer.output_size = 0
     try:
         return await asyncio.wait_for(_collect(request), BODY_SECONDS)
     except TimeoutError:
         raise errors.body_timeout() from None
     except web.RequestPayloadError:
         raise errors.bad_request("The request body is not valid HTTP") from None
+    except OSError as error:
+        raise ClientGoneError from error
 
 
 async def _collect(request: web.BaseRequest) -> bytes:
+    if request.headers.get("Expect", "").lower() == "100-continue":
+        await request.writer.write(_CONTINUE)
+        request.writer.output_size = 0
     parts: list[bytes] = []
     size = 0
     while part := await request.content.readany():

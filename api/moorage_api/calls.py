@@ -6,7 +6,7 @@ from typing import Any, Protocol, Self
 
 from pydantic import BaseModel
 
-from moorage_api.access import Access, Caller
+from moorage_api.access import Access, Caller, Upstream
 from moorage_api.cache.catalog import Catalog
 from moorage_api.cache.freshness import Freshness
 from moorage_api.config import ApiSettings
@@ -72,7 +72,7 @@ class Call:
         query: the operation's query model.
         body: the operation's body model.
         headers: as sent; names without case.
-        upstream: seconds spent waiting for the API server, for the log.
+        upstream: the time spent waiting for the API server, for the log.
     """
 
     operation: "Operation"
@@ -83,7 +83,7 @@ class Call:
     workspace: Workspace
     query: Any = None
     body: Any = None
-    upstream: float = 0.0
+    upstream: Upstream = field(default_factory=Upstream)
 
 
 Handler = Callable[[Facade, Call], Awaitable[Answer]]

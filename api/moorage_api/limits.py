@@ -30,6 +30,12 @@ class RateLimit:
         self._clock = clock
         self._buckets: OrderedDict[str, _Bucket] = OrderedDict()
 
+    def give_back(self, key: str) -> None:
+        """A token was taken for what turned out to cost none."""
+        bucket = self._buckets.get(key)
+        if bucket is not None:
+            bucket.tokens = min(self._burst, bucket.tokens + 1.0)
+
     def take(self, key: str) -> int:
         """Take a token. 0 if there was one, else the seconds (at least 1) until there will be."""
         now = self._clock.monotonic()

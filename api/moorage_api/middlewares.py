@@ -4,7 +4,7 @@ request id, log, metrics      around everything, so that every answer has them
 errors                        every exception becomes a documented answer
 soundness                     HTTP that two readers could understand differently is refused
 route and method              404, 405
-authentication                401, and a bucket for addresses that fail
+authentication                401, and a bucket for addresses that fail: 429 before the API server is asked
 rate limit                    429, for each user
 freshness                     503 while the cache cannot be trusted
 workspace and permission      403, 404; needs parsed ids
@@ -17,15 +17,15 @@ import logging
 import re
 import secrets
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 import orjson
 from aiohttp import web
 
 from moorage_api import errors
-from moorage_api.access import Caller
-from moorage_api.bodies import read_body, read_query
+from moorage_api.access import Caller, Upstream
+from moorage_api.bodies import ClientGoneError, read_body, read_query
 from moorage_api.calls import Answer, Call, Facade, Operation, Permission
 from moorage_api.errors import ApiError, UnavailableReason
 from moorage_api.limits import RateLimit
@@ -71,7 +71,7 @@ class _Trace:
     operation: str = _UNROUTED
     route: str = ""
     user: str = ""
-    call: Call | None = None
+    upstream: Upstream = field(default_factory=Upstream)
 
 
 class Edge:
@@ -99,11 +99,24 @@ class Edge:
         trace = _Trace(_request_id(request.headers))
         try:
             response = self.response(await self._answer(request, trace), trace.request_id)
+        except ClientGoneError:
+            response = web.Response(status=CLIENT_GONE)
+            response.force_close()
         except Exception as error:
             response = self.error(self._translated(error, trace), trace.request_id)
         if self.stopping:
             response.force_close()
         self._finish(request, response.status, trace, started)
+        return response
+
+    def no_request(self, error: ApiError, *, remote: str | None) -> web.Response:
+        """The answer where there is no request to route: too many connections, or no HTTP. Counted, logged, closed."""
+        trace = _Trace(secrets.token_hex(8))
+        response = self.error(error, trace.request_id)
+        response.force_close()
+        self._metrics.answered(trace.operation, response.status, seconds=0.0, upstream=0.0)
+        fields = {"request_id": trace.request_id, "status": response.status, "remote": remote, "why": error.message}
+        _access_log.info("no request", extra={"fields": fields})
         return response
 
     # --- answers
@@ -147,7 +160,7 @@ class Edge:
 
     def _finish(self, request: web.BaseRequest, status: int, trace: _Trace, started: float) -> None:
         seconds = self._facade.clock.monotonic() - started
-        upstream = trace.call.upstream if trace.call is not None else 0.0
+        upstream = trace.upstream.seconds
         self._metrics.answered(trace.operation, status, seconds=seconds, upstream=upstream)
         if _access_log.isEnabledFor(logging.INFO):
             fields = {
@@ -171,12 +184,12 @@ class Edge:
         trace.operation, trace.route = operation.name, operation.path
         if operation.public is not None:
             return await operation.public(self._facade)
-        caller = await self._authenticate(request)
+        caller = await self._authenticate(request, trace.upstream)
         trace.user = caller.username
         self._require_rate(caller)
         self._require_fresh()
-        workspace = await self._require_permission(operation, caller, params)
-        call = trace.call = Call(operation, trace.request_id, params, request.headers, caller, workspace)
+        workspace = await self._require_permission(operation, caller, params, trace.upstream)
+        call = Call(operation, trace.request_id, params, request.headers, caller, workspace, upstream=trace.upstream)
         await self._require_version(request.headers)
         if operation.query is not None:
             call.query = read_query(query, operation.query)
@@ -194,17 +207,31 @@ class Edge:
         except NoSuchPathError:
             raise errors.not_found("path", path) from None
 
-    async def _authenticate(self, request: web.BaseRequest) -> Caller:
-        scheme, _, token = request.headers.get("Authorization", "").partition(" ")
-        token = token.strip(" ")
-        if scheme.lower() == "bearer" and _TOKEN.fullmatch(token):
-            caller = await self._facade.access.authenticate(token)
+    async def _authenticate(self, request: web.BaseRequest, upstream: Upstream) -> Caller:
+        access, token = self._facade.access, _token(request.headers)
+        if access.accepted_before(token):
+            caller = await access.authenticate(token, upstream)
             if caller is not None:
                 return caller
-        wait = self._failures.take(request.remote or "")
+        return await self._authenticate_unknown(request.remote or "", token, upstream)
+
+    async def _authenticate_unknown(self, address: str, token: str, upstream: Upstream) -> Caller:
+        """Who nobody knows pays before the API server is asked, and gets it back if it accepts the token.
+
+        So an address that guesses is refused without asking, however many of its guesses are on their way at once.
+        """
+        wait = self._failures.take(address)
         if wait:
             raise errors.rate_limited(wait)
-        raise errors.unauthenticated()
+        try:
+            caller = await self._facade.access.authenticate(token, upstream)
+        except StoreError:
+            self._failures.give_back(address)
+            raise
+        if caller is None:
+            raise errors.unauthenticated()
+        self._failures.give_back(address)
+        return caller
 
     def _require_rate(self, caller: Caller) -> None:
         wait = self._users.take(caller.username)
@@ -220,7 +247,9 @@ class Edge:
                 UnavailableReason.NOT_SYNCED, "The cluster has not been heard of for too long; try again"
             )
 
-    async def _require_permission(self, operation: Operation, caller: Caller, params: Mapping[str, str]) -> Workspace:
+    async def _require_permission(
+        self, operation: Operation, caller: Caller, params: Mapping[str, str], upstream: Upstream
+    ) -> Workspace:
         """The workspace, if the caller may do that there.
 
         For a workspace that does not exist the question is asked for the whole cluster, so that an outsider hears the
@@ -229,14 +258,14 @@ class Edge:
         permission = operation.permission
         workspace = self._workspace(params)
         if permission is not None:
-            await self._require_rights(permission, caller, workspace.namespace if workspace else "")
+            await self._require_rights(permission, caller, workspace.namespace if workspace else "", upstream)
         if workspace is None:
             raise errors.not_found("workspace", params["workspace_id"])
         return workspace
 
-    async def _require_rights(self, permission: Permission, caller: Caller, namespace: str) -> None:
+    async def _require_rights(self, permission: Permission, caller: Caller, namespace: str, upstream: Upstream) -> None:
         for right in permission.in_namespace(namespace):
-            if not await self._facade.access.allowed(caller, right):
+            if not await self._facade.access.allowed(caller, right, upstream):
                 raise errors.forbidden(permission.name, right.verb, right.resource)
 
     def _workspace(self, params: Mapping[str, str]) -> Workspace | None:
@@ -269,6 +298,13 @@ class Edge:
 def _request_id(headers: Mapping[str, str]) -> str:
     given = headers.get("X-Request-Id", "")
     return given if _REQUEST_ID.fullmatch(given) else secrets.token_hex(8)
+
+
+def _token(headers: Mapping[str, str]) -> str:
+    """The bearer token; empty if there is none that could be one."""
+    scheme, _, token = headers.get("Authorization", "").partition(" ")
+    token = token.strip(" ")
+    return token if scheme.lower() == "bearer" and _TOKEN.fullmatch(token) else ""
 
 
 def _target(request: web.BaseRequest) -> str:

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+from http import HTTPStatus
 from typing import Any, Final
 
 from aiohttp import http_exceptions, web
@@ -20,8 +21,6 @@ LINGER_SECONDS: Final = 5.0
 MAX_LINE: Final = 16 * 1024
 MAX_HEADER_LINES: Final = 100
 
-_FULL: Final = b"HTTP/1.1 503 Service Unavailable\r\nConnection: close\r\nRetry-After: 1\r\nContent-Length: 0\r\n\r\n"
-
 
 class EdgeProtocol(RequestHandler):
     """One connection."""
@@ -36,7 +35,10 @@ class EdgeProtocol(RequestHandler):
         """A client connected: too many are told so and closed."""
         super().connection_made(transport)
         if self._edge_server.full and self.transport is not None:
-            self.transport.write(_FULL)
+            peer = self.transport.get_extra_info("peername")
+            refusal = errors.busy("Too many connections are open; try again")
+            response = self._edge_server.edge.no_request(refusal, remote=peer[0] if peer else None)
+            self.transport.write(_as_bytes(response))
             self.force_close()
 
     def handle_error(
@@ -49,10 +51,7 @@ class EdgeProtocol(RequestHandler):
         """The answer to what is no request at all. The connection is closed after it."""
         if status >= 500:
             _log.error("unexpected error", exc_info=exc)
-        response = self._edge_server.edge.error(_error_of(status, exc), "-")
-        response.force_close()
-        _log.info("not HTTP", extra={"fields": {"status": response.status, "remote": request.remote}})
-        return response
+        return self._edge_server.edge.no_request(_error_of(status, exc), remote=request.remote)
 
     def log_exception(self, *args: Any, **kw: Any) -> None:
         """Aiohttp's own complaints about a connection: they are not worth an error."""
@@ -91,6 +90,15 @@ class EdgeServer(web.Server):
             read_bufsize=MAX_HEADERS,
             auto_decompress=False,
         )
+
+
+def _as_bytes(response: web.Response) -> bytes:
+    """An answer that goes out before there is a request which aiohttp could answer."""
+    body = bytes(response.body) if isinstance(response.body, bytes) else b""
+    lines = [f"HTTP/1.1 {response.status} {HTTPStatus(response.status).phrase}", "Connection: close"]
+    lines += [f"{name}: {value}" for name, value in response.headers.items() if name != "Content-Length"]
+    lines += [f"Content-Length: {len(body)}", "", ""]
+    return "\r\n".join(lines).encode("latin-1") + body
 
 
 def _error_of(status: int, error: BaseException | None) -> ApiError:

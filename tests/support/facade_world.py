@@ -336,7 +336,8 @@ class World:
         self.facade = Facade(self.catalog, access, self.cluster, freshness, self.clock, self.settings)
         self.readiness = Readiness()
         self.operations = operations(Presenter(self.catalog), self.readiness, Documentation(b"{}"))
-        self.edge = Edge(self.facade, Router(self.operations), Metrics(self.catalog, freshness, access))
+        self.metrics = Metrics(self.catalog, freshness, access)
+        self.edge = Edge(self.facade, Router(self.operations), self.metrics)
         self.held = held
         self._delivered = 0
         if not held:

@@ -15,7 +15,7 @@ from moorage_crds.workspace import Workspace
 class Presented:
     """The JSON of an environment and its tag; `state` is all that it was made of."""
 
-    state: tuple[str, str, int]
+    state: tuple[str, str, str, str, int]
     body: bytes
     tag: str
 
@@ -32,6 +32,8 @@ class Presenter:
         catalog = self._catalog
         lock = catalog.lock_of(view)
         state = (
+            workspace.org,
+            workspace.workspace,
             view.resource_version,
             lock.resource_version if lock is not None else "",
             catalog.history.revision(view.namespace, view.name),

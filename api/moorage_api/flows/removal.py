@@ -85,7 +85,7 @@ class EnvironmentRemoval:
         permission = self._call.operation.permission
         for verb in ("patch", "delete"):
             right = Right(verb, names.DEPLOYMENTS, self._writer.namespace)
-            if not await self._facade.access.allowed(self._call.caller, right):
+            if not await self._facade.access.allowed(self._call.caller, right, self._call.upstream):
                 raise errors.forbidden(permission.name if permission else "", verb, names.DEPLOYMENTS)
 
     async def _free(self, removal: Removal) -> EnvironmentView:

@@ -129,7 +129,7 @@ class Writer:
         except StoreError as error:
             raise await self._refusal(error, attempt, slug=slug, own=own) from error
         finally:
-            self._call.upstream += self._facade.clock.monotonic() - started
+            self._call.upstream.seconds += self._facade.clock.monotonic() - started
 
     async def _refusal(self, error: StoreError, attempt: Attempt, *, slug: str | None, own: bool) -> ApiError:
         if own and isinstance(error, store.UnauthenticatedError | ForbiddenError):

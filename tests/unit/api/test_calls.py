@@ -831,6 +831,7 @@ async def test_user_has_a_rate_limit() -> None:
 
 async def test_address_that_fails_has_a_smaller_rate_limit() -> None:
     world = World(failed_rate_burst=2, failed_rate_limit=1)
+    await world.call("GET", BASE)
 
     statuses = [(await world.call("GET", BASE, user=None)).status for _ in range(3)]
 

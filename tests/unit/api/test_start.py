@@ -2,8 +2,6 @@
 
 import asyncio
 import ssl
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -12,11 +10,11 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
-from facade_world import BASE, World
+from facade_sockets import exchange, get, listening
+from facade_world import World
 
 from moorage_api.__main__ import main
 from moorage_api.config import ApiSettings
-from moorage_api.protocol import EdgeServer
 from moorage_api.tls import Certificate, CertificateError
 from moorage_crds import settings
 
@@ -41,31 +39,6 @@ def write_certificate(folder: Path, name: str) -> tuple[Path, Path]:
         key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
     )
     return chain, private
-
-
-@asynccontextmanager
-async def listening(world: World, *, tls: ssl.SSLContext | None = None, connections: int = 10) -> AsyncIterator[int]:
-    server = EdgeServer(world.edge, max_connections=connections)
-    socket = await asyncio.get_running_loop().create_server(server, "127.0.0.1", 0, ssl=tls)
-    try:
-        yield socket.sockets[0].getsockname()[1]
-    finally:
-        socket.close()
-        await server.shutdown(0.1)
-
-
-async def exchange(port: int, content: bytes, *, tls: ssl.SSLContext | None = None) -> bytes:
-    reader, writer = await asyncio.open_connection("127.0.0.1", port, ssl=tls)
-    writer.write(content)
-    try:
-        return await asyncio.wait_for(reader.read(), 5)
-    finally:
-        writer.close()
-
-
-def get(*lines: str, path: str = BASE, version: str = "1.1") -> bytes:
-    head = [f"GET {path} HTTP/{version}", "Host: a", "Authorization: Bearer alice", "Connection: close", *lines]
-    return "\r\n".join([*head, "", ""]).encode("latin-1")
 
 
 async def test_answers_over_a_socket() -> None:

@@ -1,0 +1,38 @@
+"""A facade in memory on a loopback socket, for what only bytes show."""
+
+import asyncio
+import ssl
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from facade_world import BASE, World
+
+from moorage_api.protocol import EdgeServer
+
+
+@asynccontextmanager
+async def listening(world: World, *, tls: ssl.SSLContext | None = None, connections: int = 10) -> AsyncIterator[int]:
+    """Serve a world; the port."""
+    server = EdgeServer(world.edge, max_connections=connections)
+    socket = await asyncio.get_running_loop().create_server(server, "127.0.0.1", 0, ssl=tls)
+    try:
+        yield socket.sockets[0].getsockname()[1]
+    finally:
+        socket.close()
+        await server.shutdown(0.1)
+
+
+async def exchange(port: int, content: bytes, *, tls: ssl.SSLContext | None = None) -> bytes:
+    """Send bytes and read until the server closes."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", port, ssl=tls)
+    writer.write(content)
+    try:
+        return await asyncio.wait_for(reader.read(), 5)
+    finally:
+        writer.close()
+
+
+def get(*lines: str, path: str = BASE, version: str = "1.1") -> bytes:
+    """A GET by alice, with further header lines."""
+    head = [f"GET {path} HTTP/{version}", "Host: a", "Authorization: Bearer alice", "Connection: close", *lines]
+    return "\r\n".join([*head, "", ""]).encode("latin-1")
