@@ -1,9 +1,10 @@
 """LIST and watch of one kind into a sink, for ever: nobody else's list is trusted, and no error ends it.
 
 The sink is replaced at every list, so that what was deleted during an outage goes (no ghosts). A 410 comes in two
-forms, as an HTTP status and as an ERROR line in the stream; both mean: list again. Silence longer than the bookmarks'
-rhythm means that the connection is dead. Everything else is a reason to wait a little, with jitter, and go on from
-the last version.
+forms, as an HTTP status and as an ERROR line in the stream; both mean: list again, at once the first time and after a
+pause when it comes again soon, because lists are what a troubled API server can bear least. Silence longer than the
+bookmarks' rhythm means that the connection is dead. Everything else is a reason to wait a little, with jitter, and go
+on from the last version.
 """
 
 import asyncio
@@ -28,6 +29,8 @@ WATCH_SECONDS: Final = (240, 360)
 SHORTEST_WATCH_SECONDS: Final = 1.0
 #: Between attempts. The longest is what a cache is behind, at most, when a long outage ends.
 BACKOFF_SECONDS: Final = (0.2, 3.0)
+#: A version that is too old within so many seconds after the last one was is more than bad luck.
+GONE_AGAIN_SECONDS: Final = 30.0
 
 _log = logging.getLogger(__name__)
 
@@ -65,6 +68,8 @@ class Reflector(Generic[ViewT]):
         self._synced = asyncio.Event()
         self._last_byte = clock.monotonic()
         self._failures = 0
+        self._gone_in_a_row = 0
+        self._gone_at = float("-inf")
         self.resource_version = ""
         self.connected = False
         self.relists = 0
@@ -97,20 +102,32 @@ class Reflector(Generic[ViewT]):
                 if not self.resource_version:
                     await self._list()
                 await self._watch()
-            except GoneError:
-                _log.info("version too old, listing again", extra={"fields": {"kind": self._plural}})
-                self.resource_version = ""
+            except GoneError as error:
+                await self._begin_anew(error)
             except StoreError as error:
-                await self._pause(error)
+                self._failures += 1
+                await self._pause(error, self._failures)
             finally:
                 self.connected = False
 
-    async def _pause(self, error: StoreError) -> None:
+    async def _begin_anew(self, error: GoneError) -> None:
+        """Forget the version; from the second time in a row on with a pause before the next list."""
+        self.resource_version = ""
+        now = self._clock.monotonic()
+        again = now - self._gone_at < GONE_AGAIN_SECONDS
+        self._gone_at = now
+        self._gone_in_a_row = self._gone_in_a_row + 1 if again else 0
+        if again:
+            await self._pause(error, self._gone_in_a_row)
+        else:
+            _log.info("version too old, listing again", extra={"fields": {"kind": self._plural}})
+
+    async def _pause(self, error: StoreError, attempt: int) -> None:
+        self.connected = False
         low, high = BACKOFF_SECONDS
-        delay = min(high, low * 2 ** min(self._failures, 10)) * random.uniform(0.5, 1.0)  # noqa: S311 — jitter
+        delay = min(high, low * 2 ** min(attempt - 1, 10)) * random.uniform(0.5, 1.0)  # noqa: S311 — jitter
         if isinstance(error, TransientError) and error.retry_after:
             delay = max(delay, min(error.retry_after, 60.0))
-        self._failures += 1
         _log.warning(
             "reflector interrupted",
             extra={"fields": {"kind": self._plural, "error": str(error), "retry_in_seconds": round(delay, 3)}},
