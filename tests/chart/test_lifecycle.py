@@ -4,12 +4,13 @@ import re
 import secrets
 import shutil
 import subprocess
+import time
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import count
 from pathlib import Path
-from threading import Event
-from typing import Any
+from threading import Event, Thread
+from typing import Any, ClassVar
 
 import pytest
 from cluster import eventually
@@ -113,6 +114,11 @@ def admin(chart_cluster: BuiltCluster, api: RestClient, helm: Helm) -> Iterator[
 def install(helm: Helm, admin: Admin, *flags: str) -> None:
     """`helm install`, and wait until the policies are in force."""
     helm.ok("install", "moorage", CHART, f"--namespace={NAMESPACE}", *flags)
+    wait_for_policies(admin)
+
+
+def wait_for_policies(admin: Admin) -> None:
+    """Return when changes are stamped and locks hold."""
     eventually(lambda: admin.create("EnvironmentLock", "locked", {"reason": "probe"}).status in {201, 409})
     # Half a minute if the API server had just looked up parameter kinds and did not know ours yet.
     eventually(admin.policies_are_in_force, 60)
@@ -124,9 +130,56 @@ def policies_of_the_chart() -> set[str]:
     return {name for text in texts for name in re.findall(r"^metadata: \{name: (\S+)\}$", text, re.MULTILINE)}
 
 
-def test_first_installation_is_complete(helm: Helm, admin: Admin) -> None:
+class Impatient:
+    """Somebody who tries to deploy all the time while the chart is installed, and what the answers were."""
+
+    #: What parts of the API server say that have not heard of a kind yet (404: "page not found", "could not find").
+    REFUSALS: ClassVar = {
+        404: b"not",
+        503: b"There can be a delay between when CustomResourceDefinitions are created",
+        403: b"failed to configure policy",
+    }
+
+    def __init__(self, admin: Admin) -> None:
+        self._admin = admin
+        self._over = Event()
+        self._thread = Thread(target=self._ask, daemon=True)
+        self.answers: list[tuple[float, Answer]] = []
+
+    def __enter__(self) -> "Impatient":
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._over.set()
+        self._thread.join()
+
+    def _ask(self) -> None:
+        while not self._over.wait(0.02):
+            asked = time.monotonic()
+            self.answers.append((asked, self._admin.bind("probe", "web", "1", dry_run=True)))
+
+    def accepted(self, since: float = 0.0) -> list[Object]:
+        """What was taken of what was asked after that moment. Every other answer must be a known refusal."""
+        for _, answer in self.answers:
+            assert answer.status == 201 or self.REFUSALS.get(answer.status, b"?") in answer.body, answer.body
+        return [answer.json() for asked, answer in self.answers if asked > since and answer.status == 201]
+
+
+def test_first_installation_is_complete_and_its_first_moments_fail_closed(
+    helm: Helm, admin: Admin, figures: Callable[[str], None]
+) -> None:
     admin.cluster.admin().ok("delete", "crd", "--ignore-not-found", *CRDS)
-    install(helm, admin)
+    with Impatient(admin) as impatient:
+        helm.ok("install", "moorage", CHART, f"--namespace={NAMESPACE}")
+        installed = time.monotonic()
+        wait_for_policies(admin)
+    stamped = ["changeLog" in one for one in impatient.accepted(since=installed)]
+    assert stamped
+    assert all(stamped)
+    refused = (asked for asked, answer in impatient.answers if answer.status != 201)
+    last = max(installed, *refused)
+    figures(f"{len(impatient.answers)} writes, refused until {last - installed:.1f} s after the installation")
     assert admin.our_crds() == CRDS
     assert admin.our_policies() == policies_of_the_chart()
     accounts = admin.listed(f"/api/v1/namespaces/{NAMESPACE}/serviceaccounts")
