@@ -192,7 +192,7 @@ TAMPERINGS: dict[Callable[[Chain], None], Finding] = {
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """One run of `moorage verify`; `peak` is the memory that it took, MiB."""
+    """One run of a command; `peak` is the memory that it took, MiB."""
 
     code: int
     out: str
@@ -205,13 +205,18 @@ class Run:
 
 
 def verify(cluster: LiveCluster, *arguments: str | Path) -> Run:
-    """Run it as the administrator."""
+    """Run `moorage verify`."""
+    return moorage(cluster, "verify", *arguments)
+
+
+def moorage(cluster: LiveCluster, *arguments: str | Path) -> Run:
+    """Run a command as the administrator."""
     kubeconfig = cluster.kubeconfig("admin", cluster.token(ADMIN))
     clean = {key: value for key, value in os.environ.items() if not key.startswith("MOORAGE_")}
     out, err = kubeconfig.with_suffix(".out"), kubeconfig.with_suffix(".err")
     with out.open("wb") as stdout, err.open("wb") as stderr:
         child = subprocess.Popen(
-            [Path(sys.executable).parent / "moorage", "verify", *arguments],
+            [Path(sys.executable).parent / "moorage", *arguments],
             env={**clean, "MOORAGE_KUBECONFIG": str(kubeconfig)},
             stdout=stdout,
             stderr=stderr,
@@ -223,11 +228,13 @@ def verify(cluster: LiveCluster, *arguments: str | Path) -> Run:
 
 @dataclass(frozen=True, slots=True)
 class Scene:
-    """The chains, and what verify said: of few records, of many, and after the tampering."""
+    """The chains, and what was said: of few records, of many, and after the tampering."""
 
     chains: dict[str, Chain]
     small: Run
+    exported_few: Run
     clean: Run
+    exported_many: Run
     tampered: Run
     anchored: Run
 
@@ -243,7 +250,7 @@ def scene(own_cluster: LiveCluster) -> Scene:
         eventually(lambda chain=chain: chain.recorded)
     # It would write again what is missing, as far as the log still says it.
     operators.stop()
-    small = verify(own_cluster)
+    small, exported_few = verify(own_cluster), moorage(own_cluster, "export")
     # The API server would take in every single object as an event; from a list it has them at once.
     own_cluster.control_plane.kill_api_server()
     put_all(own_cluster.control_plane.etcd_url, World(BULK, whole_second()).stored())
@@ -251,10 +258,11 @@ def scene(own_cluster: LiveCluster) -> Scene:
     for plural, count in {"deployments": 1012, "deploymentrecords": 10_060}.items():
         eventually(lambda plural=plural, count=count: _has(own_cluster, plural, count), timeout=60)
     anchor = own_cluster.folder / "tips.jsonl"
-    clean = verify(own_cluster, "--write-anchor", anchor)
+    clean, exported_many = verify(own_cluster, "--write-anchor", anchor), moorage(own_cluster, "export")
     for act in TAMPERINGS:
         act(chains[act.__name__])
-    return Scene(chains, small, clean, verify(own_cluster), verify(own_cluster, "--anchor", anchor))
+    tampered, anchored = verify(own_cluster), verify(own_cluster, "--anchor", anchor)
+    return Scene(chains, small, exported_few, clean, exported_many, tampered, anchored)
 
 
 def _has(cluster: LiveCluster, plural: str, count: int) -> bool:
@@ -269,6 +277,13 @@ def test_ten_thousand_whole_records_are_verified_with_progress(scene: Scene, fig
     assert (many.code, many.out) == (0, "10060 records in 1012 chains: all whole\n"), many.err
     told = [line for line in many.err.splitlines() if " records in " in line]
     assert [line.split()[0] for line in told] == [str(number * 1000) for number in range(1, 11)]
+    figures(f"peak memory {few.peak:.0f} MiB for 60 records, {many.peak:.0f} MiB for 10,060")
+    assert many.peak < few.peak + ROOM
+
+
+def test_an_export_takes_no_more_memory_for_a_longer_history(scene: Scene, figures: Callable[[str], None]) -> None:
+    few, many = scene.exported_few, scene.exported_many
+    assert [(run.code, len(run.out.splitlines())) for run in (few, many)] == [(0, 60), (0, 10_060)]
     figures(f"peak memory {few.peak:.0f} MiB for 60 records, {many.peak:.0f} MiB for 10,060")
     assert many.peak < few.peak + ROOM
 
