@@ -4,6 +4,7 @@ Handlers and flows raise `ApiError`s made by the functions below; the edge turns
 refuses becomes one of them in `refusals`.
 """
 
+import json
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from enum import StrEnum
@@ -274,11 +275,9 @@ def shortened(value: Any) -> Any:
         return printable(value)
     if value is None or isinstance(value, bool):
         return value
-    try:
-        text = orjson.dumps(value, default=str).decode()
-    except (orjson.JSONEncodeError, RecursionError):
-        return printable(str(type(value).__name__))
-    return value if len(text) <= MAX_ECHO else text[:MAX_ECHO]
+    # Not orjson, which takes no integer of more than 64 bits.
+    text = json.dumps(value, default=str)
+    return orjson.Fragment(text) if len(text) <= MAX_ECHO else text[:MAX_ECHO]
 
 
 def _plain(value: Any) -> Any:

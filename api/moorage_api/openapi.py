@@ -50,7 +50,8 @@ _PARAMETERS: Final = {
 _REQUEST_HEADERS: Final = {
     "If-Match": "Tags that a GET answered: write only if name, description and the like are still the same.",
     "If-None-Match": "Tags that a GET answered: 304 if nothing changed.",
-    "Idempotency-Key": "1 to 64 printable characters: repeat the request with it and the change is made once.",
+    "Idempotency-Key": "1 to 64 printable characters: repeat the request with it and the change is made once; another "
+    "request of the same user in the workspace is a 422.",
     "X-Resource-Version": "What a write answered: wait until this replica shows it.",
     "X-Request-Id": "Is returned and logged; made if absent.",
 }
@@ -58,7 +59,8 @@ _TAGS: Final = {"pattern": r'^(\*|(W/)?"[!#-~]*"(, ?(W/)?"[!#-~]*")*)$'}
 _HEADER_PATTERNS: Final = {
     "If-Match": _TAGS,
     "If-None-Match": _TAGS,
-    "Idempotency-Key": {"pattern": "^[!-~]{1,64}$"},
+    # Spaces at its ends are no part of a header's value.
+    "Idempotency-Key": {"pattern": "^[!-~]([ -~]{0,62}[!-~])?$"},
     "X-Resource-Version": {"pattern": "^[a-z]{1,63}=[1-9][0-9]{0,19}(,[a-z]{1,63}=[1-9][0-9]{0,19})*$"},
 }
 _ANSWER_HEADERS: Final = {

@@ -45,14 +45,18 @@ def _moment(text: str) -> str:
     if _RFC3339.fullmatch(text) is None:
         message = "must be a time of RFC 3339 with a zone, such as 2026-01-31T12:00:00Z"
         raise ValueError(message)
-    # Python takes at most six decimals; a later digit changes no comparison with whole seconds.
-    shorter = re.sub(r"(\.\d{6})\d+", r"\1", text).upper()
+    shorter = re.sub(r"\.(\d{6})(\d+)", _microseconds, text).upper()
     try:
         clock.from_rfc3339(shorter)
     except OverflowError:
         message = "must be a time of the years 1 to 9999 in UTC"
         raise ValueError(message) from None
     return shorter
+
+
+def _microseconds(found: re.Match[str]) -> str:
+    """Python takes six decimals. What counts for whole seconds is only whether there is any fraction."""
+    return ".000001" if not int(found[1]) and int(found[2]) else f".{found[1]}"
 
 
 Moment = Annotated[

@@ -1,6 +1,7 @@
 """Slow, greedy and stubborn clients cost the others nothing, and a stop in the middle of traffic loses nothing."""
 
 import itertools
+import json
 import os
 import signal
 import socket
@@ -87,8 +88,10 @@ def test_connections_beyond_the_cap_are_told_and_closed(facades: Facades) -> Non
     for _ in range(40):
         hog = connect(facade.service.url)
         hog.sendall(b"GET /healthz HTTP/1.1\r\nHost: moorage\r\n\r\n")
-        answer = hog.recv(65_536)
-        refused += b" 503 " in answer.partition(b"\r\n")[0]
+        head, _, body = hog.recv(65_536).partition(b"\r\n\r\n")
+        if b" 503 " in head.partition(b"\r\n")[0]:
+            assert json.loads(body)["details"] == {"reason": "Busy"}
+            refused += 1
         hogs.append(hog)
     for hog in hogs:
         hog.close()

@@ -155,9 +155,9 @@ class Pairs:
         return bool((self._read(f"/locked-{slug}", version, at)["lock"] or {}).get("reason") == f"because {step}")
 
     def _unlock(self, slug: str, _step: int, at: int) -> bool:
-        # A delete has no version that could be waited for: it is read where it was written.
-        self._written("DELETE", f"/locked-{slug}/lock", None, at)
-        return self._read(f"/locked-{slug}", None, at)["lock"] is None
+        version = self._written("DELETE", f"/locked-{slug}/lock", None, at)
+        assert version is not None
+        return self._read(f"/locked-{slug}", version, at)["lock"] is None
 
     def _written(self, method: str, path: str, body: Any, at: int) -> str | None:
         answer = self._replicas[at % 2].call(method, self._space.rest + path, body=body)

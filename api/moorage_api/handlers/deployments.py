@@ -102,7 +102,7 @@ def _key_of(call: Call) -> str | None:
     key = call.headers.get(KEY_HEADER)
     if key is None:
         return None
-    if not 1 <= len(key) <= MAX_KEY_LENGTH or not all("!" <= char <= "~" for char in key):
-        message = f"must be 1 to {MAX_KEY_LENGTH} printable ASCII characters without spaces"
+    if not 1 <= len(key) <= MAX_KEY_LENGTH or not all(" " <= char <= "~" for char in key):
+        message = f"must be 1 to {MAX_KEY_LENGTH} printable ASCII characters"
         raise errors.invalid(["header", KEY_HEADER], message, value=key)
     return key

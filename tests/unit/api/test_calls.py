@@ -414,7 +414,7 @@ async def test_key_is_found_although_the_record_is_still_on_its_way() -> None:
     assert again.json == first.json
 
 
-@pytest.mark.parametrize("key", ["", "a b", "k" * 65, "\u00e9"])
+@pytest.mark.parametrize("key", ["", "a\tb", "k" * 65, "\u00e9", "\x7f"])
 async def test_impossible_key_is_refused(key: str) -> None:
     world = World()
     world.environment()
