@@ -1,5 +1,7 @@
 """Without the change log's policy: everything is recorded, by nobody; and with the policy back, the chain goes on."""
 
+import urllib.request
+
 from cluster import LiveCluster, Workspace, Workspaces, eventually
 from policy_switch import without_change_log
 
@@ -14,6 +16,23 @@ def _history_complete(workspace: Workspace, name: str) -> tuple[str, str]:
     conditions = (workspace.get("deployments", name) or {})["status"]["conditions"]
     found = next(one for one in conditions if one["type"] == "HistoryComplete")
     return found["status"], found["reason"]
+
+
+def _degraded(operator: Service) -> int:
+    """The metric `moorage_degraded_bindings`: of the whole cluster, with what other tests left."""
+    with urllib.request.urlopen(operator.metrics_url, timeout=5) as answer:  # noqa: S310 — a loopback address of our own
+        text = answer.read().decode()
+    return next(int(float(line.split()[1])) for line in text.splitlines() if line.startswith("moorage_degraded_"))
+
+
+def _that_say_so(cluster: LiveCluster) -> set[str]:
+    """Bindings of the whole cluster whose condition says that their history is not complete."""
+    return {
+        f"{one['metadata']['namespace']}/{one['metadata']['name']}"
+        for one in cluster.raw("GET", "/apis/moorage.dev/v1/deployments").json()["items"]
+        for condition in (one.get("status") or {}).get("conditions", ())
+        if (condition["type"], condition["status"]) == ("HistoryComplete", "False")
+    }
 
 
 def test_changes_without_the_policy_are_adopted_and_the_chain_goes_on(
@@ -39,3 +58,7 @@ def test_changes_without_the_policy_are_adopted_and_the_chain_goes_on(
     ]
     assert [spec["action"] for spec in shop.records("production.old")] == ["adopt", "undeploy"]
     assert _history_complete(shop, "production.web") == ("False", "ChangedWithoutPolicy")
+    ours = {f"{shop.namespace}/production.web", f"{shop.namespace}/production.old"}
+    eventually(lambda: ours <= _that_say_so(cluster) and _degraded(operator) == len(_that_say_so(cluster)))
+    assert cluster.raw("DELETE", shop.path("deployments", "production.web")).status == 200
+    eventually(lambda: not ours <= _that_say_so(cluster) and _degraded(operator) == len(_that_say_so(cluster)))

@@ -1,7 +1,9 @@
 """Metrics: what is counted, and that labels stay bounded."""
 
+import builders
 from operator_bench import Bench
 
+from moorage_crds import names
 from moorage_crds.deployment import Action, Change
 from moorage_operator.adapters.metrics import (
     MAX_ENVIRONMENTS,
@@ -68,3 +70,26 @@ def test_what_alerts_count_is_there_before_it_happens() -> None:
     values = [*Finding, *Trouble]
     assert {f'moorage_sweep_findings_total{{finding="{value}"}} 0.0' for value in values} <= found
     assert {f'moorage_changes_recorded_total{{action="{action}"}} 0.0' for action in Action} <= found
+
+
+async def test_degraded_bindings_are_counted_as_long_as_their_history_says_so() -> None:
+    bench = Bench()
+    bench.store.put(builders.environment())
+    replica = bench.replica(records=3)
+    measures = PrometheusMeasures()
+    observe_state(measures, Surroundings(bench.store, replica.world, replica.leadership, replica.measures, bench.clock))
+    await replica.sweep.once()
+    for app in ("web", "api", "whole"):
+        bench.release("v1", app=app, stamped=app == "whole")
+    await bench.settle()
+    assert "moorage_degraded_bindings 2.0" in lines(measures)
+    # One goes, and one is changed until retention has taken the change that nobody stamped.
+    bench.store.remove(names.DEPLOYMENTS, builders.NAMESPACE, "production.api")
+    for number in range(2, 6):
+        bench.release(f"v{number}", stamped=True)
+    await bench.settle()
+    assert "moorage_degraded_bindings 1.0" in lines(measures)
+    bench.clock.advance(91 * 86_400)
+    await replica.sweep.once()
+    await bench.settle()
+    assert "moorage_degraded_bindings 0.0" in lines(measures)
