@@ -90,7 +90,7 @@ def apply_settings(settings: kopf.OperatorSettings, *, streaming: bool) -> None:
     settings.persistence.diffbase_storage = NoDiff()
     settings.persistence.progress_storage = NoProgress()
     settings.persistence.consistency_timeout = 0  # nothing waits for our own writes
-    settings.queueing.idle_timeout = 0.5  # five times fewer tasks at start
+    settings.queueing.idle_timeout = 0.1  # an idle worker keeps its last object: at a start that is most of the memory
     settings.queueing.worker_limit = None  # a limit caps the start at limit / idle_timeout objects a second
     settings.watching.server_timeout = 290  # regular reconnects from the last version
     settings.watching.initial_streaming = streaming  # object by object: a list of 10,000 costs 100 MiB at its peak
