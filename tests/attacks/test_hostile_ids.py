@@ -138,11 +138,12 @@ def is_expected_upstream(seen: Seen, namespace: str) -> bool:
     return seen.method == "GET" and seen.is_watch
 
 
-def attack(facade: Facade, workspace: Workspace, count: int) -> Counter[int]:
-    """Send so many hostile ids over all places; how often which status was answered."""
+def attack(facade: Facade, everywhere: list[Place], absent: dict[str, Any], count: int) -> Counter[int]:
+    """Send so many hostile ids over all places; how often which status was answered.
+
+    `absent`: what each place answers of something that could be there and is not.
+    """
     statuses: Counter[int] = Counter()
-    everywhere = places(workspace)
-    absent = {place.name: shape(place.send(facade, ABSENT)) for place in everywhere if place.in_path}
     pairs = zip(itertools.cycle(everywhere), hostile.ids(seed=20), strict=False)
     chosen = ((place, text) for place, text in pairs if not re.fullmatch(place.valid, text))
     for place, text in itertools.islice(chosen, count):
@@ -163,8 +164,11 @@ def run(cluster: LiveCluster, facades: Facades, proxy: ApiServerProxy, workspace
     answer = facade.call("POST", f"{workspace.rest}/prod/deploy", body={"app_id": "web", "release_id": "r1"})
     assert answer.status == 200, answer.body
     before = [workspace.list(plural) for plural in ("environments", "environmentlocks")]
+    everywhere = places(workspace)
+    # Before anything is counted: whether an app that could be there is really absent, the API server may be asked.
+    absent = {place.name: shape(place.send(facade, ABSENT)) for place in everywhere if place.in_path}
     mark, first = cluster.audit_mark(), len(proxy.seen)
-    statuses = attack(facade, workspace, count)
+    statuses = attack(facade, everywhere, absent, count)
     sent = proxy.seen[first:]
     unexpected = [seen for seen in sent if not is_expected_upstream(seen, workspace.namespace)]
     assert unexpected == []
@@ -173,7 +177,7 @@ def run(cluster: LiveCluster, facades: Facades, proxy: ApiServerProxy, workspace
     assert max(statuses) < 500
     assert before == [workspace.list(plural) for plural in ("environments", "environmentlocks")]
     return (
-        f"{statuses.total()} hostile ids over {len(places(workspace))} places; answers "
+        f"{statuses.total()} hostile ids over {len(everywhere)} places; answers "
         f"{dict(sorted(statuses.items()))}; requests to the API server with one of them: {len(unexpected)}"
     )
 
