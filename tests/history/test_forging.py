@@ -365,6 +365,7 @@ def test_a_forged_time_in_the_second_of_a_true_one(
         answer = cluster.raw("PATCH", path, user="alice", body=body, content_type=MERGE_PATCH)
         assert answer.status == 200, answer.body
         ledger.accept(answer.json(), user="alice", started=started)
+        time_is_true(answer.json()["changeLog"]["entries"][-1]["at"], started=started, ended=time.time())
         return any(one["time"] == _shifted(0) for one in first["metadata"]["managedFields"])
 
     eventually(in_one_second, timeout=40)
