@@ -15,13 +15,19 @@ PAIRS = 1_000
 PER_APP = 15
 
 
+def known(facade: Facade, space: Workspace) -> Workspace:
+    """The workspace, once the facade has heard of its environment."""
+    eventually(lambda: facade.call("GET", f"{space.rest}/staging").status == 200)
+    return space
+
+
 def deploy(facade: Facade, space: Workspace, app: str, release: str, **options: object) -> object:
     body = {"app_id": app, "release_id": release}
     return facade.call("POST", f"{space.rest}/staging/deploy", body=body, **options)  # type: ignore[arg-type]
 
 
 def test_every_write_is_seen_by_the_next_read(facade: Facade, workspace: Workspaces) -> None:
-    space = workspace("staging")
+    space = known(facade, workspace("staging"))
 
     def pair(number: int, app: str) -> bool:
         release = f"v{number}"
@@ -46,7 +52,7 @@ def test_every_write_is_seen_by_the_next_read(facade: Facade, workspace: Workspa
 def test_other_replica_waits_for_the_version_of_the_write(
     facade: Facade, facades: Facades, workspace: Workspaces
 ) -> None:
-    space = workspace("staging")
+    space = known(facade, workspace("staging"))
     other = facades.start()
     for number in range(15):
         body = {"app_id": "checkout", "release_id": f"v{number}"}
@@ -62,7 +68,7 @@ def test_other_replica_waits_for_the_version_of_the_write(
 def test_one_key_in_parallel_at_two_replicas_is_one_change(
     facade: Facade, facades: Facades, workspace: Workspaces
 ) -> None:
-    space = workspace("staging")
+    space = known(facade, workspace("staging"))
     replicas = [facade, facades.start()]
     deploy(facade, space, "checkout", "v0")
     rounds = [("POST", "deploy", {"app_id": "checkout", "release_id": "v1"}),
@@ -92,7 +98,7 @@ def test_one_key_in_parallel_at_two_replicas_is_one_change(
 def test_one_key_survives_a_facade_that_is_killed_in_the_middle(
     facade: Facade, facades: Facades, workspace: Workspaces
 ) -> None:
-    space = workspace("staging")
+    space = known(facade, workspace("staging"))
     for number, delay in enumerate((0.0, 0.003, 0.008)):
         victim = facades.start()
         headers = {"Idempotency-Key": f"key-{number}"}
@@ -122,7 +128,7 @@ def _quiet(facade: Facade, space: Workspace, app: str, headers: dict[str, str]) 
 
 
 def test_simultaneous_changes_of_one_app_make_one_chain(facade: Facade, workspace: Workspaces) -> None:
-    space = workspace("staging")
+    space = known(facade, workspace("staging"))
     deploy(facade, space, "checkout", "v0")
 
     with ThreadPoolExecutor(4) as pool:
@@ -146,7 +152,7 @@ def test_simultaneous_changes_of_one_app_make_one_chain(facade: Facade, workspac
 
 
 def test_pages_of_the_history_neither_skip_nor_repeat(facade: Facade, workspace: Workspaces) -> None:
-    space = workspace("staging")
+    space = known(facade, workspace("staging"))
     for number in range(24):
         deploy(facade, space, f"app-{number % 3}", f"v{number}")
     whole = facade.call("GET", f"{space.rest}/staging/deployments?limit=200").json()["deployments"]
@@ -170,7 +176,7 @@ def test_changes_by_kubectl_and_rest_are_one_history(
     facade: Facade, workspace: Workspaces, operators: Operators
 ) -> None:
     operators.ensure()
-    space = workspace("staging")
+    space = known(facade, workspace("staging"))
     deploy(facade, space, "checkout", "v1")
     space.set_release("staging.checkout", "v2")
     space.set_release("staging.checkout", "v1")
@@ -191,7 +197,7 @@ def test_changes_by_kubectl_and_rest_are_one_history(
 
 
 def test_state_at_an_earlier_moment(facade: Facade, workspace: Workspaces) -> None:
-    space = workspace("staging")
+    space = known(facade, workspace("staging"))
     deploy(facade, space, "checkout", "v1")
     moment = datetime.now(UTC)
     eventually(lambda: datetime.now(UTC).timestamp() > moment.timestamp() + 1.1)
@@ -207,7 +213,7 @@ def test_state_at_an_earlier_moment(facade: Facade, workspace: Workspaces) -> No
 def test_facade_asks_only_for_reviews_and_writes_nothing_itself(
     facade: Facade, workspace: Workspaces, cluster: LiveCluster
 ) -> None:
-    space = workspace("staging")
+    space = known(facade, workspace("staging"))
     deploy(facade, space, "checkout", "v1")
     mark = cluster.audit_mark()
     for _ in range(50):
@@ -229,7 +235,7 @@ def test_facade_asks_only_for_reviews_and_writes_nothing_itself(
 def test_right_that_is_taken_away_is_gone_after_eleven_seconds(
     facade: Facade, workspace: Workspaces, cluster: LiveCluster
 ) -> None:
-    space = workspace("staging")
+    space = known(facade, workspace("staging"))
     assert facade.call("GET", f"{space.rest}/staging", user="viewer").status == 200
     cluster.revoke(space.namespace, "viewer", "moorage-view")
     begun = time.monotonic()
@@ -240,7 +246,7 @@ def test_right_that_is_taken_away_is_gone_after_eleven_seconds(
 
 
 def test_token_for_another_audience_is_nobody(facade: Facade, cluster: LiveCluster, workspace: Workspaces) -> None:
-    space = workspace("staging")
+    space = known(facade, workspace("staging"))
     right = cluster.service_account_token(space.namespace, "default")
     wrong = cluster.service_account_token(space.namespace, "default", audiences=["somebody-else"])
 
