@@ -15,17 +15,9 @@ from moorage_crds import names
 from moorage_crds.clock import Clock
 from moorage_crds.identifiers import ClusterObjectName, NamespaceName
 from moorage_crds.objects import RawObject, version_of
-from moorage_crds.store import (
-    ConflictError,
-    ForbiddenError,
-    NotFoundError,
-    ObjectRef,
-    ResourceStore,
-    StoreError,
-    UnavailableError,
-)
+from moorage_crds.store import ConflictError, ForbiddenError, NotFoundError, ObjectRef, ResourceStore, StoreError
 from moorage_operator.loops.rights import LEASE_NAME
-from moorage_operator.loops.worker import is_ours
+from moorage_operator.loops.worker import lost_replies_as_errors
 
 NAME: Final = LEASE_NAME
 DURATION_SECONDS: Final = 15
@@ -77,7 +69,8 @@ class Lease:
     async def tick(self) -> None:
         """One look at the Lease."""
         try:
-            acts = await self._answered()
+            with lost_replies_as_errors():
+                acts = await self._try()
         except (ForbiddenError, NotFoundError) as error:
             # No right, no such API, no such Namespace: act as if alone.
             if not self._acts:
@@ -93,20 +86,6 @@ class Lease:
             self._acts = acts
             _log.info("acting at once" if acts else "standing by", extra={"fields": {"replica": self._identity}})
             self._changed()
-
-    async def _answered(self) -> bool:
-        """Try once.
-
-        Raises:
-            StoreError: no answer, or not the hoped one.
-        """
-        try:
-            return await self._try()
-        except asyncio.CancelledError as error:
-            if is_ours():
-                raise
-            message = "the connection was given up"
-            raise UnavailableError(message) from error
 
     async def _try(self) -> bool:
         return await self._renew() or await self._look()

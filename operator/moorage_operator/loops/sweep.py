@@ -31,7 +31,7 @@ from moorage_operator.loops.records import action_label, kept, record_id
 from moorage_operator.loops.repair import End, Repair
 from moorage_operator.loops.retention import Retention
 from moorage_operator.loops.surroundings import Surroundings
-from moorage_operator.loops.worker import is_ours
+from moorage_operator.loops.worker import lost_replies_as_errors
 from moorage_operator.loops.world import Chain
 
 #: Seconds until a sweep that failed is tried again.
@@ -86,17 +86,12 @@ class Sweep:
     async def _succeeds(self) -> bool:
         """One sweep; False if it has to be repeated."""
         try:
-            await self.once()
-        except asyncio.CancelledError:
-            if is_ours():
-                raise
-            problem = "a connection was given up"
+            with lost_replies_as_errors():
+                await self.once()
         except StoreError as error:
-            problem = str(error)
-        else:
-            return True
-        _log.warning("sweep failed, it will be repeated", extra={"fields": {"error": problem}})
-        return False
+            _log.warning("sweep failed, it will be repeated", extra={"fields": {"error": str(error)}})
+            return False
+        return True
 
     async def once(self) -> None:
         """One sweep.

@@ -17,7 +17,7 @@ from moorage_operator.decisions.comparison import Finding
 from moorage_operator.loops.intake import Intake
 from moorage_operator.loops.queue import KeyedQueue
 from moorage_operator.loops.surroundings import Surroundings
-from moorage_operator.loops.worker import is_ours
+from moorage_operator.loops.worker import lost_replies_as_errors
 from moorage_operator.loops.world import ObjectKey
 
 #: Seconds between two looks, and after which something that did not arrive or was not done means death.
@@ -52,15 +52,8 @@ class Watchdog:
         while True:
             self.looked_at = self._clock.monotonic()
             if self._intake.is_open:
-                await self._look_again_if_interrupted()
+                await self.look()
             await asyncio.sleep(LOOK_SECONDS)
-
-    async def _look_again_if_interrupted(self) -> None:
-        try:
-            await self.look()
-        except asyncio.CancelledError:
-            if is_ours():
-                raise
 
     async def look(self) -> None:
         """One look.
@@ -102,7 +95,8 @@ class Watchdog:
     async def _is_there(self, key: ObjectKey) -> bool:
         """Whether that very object exists; if not, it went while nobody looked, and the loops are told."""
         try:
-            raw = await self._store.get(_ref(key))
+            with lost_replies_as_errors():
+                raw = await self._store.get(_ref(key))
         except NotFoundError:
             self._gone(key)
             return False

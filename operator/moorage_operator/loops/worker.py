@@ -2,10 +2,11 @@
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from typing import Any, Final, TypeVar
 
-from moorage_crds.store import StoreError, TransientError
+from moorage_crds.store import StoreError, TransientError, UnavailableError
 from moorage_operator.loops.queue import KeyedQueue
 
 KeyT = TypeVar("KeyT")
@@ -52,6 +53,22 @@ def is_ours() -> bool:
     """
     task = asyncio.current_task()
     return task is None or task.cancelling() > 0
+
+
+@contextmanager
+def lost_replies_as_errors() -> Iterator[None]:
+    """Turn a connection that somebody else gave up into what a lost reply is, for loops that handle that already.
+
+    Raises:
+        UnavailableError: a CancelledError that did not mean the present task.
+    """
+    try:
+        yield
+    except asyncio.CancelledError as error:
+        if is_ours():
+            raise
+        message = "the connection was given up"
+        raise UnavailableError(message) from error
 
 
 def _try_later(queue: KeyedQueue[Any], key: Any, error: Exception) -> float:
