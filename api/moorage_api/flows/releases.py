@@ -13,10 +13,11 @@ from moorage_api import errors, idempotency, translate
 from moorage_api.cache.history import Chain
 from moorage_api.calls import Call, Facade
 from moorage_api.errors import ApiError, ConflictReason
+from moorage_api.flows.live import Live
 from moorage_api.flows.writing import MAX_TRIES, Writer, require_undeclared
 from moorage_api.idempotency import Fingerprint
 from moorage_api.views import BindingView, EnvironmentView, Line, pending_line
-from moorage_crds import deployment, names
+from moorage_crds import names
 from moorage_crds.deployment import Action, Change
 from moorage_crds.identifiers import AppId, BindingName, EnvironmentSlug
 from moorage_crds.objects import RawObject
@@ -107,6 +108,7 @@ class ReleaseChanges:
         self._catalog = facade.catalog
         self._user = call.caller.username
         self._writer = Writer(facade, call, dry_run=dry_run)
+        self._live = Live(self._catalog, self._writer)
 
     async def change(self, wanted: Wanted) -> Outcome:
         """Make the change, or find that it is made already.
@@ -121,7 +123,7 @@ class ReleaseChanges:
         )
         known = Known(self._catalog.binding(self._writer.namespace, BindingName(where.name)))
         if self._is_behind(wanted, known.binding):
-            known = await self._live(where, known.binding)
+            known = await self._ask(where, known.binding)
         for last in (*[False] * (MAX_TRIES - 1), True):
             decision = await self._decided(wanted, where, known)
             if isinstance(decision, Outcome):
@@ -129,7 +131,7 @@ class ReleaseChanges:
             try:
                 return await self._write(wanted, decision)
             except (ConflictError, NotFoundError):
-                known = await self._live(where, decision.binding)
+                known = await self._ask(where, decision.binding)
             except ApiError as refused:
                 if not _is_outdated(refused) or last:
                     raise
@@ -150,7 +152,7 @@ class ReleaseChanges:
                 decision = self._decision(wanted, known)
                 if isinstance(decision, Edit) or decision.past:
                     return decision
-            known = await self._live(where, known.binding)
+            known = await self._ask(where, known.binding)
         return self._decision(wanted, known)
 
     def _decision(self, wanted: Wanted, known: Known) -> Outcome | Edit:
@@ -282,16 +284,10 @@ class ReleaseChanges:
             slug=environment,
         )
 
-    async def _live(self, where: ObjectRef, known: BindingView | None) -> Known:
+    async def _ask(self, where: ObjectRef, known: BindingView | None) -> Known:
         """The binding as the API server has it, with its log."""
-        raw = await self._writer.read(where)
-        if raw is None:
-            if known is not None:
-                self._catalog.bindings.deleted(known)
-            return Known(None, live=True)
-        view = self._catalog.read.binding(raw)
-        self._catalog.bindings.wrote(view)
-        return Known(view, deployment.from_object(raw).log, live=True)
+        binding, log = await self._live.binding_and_log(where, known)
+        return Known(binding, log, live=True)
 
 
 def _is_outdated(refused: ApiError) -> bool:
