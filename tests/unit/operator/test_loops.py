@@ -11,7 +11,7 @@ from typing import Any
 import builders
 import pytest
 from builders import NAMESPACE
-from operator_bench import Bench
+from operator_bench import Bench, Replica
 
 from moorage_crds import names
 from moorage_crds.conditions import ConditionType, find
@@ -814,11 +814,17 @@ async def test_removed_records_are_written_whatever_the_level(
 # The watchdog
 
 
-async def test_a_watch_that_delivers_nothing_ends_the_process(running: Bench) -> None:
+async def overlooked(running: Bench) -> Replica:
+    """A replica whose list has shown a Deployment that its watch does not deliver."""
     running.store.muted = True
     running.release("v1")
     replica = running.replicas[0]
     await replica.sweep.once()
+    return replica
+
+
+async def test_a_watch_that_delivers_nothing_ends_the_process(running: Bench) -> None:
+    replica = await overlooked(running)
     await running.settle()
     await replica.watchdog.look()
     running.clock.advance(61)
@@ -827,10 +833,7 @@ async def test_a_watch_that_delivers_nothing_ends_the_process(running: Bench) ->
 
 
 async def test_a_connection_that_somebody_gives_up_does_not_end_the_watchdog(running: Bench) -> None:
-    running.store.muted = True
-    running.release("v1")
-    replica = running.replicas[0]
-    await replica.sweep.once()
+    replica = await overlooked(running)
     running.clock.advance(61)
     running.store.fail("get", names.DEPLOYMENTS, asyncio.CancelledError())  # type: ignore[arg-type]
     with pytest.raises(DeadWatchError):
@@ -867,10 +870,7 @@ async def test_a_slow_start_is_no_death(running: Bench) -> None:
 
 
 async def test_events_of_another_kind_are_no_sign_of_life(running: Bench) -> None:
-    running.store.muted = True
-    running.release("v1")
-    replica = running.replicas[0]
-    await replica.sweep.once()
+    replica = await overlooked(running)
     running.clock.advance(61)
     replica.intake.watched(names.ENVIRONMENTS, "MODIFIED", running.environment())
     assert replica.watchdog.silent_seconds(names.ENVIRONMENTS) == 0
@@ -892,10 +892,7 @@ async def test_a_quiet_watch_is_not_silent(running: Bench) -> None:
 
 
 async def test_what_was_deleted_between_list_and_watch_is_no_death(running: Bench) -> None:
-    running.store.muted = True
-    running.release("v1")
-    replica = running.replicas[0]
-    await replica.sweep.once()
+    replica = await overlooked(running)
     await running.settle()
     running.store.remove(names.DEPLOYMENTS, NAMESPACE, WEB)
     running.clock.advance(61)
