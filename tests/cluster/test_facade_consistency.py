@@ -8,6 +8,7 @@ from http.client import HTTPException
 
 import pytest
 from cluster import Facade, Facades, LiveCluster, Operators, Workspace, Workspaces, account, eventually
+from oracles import settled
 
 from moorage_dev import children
 
@@ -211,10 +212,13 @@ def test_state_at_an_earlier_moment(facade: Facade, workspace: Workspaces) -> No
 
 
 def test_facade_asks_only_for_reviews_and_writes_nothing_itself(
-    facade: Facade, workspace: Workspaces, cluster: LiveCluster
+    facade: Facade, workspace: Workspaces, cluster: LiveCluster, operators: Operators
 ) -> None:
+    operators.ensure()
     space = known(facade, workspace("staging"))
     deploy(facade, space, "checkout", "v1")
+    # A status that comes between would make the next write a second attempt, after a read.
+    eventually(lambda: settled(space))
     mark = cluster.audit_mark()
     for _ in range(50):
         facade.call("GET", space.rest)
