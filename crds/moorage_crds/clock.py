@@ -27,21 +27,3 @@ class SystemClock:
     def monotonic(self) -> float:
         """Seconds from a clock that never jumps."""
         return time.monotonic()
-
-
-def to_rfc3339(moment: datetime) -> str:
-    """`2026-01-31T12:00:00Z`: whole seconds in UTC, as Kubernetes writes times."""
-    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-
-
-def from_rfc3339(text: str) -> datetime:
-    """Parse a time with a zone.
-
-    Raises:
-        ValueError: not a time of RFC 3339, or without a zone.
-    """
-    moment = datetime.fromisoformat(text)
-    if moment.tzinfo is None:
-        message = f"the time {text!r} has no time zone"
-        raise ValueError(message)
-    return moment.astimezone(UTC)

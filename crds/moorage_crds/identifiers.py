@@ -7,7 +7,7 @@ No pattern admits `.` or `..`; the name of a binding has exactly one dot, betwee
 import re
 from typing import ClassVar, Self
 
-from moorage_crds import names
+from moorage_crds import names, patterns
 
 
 class InvalidIdentifierError(ValueError):
@@ -40,18 +40,13 @@ class Identifier(str):
         return cls(text)
 
 
-_LABEL_VALUE = re.compile(r"[A-Za-z0-9]([-_.A-Za-z0-9]*[A-Za-z0-9])?")
-_DNS_LABEL = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?")
-_UID = r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"
-
-
 class OrgId(Identifier):
     """Value of the label `moorage.dev/org` of a workspace Namespace."""
 
     __slots__ = ()
     kind = "organisation"
     rule = "a Kubernetes label value (letters, digits, '-', '_', '.'; at most 63)"
-    pattern = _LABEL_VALUE
+    pattern = re.compile(patterns.LABEL_VALUE)
     max_length = 63
 
 
@@ -61,7 +56,7 @@ class WorkspaceId(Identifier):
     __slots__ = ()
     kind = "workspace"
     rule = OrgId.rule
-    pattern = _LABEL_VALUE
+    pattern = re.compile(patterns.LABEL_VALUE)
     max_length = 63
 
 
@@ -71,7 +66,7 @@ class NamespaceName(Identifier):
     __slots__ = ()
     kind = "namespace"
     rule = "a DNS label of at most 63 characters"
-    pattern = _DNS_LABEL
+    pattern = re.compile(patterns.SLUG)
     max_length = 63
 
 
@@ -81,7 +76,7 @@ class Uid(Identifier):
     __slots__ = ()
     kind = "uid"
     rule = "a lower-case UUID"
-    pattern = re.compile(_UID)
+    pattern = re.compile(patterns.UID)
     max_length = 36
 
 
@@ -91,7 +86,7 @@ class EnvironmentSlug(Identifier):
     __slots__ = ()
     kind = "environment"
     rule = "a DNS label of at most 63 characters that does not look like a UID"
-    pattern = re.compile(rf"(?!{_UID}\Z)[a-z0-9]([-a-z0-9]*[a-z0-9])?")
+    pattern = re.compile(rf"(?!{patterns.UID}\Z){patterns.SLUG}")
     max_length = 63
 
 
@@ -101,7 +96,7 @@ class AppId(Identifier):
     __slots__ = ()
     kind = "app"
     rule = "letters, digits, '-' and '_', beginning and ending with a letter or digit; at most 63 characters"
-    pattern = re.compile(r"[A-Za-z0-9]([-_A-Za-z0-9]*[A-Za-z0-9])?")
+    pattern = re.compile(patterns.APP)
     max_length = 63
 
 
@@ -111,7 +106,7 @@ class ReleaseId(Identifier):
     __slots__ = ()
     kind = "release"
     rule = "letters, digits and '-+_.:@/', beginning with a letter or digit; at most 128 characters"
-    pattern = re.compile(r"[A-Za-z0-9][-+_.:@/A-Za-z0-9]*")
+    pattern = re.compile(patterns.RELEASE)
     max_length = 128
 
 
@@ -121,7 +116,7 @@ class RecordId(Identifier):
     __slots__ = ()
     kind = "deployment"
     rule = "the uid of a Deployment, '-' and 8 digits"
-    pattern = re.compile(_UID + r"-[0-9]{8}")
+    pattern = re.compile(patterns.RECORD)
     max_length = 45
 
     @classmethod
@@ -146,7 +141,7 @@ class BindingName(Identifier):
     __slots__ = ()
     kind = "deployment"
     rule = "<environment>.<app>, the app in lower case with '-' for '_'"
-    pattern = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?\.[a-z0-9]([-a-z0-9]*[a-z0-9])?")
+    pattern = re.compile(patterns.BINDING)
     max_length = 127
 
     @classmethod
@@ -161,5 +156,5 @@ class ClusterObjectName(Identifier):
     __slots__ = ()
     kind = "name"
     rule = "a DNS subdomain of at most 253 characters"
-    pattern = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*")
+    pattern = re.compile(patterns.SUBDOMAIN)
     max_length = 253

@@ -14,83 +14,90 @@ ENVIRONMENTS: Final = "environments"
 DEPLOYMENTS: Final = "deployments"
 RECORDS: Final = "deploymentrecords"
 LOCKS: Final = "environmentlocks"
+FREEZES: Final = "freezes"
+CLUSTER_FREEZES: Final = "clusterfreezes"
+APPROVALS: Final = "approvals"
+EVENT_SINKS: Final = "eventsinks"
 NAMESPACES: Final = "namespaces"
 
 LEASES: Final = "leases"
+EVENTS: Final = "events"
+SECRETS: Final = "secrets"
+CONFIG_MAPS: Final = "configmaps"
+TOKEN_REVIEWS: Final = "tokenreviews"  # noqa: S105 — the name of a resource
+ACCESS_REVIEWS: Final = "subjectaccessreviews"
+OWN_ACCESS_REVIEWS: Final = "selfsubjectaccessreviews"
+OWN_REVIEWS: Final = "selfsubjectreviews"
 CRDS: Final = "customresourcedefinitions"
 MUTATING_ADMISSION_POLICIES: Final = "mutatingadmissionpolicies"
 MUTATING_ADMISSION_POLICY_BINDINGS: Final = "mutatingadmissionpolicybindings"
 VALIDATING_ADMISSION_POLICIES: Final = "validatingadmissionpolicies"
 VALIDATING_ADMISSION_POLICY_BINDINGS: Final = "validatingadmissionpolicybindings"
 
-#: plural → where the API server serves it. Nothing that is not in this table can be asked for.
-API_PREFIXES: Final = {
-    ENVIRONMENTS: "/apis/moorage.dev/v1",
-    DEPLOYMENTS: "/apis/moorage.dev/v1",
-    RECORDS: "/apis/moorage.dev/v1",
-    LOCKS: "/apis/moorage.dev/v1",
-    NAMESPACES: "/api/v1",
-    LEASES: "/apis/coordination.k8s.io/v1",
-    CRDS: "/apis/apiextensions.k8s.io/v1",
-    MUTATING_ADMISSION_POLICIES: "/apis/admissionregistration.k8s.io/v1",
-    MUTATING_ADMISSION_POLICY_BINDINGS: "/apis/admissionregistration.k8s.io/v1",
-    VALIDATING_ADMISSION_POLICIES: "/apis/admissionregistration.k8s.io/v1",
-    VALIDATING_ADMISSION_POLICY_BINDINGS: "/apis/admissionregistration.k8s.io/v1",
-}
-
-#: plural → kind, for building objects
-KINDS: Final = {
-    ENVIRONMENTS: "Environment",
-    DEPLOYMENTS: "Deployment",
-    RECORDS: "DeploymentRecord",
-    LOCKS: "EnvironmentLock",
-}
-
 # Labels of a Namespace.
-LABEL_ORG: Final = "moorage.dev/org"
-LABEL_WORKSPACE: Final = "moorage.dev/workspace"
-LABEL_SEED: Final = "moorage.dev/seed-environments"
-LABEL_ATTRIBUTED_DELETES: Final = "moorage.dev/attributed-deletes"
+LABEL_ORG: Final = f"{GROUP}/org"
+LABEL_WORKSPACE: Final = f"{GROUP}/workspace"
+LABEL_SEED: Final = f"{GROUP}/seed-environments"
+LABEL_ATTRIBUTED_DELETES: Final = f"{GROUP}/attributed-deletes"
+
+# Labels that choose what policies look at; stamped by a policy, whatever a client sends.
+LABEL_ENFORCEMENT: Final = f"{GROUP}/enforcement"
+LABEL_PROTECTED: Final = f"{GROUP}/protected"
+LABEL_DECISION: Final = f"{GROUP}/decision"
 
 # Labels of a DeploymentRecord, so that `kubectl get drec -l …` and the sweep need no spec.
-LABEL_ENVIRONMENT: Final = "moorage.dev/environment"
-LABEL_APP: Final = "moorage.dev/app"
-LABEL_DEPLOYMENT_UID: Final = "moorage.dev/deployment-uid"
-LABEL_ACTION: Final = "moorage.dev/action"
+LABEL_ENVIRONMENT: Final = f"{GROUP}/environment"
+LABEL_APP: Final = f"{GROUP}/app"
+LABEL_DEPLOYMENT_UID: Final = f"{GROUP}/deployment-uid"
+LABEL_ACTION: Final = f"{GROUP}/action"
+#: `"true"`: an import brought the record along. What it says was claimed, or seen by another API server.
+LABEL_IMPORTED: Final = f"{GROUP}/imported"
 
 #: The verb on deploymentrecords that the record policies ask the authorizer for.
 RECORD_VERB: Final = "record"
+#: The verb on the virtual resource `workspaces` that the policy of Namespaces asks the authorizer for.
+MANAGE_VERB: Final = "manage"
+WORKSPACES: Final = "workspaces"
+#: Verbs on an Environment that policies ask the authorizer for: give an Approval for it, pass its gates with a reason,
+#: take away or weaken what protects it.
+APPROVE_VERB: Final = "approve"
+OVERRIDE_VERB: Final = "override"
+PROTECT_VERB: Final = "protect"
 
 # Field managers, as they appear in managedFields.
 MANAGER_FACADE: Final = "moorage-api"
 MANAGER_OPERATOR: Final = "moorage-operator"
 
-# Admission policies. A refusal arrives as text that names the policy: this is how the facade tells them apart.
-POLICY_CHANGE_LOG: Final = "deployments-changelog.moorage.dev"
-POLICY_PROVENANCE: Final = "provenance.moorage.dev"
-POLICY_DEPLOYMENT_DELETES: Final = "deployments-deletes.moorage.dev"
-POLICY_ENVIRONMENT_DELETES: Final = "environments-deletes.moorage.dev"
-POLICY_ATTRIBUTED_DELETES: Final = "attributed-deletes.moorage.dev"
-POLICY_DEPLOYMENT_LOCKS: Final = "deployments-locks.moorage.dev"
-POLICY_ENVIRONMENT_LOCKS: Final = "environments-locks.moorage.dev"
-POLICY_WORKSPACES: Final = "workspaces.moorage.dev"
-POLICY_RECORDS: Final = "records.moorage.dev"
-POLICY_STATUSES: Final = "statuses.moorage.dev"
+# Admission policies that something beside their entry in `admission` speaks of.
+POLICY_CHANGE_LOG: Final = f"deployments-changelog.{GROUP}"
+POLICY_PROVENANCE: Final = f"provenance.{GROUP}"
+POLICY_DEPLOYMENT_DELETES: Final = f"deployments-deletes.{GROUP}"
+POLICY_NOTES: Final = f"deployments-notes.{GROUP}"
+POLICY_STAMPS: Final = f"deployments-stamps.{GROUP}"
+POLICY_PROVENANCE_STAMPS: Final = f"provenance-stamps.{GROUP}"
+POLICY_METADATA: Final = f"metadata.{GROUP}"
+POLICY_LIFECYCLE: Final = f"deployments-lifecycle.{GROUP}"
+POLICY_OWNERS: Final = f"owners.{GROUP}"
+POLICY_ENVIRONMENT_DELETES: Final = f"environments-deletes.{GROUP}"
+POLICY_ATTRIBUTED_DELETES: Final = f"attributed-deletes.{GROUP}"
+POLICY_DEPLOYMENT_LOCKS: Final = f"deployments-locks.{GROUP}"
+POLICY_ENVIRONMENT_LOCKS: Final = f"environments-locks.{GROUP}"
+POLICY_WORKSPACES: Final = f"workspaces.{GROUP}"
+POLICY_WORKSPACE_RIGHTS: Final = f"workspace-rights.{GROUP}"
+POLICY_APPROVAL_RIGHTS: Final = f"approval-rights.{GROUP}"
+POLICY_RECORDS: Final = f"records.{GROUP}"
 
-MUTATING_POLICIES: Final = (POLICY_CHANGE_LOG, POLICY_PROVENANCE)
-VALIDATING_POLICIES: Final = (
-    POLICY_DEPLOYMENT_DELETES,
-    POLICY_ENVIRONMENT_DELETES,
-    POLICY_ATTRIBUTED_DELETES,
-    POLICY_DEPLOYMENT_LOCKS,
-    POLICY_ENVIRONMENT_LOCKS,
-    POLICY_WORKSPACES,
-    POLICY_RECORDS,
-    POLICY_STATUSES,
-)
+#: What people see where nobody is known to have done it (bare deletes, changes that no policy watched).
+UNKNOWN_USER: Final = "unknown"
+#: What REST shows as the release of a line that knows of none (an adopted binding that had none and has none).
+UNKNOWN_RELEASE: Final = "unknown"
 
 #: How many changes of one binding may be unrecorded before the API server refuses the next (CEL rule of the CRD).
 MAX_UNRECORDED: Final = 16
+#: How many gates one change may name to pass.
+MAX_OVERRIDE: Final = 16
+#: How many apps an Environment's status lists; `activeDeploymentCount` counts all.
+MAX_ACTIVE_DEPLOYMENTS: Final = 500
 #: Digits of the sequence in a record's name: names sort like sequences.
 SEQUENCE_DIGITS: Final = 8
 

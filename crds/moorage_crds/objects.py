@@ -12,8 +12,17 @@ RawObject: TypeAlias = dict[str, Any]
 
 def metadata(raw: Mapping[str, Any]) -> Mapping[str, Any]:
     """The object's metadata, empty if there is none."""
-    found = raw.get("metadata")
-    return found if isinstance(found, dict) else {}
+    return mapping(raw.get("metadata"))
+
+
+def labels(raw: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The object's labels, empty if there are none."""
+    return mapping(metadata(raw).get("labels"))
+
+
+def mapping(value: Any) -> Mapping[str, Any]:
+    """A JSON object as it is; anything else, which only a spoiled object has in such a place, as an empty one."""
+    return value if isinstance(value, dict) else {}
 
 
 def version_of(raw: Mapping[str, Any]) -> str:

@@ -8,12 +8,14 @@ import argparse
 import sys
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import yaml
 
 from moorage_crds import names
-from moorage_crds.models import KINDS, Kind
+from moorage_crds.kinds.kind import Kind
+from moorage_crds.kinds.registry import KINDS
+from moorage_crds.objects import RawObject
 
 _KEPT = (
     "type",
@@ -26,9 +28,19 @@ _KEPT = (
     "minimum",
     "maximum",
     "maxItems",
+    "minItems",
+    "maxProperties",
     "default",
     "required",
 )
+
+
+_ADMISSION_PLURALS: Final = {
+    "MutatingAdmissionPolicy": names.MUTATING_ADMISSION_POLICIES,
+    "MutatingAdmissionPolicyBinding": names.MUTATING_ADMISSION_POLICY_BINDINGS,
+    "ValidatingAdmissionPolicy": names.VALIDATING_ADMISSION_POLICIES,
+    "ValidatingAdmissionPolicyBinding": names.VALIDATING_ADMISSION_POLICY_BINDINGS,
+}
 
 
 def structural(schema: Mapping[str, Any], definitions: Mapping[str, Any]) -> dict[str, Any]:
@@ -44,6 +56,8 @@ def structural(schema: Mapping[str, Any], definitions: Mapping[str, Any]) -> dic
         del wanted["default"]
     if "properties" in schema:
         wanted["properties"] = {name: structural(value, definitions) for name, value in schema["properties"].items()}
+    if isinstance(schema.get("additionalProperties"), Mapping):
+        wanted["additionalProperties"] = structural(schema["additionalProperties"], definitions)
     if "items" in schema:
         wanted["items"] = structural(schema["items"], definitions)
     if "description" in wanted:
@@ -72,31 +86,31 @@ def _resolved(schema: Mapping[str, Any], definitions: Mapping[str, Any]) -> dict
     return merged
 
 
-def open_api_schema(kind: type[Kind]) -> dict[str, Any]:
+def open_api_schema(kind: Kind[Any]) -> dict[str, Any]:
     """The `openAPIV3Schema` of a kind."""
-    source = kind.model_json_schema(by_alias=True)
+    source = kind.model.model_json_schema(by_alias=True)
     schema = structural(source, source.get("$defs", {}))
-    schema["description"] = " ".join(kind.description.split())
+    schema["description"] = kind.description
     properties = schema.pop("properties")
     schema["required"] = ["spec"]
     if kind.rules:
-        schema["x-kubernetes-validations"] = kind.rules
+        schema["x-kubernetes-validations"] = list(kind.rules)
     schema["properties"] = {
         "apiVersion": {"type": "string"},
         "kind": {"type": "string"},
-        "metadata": {"type": "object", "properties": {"name": kind.name_schema}},
+        "metadata": {"type": "object", "properties": {"name": dict(kind.name_schema)}},
         **properties,
     }
     return schema
 
 
-def crd(kind: type[Kind]) -> dict[str, Any]:
+def crd(kind: Kind[Any]) -> dict[str, Any]:
     """The CustomResourceDefinition of a kind."""
     version: dict[str, Any] = {
-        "name": names.VERSION,
+        "name": kind.version,
         "served": True,
         "storage": True,
-        "additionalPrinterColumns": kind.columns,
+        "additionalPrinterColumns": list(kind.columns),
         "schema": {"openAPIV3Schema": open_api_schema(kind)},
     }
     if kind.has_status:
@@ -106,16 +120,16 @@ def crd(kind: type[Kind]) -> dict[str, Any]:
     return {
         "apiVersion": "apiextensions.k8s.io/v1",
         "kind": "CustomResourceDefinition",
-        "metadata": {"name": f"{kind.plural}.{names.GROUP}"},
+        "metadata": {"name": kind.crd},
         "spec": {
-            "group": names.GROUP,
-            "scope": "Namespaced",
+            "group": kind.group,
+            "scope": str(kind.scope),
             "names": {
                 "plural": kind.plural,
-                "singular": kind.singular,
-                "kind": kind.__name__,
-                "listKind": f"{kind.__name__}List",
-                "shortNames": [kind.short_name],
+                "singular": kind.kind.lower(),
+                "kind": kind.kind,
+                "listKind": f"{kind.kind}List",
+                "shortNames": list(kind.short_names),
                 "categories": [names.CATEGORY],
             },
             "versions": [version],
@@ -141,7 +155,7 @@ def to_yaml(document: Mapping[str, Any]) -> str:
 def crd_files() -> dict[str, str]:
     """File name → content of the generated CRDs."""
     note = "# Generated from the models by `make generate`. Do not edit.\n"
-    return {f"{kind.plural}.{names.GROUP}.yaml": note + to_yaml(crd(kind)) for kind in KINDS}
+    return {f"{kind.crd}.yaml": note + to_yaml(crd(kind)) for kind in KINDS}
 
 
 def policy_files() -> dict[str, str]:
@@ -158,12 +172,29 @@ def policy_files() -> dict[str, str]:
     raise FileNotFoundError(message)
 
 
+def wanted_crds() -> dict[str, RawObject]:
+    """Name → CRD, as this version installs it."""
+    crds = (crd(kind) for kind in KINDS)
+    return {one["metadata"]["name"]: one for one in crds}
+
+
+def wanted_policies() -> dict[tuple[str, str], RawObject]:
+    """(plural, name) → policy or binding, as this version installs it.
+
+    Raises:
+        FileNotFoundError: the package was installed without them.
+    """
+    documents = (one for text in policy_files().values() for one in yaml.safe_load_all(text) if one)
+    return {(_ADMISSION_PLURALS[one["kind"]], one["metadata"]["name"]): one for one in documents}
+
+
 def main(argv: list[str]) -> int:
-    """`moorage crds`: print CRDs and policies, ready for `kubectl apply --server-side -f -`."""
+    """`moorage crds`: print CRDs and policies, ready for `kubectl apply --server-side --force-conflicts -f -`."""
     parser = argparse.ArgumentParser(
         prog="moorage crds",
-        description="Print CRDs and admission policies. Apply the CRDs first and wait until they are Established: "
-        "a policy whose parameter kind is missing refuses everything.",
+        description="Print CRDs and admission policies (no roles: the chart has them), for `kubectl apply "
+        "--server-side --force-conflicts -f -`. For some seconds after the first time the API server refuses what it "
+        "cannot judge yet.",
     )
     parser.add_argument("--only", choices=["crds", "policies"], help="print only one of the two")
     only = parser.parse_args(argv).only

@@ -15,17 +15,50 @@
 No exception of an HTTP library or of a client leaves `moorage_crds.kube`: adapters turn them into these.
 """
 
-import re
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol, TypeVar
+from typing import Any, Final, Protocol, TypeVar
 
+from moorage_crds import names
 from moorage_crds.identifiers import Identifier, NamespaceName
 from moorage_crds.objects import RawObject
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """What the API server said when it did not do what was asked; empty where it said nothing.
+
+    Attributes:
+        verb: HTTP method of the request, or `WATCH`.
+        path: template of its path, which names the kind: `/apis/moorage.dev/v1/namespaces/{namespace}/deployments`.
+        status: HTTP status; 0: there was no answer.
+        reason: Kubernetes' own word, such as `AlreadyExists`.
+        text: the whole message, unchanged.
+    """
+
+    verb: str = ""
+    path: str = ""
+    status: int = 0
+    reason: str = ""
+    text: str = ""
+
+
+NO_ANSWER: Final = Answer()
+
+
 class StoreError(Exception):
-    """The cluster did not do what was asked. The text is for logs; it never goes to a REST client."""
+    """The cluster did not do what was asked. Its text is for logs; it never goes to a REST client.
+
+    Attributes:
+        message: what is wrong, in the words of whoever refused.
+        answer: what the API server said.
+    """
+
+    def __init__(self, message: str, answer: Answer = NO_ANSWER) -> None:
+        said = f"{answer.verb} {answer.path}: {answer.status} {answer.text}"
+        super().__init__(said if answer.status else message)
+        self.message = message
+        self.answer = answer
 
 
 class NotFoundError(StoreError):
@@ -50,32 +83,32 @@ class Cause:
 
 
 class InvalidError(StoreError):
-    """The object breaks schema, CEL rule or `test` of a patch."""
+    """The object breaks schema, CEL rule or `test` of a patch.
 
-    def __init__(self, message: str, causes: Sequence[Cause] = ()) -> None:
-        super().__init__(message)
+    Attributes:
+        causes: what is wrong, field by field; empty if nothing says so.
+    """
+
+    def __init__(self, message: str, causes: Sequence[Cause] = (), answer: Answer = NO_ANSWER) -> None:
+        super().__init__(message, answer)
         self.causes = tuple(causes)
 
 
-#: How the API server words a refusal by a ValidatingAdmissionPolicy.
-_POLICY_REFUSAL = re.compile(
-    r"ValidatingAdmissionPolicy '(?P<policy>[^']+)' with binding '[^']*' denied request: (?P<message>.*)", re.DOTALL
-)
-
-
 class ForbiddenError(StoreError):
-    """No right, or refused by an admission policy.
+    """No right, or refused by admission.
 
     Attributes:
-        policy: name of the ValidatingAdmissionPolicy that refused; None if it was RBAC or something else.
-        refusal: the policy's own message; the whole text if no policy is named.
+        policy: name of the ValidatingAdmissionPolicy that refused, `message` being its own text; None if it was
+            something else.
+        by_authorizer: the right is missing (RBAC), and nothing else was looked at.
     """
 
-    def __init__(self, message: str) -> None:
-        super().__init__(message)
-        found = _POLICY_REFUSAL.search(message)
-        self.policy = found["policy"] if found else None
-        self.refusal = found["message"] if found else message
+    def __init__(
+        self, message: str, *, policy: str | None = None, by_authorizer: bool = False, answer: Answer = NO_ANSWER
+    ) -> None:
+        super().__init__(message, answer)
+        self.policy = policy
+        self.by_authorizer = by_authorizer
 
 
 class UnauthenticatedError(StoreError):
@@ -93,8 +126,8 @@ class TransientError(StoreError):
         retry_after: seconds that the server asked to wait; None if it did not say.
     """
 
-    def __init__(self, message: str, *, retry_after: float | None = None) -> None:
-        super().__init__(message)
+    def __init__(self, message: str, answer: Answer = NO_ANSWER, *, retry_after: float | None = None) -> None:
+        super().__init__(message, answer)
         self.retry_after = retry_after
 
 
@@ -103,7 +136,30 @@ class ThrottledError(TransientError):
 
 
 class UnavailableError(TransientError):
-    """No usable answer: timeout, connection, 5xx, broken JSON. Whether a write took place is not known."""
+    """No usable answer: timeout, connection, 5xx, broken JSON. Whether a write took place is not known.
+
+    Attributes:
+        webhook: the admission webhook that the API server could not reach; None if it was nothing of that kind.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        answer: Answer = NO_ANSWER,
+        *,
+        retry_after: float | None = None,
+        webhook: str | None = None,
+    ) -> None:
+        super().__init__(message, answer, retry_after=retry_after)
+        self.webhook = webhook
+
+
+Warned = Callable[[str], None]
+"""Hears each warning that the API server sends with an answer."""
+
+
+def nobody(_: str) -> None:
+    """Hears no warning."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,23 +195,56 @@ class ResourceStore(Protocol):
         *,
         namespace: NamespaceName | None = None,
         selector: str | None = None,
+        fields: str | None = None,
         metadata_only: bool = False,
     ) -> AsyncIterator[Page]:
         """List all objects in pages, in the order of namespace and name.
 
-        `selector` is a label selector; `metadata_only` leaves spec and status out (PartialObjectMetadata).
+        `selector` is a label selector, `fields` a field selector; `metadata_only` leaves spec and status out
+        (PartialObjectMetadata).
         Raises GoneError when the pages have become too old: begin again.
         """
         ...
 
     async def create(
-        self, plural: str, namespace: NamespaceName, body: RawObject, *, dry_run: bool = False
+        self, plural: str, namespace: NamespaceName | None, body: RawObject, *, dry_run: bool = False
     ) -> RawObject:
-        """Create `body`, whose name is inside. Raises AlreadyExistsError."""
+        """Create `body`, whose name is inside; no namespace for what is cluster-scoped. Raises AlreadyExistsError."""
         ...
 
     async def merge_patch(self, ref: ObjectRef, patch: RawObject, *, dry_run: bool = False) -> RawObject:
-        """JSON merge patch (RFC 7386). A resourceVersion or uid in it is a precondition: ConflictError."""
+        """JSON merge patch (RFC 7386). A resourceVersion in it is a precondition: ConflictError.
+
+        A uid in it is one, too, but another uid alone is an InvalidError: send both.
+        """
+        ...
+
+    async def guarded_patch(
+        self,
+        ref: ObjectRef,
+        *,
+        tests: Mapping[str, Any],
+        values: Mapping[str, Any],
+        dry_run: bool = False,
+    ) -> RawObject:
+        """Set some fields if others are what is expected, whatever else of the object changes meanwhile.
+
+        Args:
+            ref: which object.
+            tests: JSON pointer → the value that must be there; None: nothing may be there.
+            values: JSON pointer → the new value; None takes out what is there. What holds it must be there.
+            dry_run: ask only.
+
+        Raises:
+            ConflictError: a test failed.
+        """
+        ...
+
+    async def apply(self, ref: ObjectRef, body: RawObject, *, manager: str) -> RawObject:
+        """Server-side apply, never forced: ConflictError if another manager owns a field with another value.
+
+        A resourceVersion in it is a precondition: ConflictError. Another uid alone is an InvalidError: send both.
+        """
         ...
 
     async def replace_status(self, ref: ObjectRef, *, uid: str, status: Mapping[str, Any]) -> RawObject:
@@ -164,8 +253,13 @@ class ResourceStore(Protocol):
 
     async def delete(
         self, ref: ObjectRef, *, uid: str, resource_version: str | None = None, dry_run: bool = False
-    ) -> None:
-        """Delete exactly that object in that version. Raises NotFoundError, ConflictError."""
+    ) -> RawObject | None:
+        """Delete exactly that object in that version. Raises NotFoundError, ConflictError.
+
+        Returns:
+            None if it is gone; else the object as it stands now: it is being deleted, and goes when the last of its
+            finalizers is removed.
+        """
         ...
 
 
@@ -186,7 +280,7 @@ class Right:
     verb: str
     resource: str
     namespace: str = ""
-    group: str = "moorage.dev"
+    group: str = names.GROUP
     name: str = ""
 
 
@@ -218,4 +312,16 @@ class Sink(Protocol[ViewT_contra]):
 
     def progress(self, resource_version: str) -> None:
         """A bookmark: everything up to this version has been delivered."""
+        ...
+
+
+class ClusterInfo(Protocol):
+    """What `moorage preflight` asks of the cluster besides objects."""
+
+    async def server_version(self) -> RawObject:
+        """What the API server says of itself."""
+        ...
+
+    async def may_i(self, right: Right) -> bool:
+        """May this account do that?"""
         ...

@@ -54,6 +54,9 @@ default
 {{- end -}}
 
 {{- define "moorage.tlsSecretName" -}}
+{{- if not (or .Values.tls.secretName .Values.tls.certManager.enabled) -}}
+{{- fail "tls.secretName is empty: name the Secret (type kubernetes.io/tls) that the facade serves, or let cert-manager fill one with tls.certManager.enabled=true" -}}
+{{- end -}}
 {{- default (printf "%s-api-tls" (include "moorage.fullname" .)) .Values.tls.secretName -}}
 {{- end -}}
 
@@ -187,11 +190,17 @@ affinity:
 {{- end }}
 {{- end -}}
 
-{{/* Out of a pod: DNS and the API server, nothing else. */}}
-{{- define "moorage.egress" -}}
+{{- define "moorage.egressToDns" -}}
 - ports:
     - {protocol: UDP, port: 53}
     - {protocol: TCP, port: 53}
+{{- end -}}
+
+{{/* Out of a pod: the API server, whose address pods have in their environment, and nothing else. */}}
+{{- define "moorage.egress" -}}
+{{- if .Values.networkPolicy.dns -}}
+{{ include "moorage.egressToDns" . }}
+{{ end -}}
 - ports:
     {{- range .Values.networkPolicy.apiServer.ports }}
     - {protocol: TCP, port: {{ . | int }}}
@@ -206,11 +215,9 @@ affinity:
 
 {{/* Into the metrics port. */}}
 {{- define "moorage.metricsIngress" -}}
+{{- with .Values.networkPolicy.metricsFrom -}}
 - ports: [{protocol: TCP, port: metrics}]
   from:
-    {{- if .Values.networkPolicy.metricsFrom }}
-    {{- toYaml .Values.networkPolicy.metricsFrom | nindent 4 }}
-    {{- else }}
-    - namespaceSelector: {}
-    {{- end }}
+    {{- toYaml . | nindent 4 }}
+{{- end -}}
 {{- end -}}

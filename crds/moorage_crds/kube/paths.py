@@ -6,11 +6,18 @@ allow-list of the process, and its final form is checked once more before it is 
 """
 
 import re
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Final
 
 from moorage_crds import names
 from moorage_crds.identifiers import Identifier, NamespaceName
+from moorage_crds.kinds.kind import Scope
+from moorage_crds.kinds.refresh import REFRESH_RESOURCES
+from moorage_crds.kinds.registry import POLICIES, RESOURCES, WORKED_ON
+from moorage_crds.kinds.target import TARGET_RESOURCES
+from moorage_crds.rights import Process, needs, to
+from moorage_crds.store import Right
 
 #: What a path may look like at the very end, whoever built it: plain segments, none of them `.` or `..`.
 _FINAL_FORM: Final = re.compile(r"(/[A-Za-z0-9][-A-Za-z0-9_.]*)+")
@@ -30,11 +37,12 @@ class UrlPath:
 
 def collection(plural: str, namespace: NamespaceName | None = None) -> UrlPath:
     """`/apis/<group>/<version>[/namespaces/<namespace>]/<plural>`."""
-    prefix = names.API_PREFIXES[plural]
+    resource = RESOURCES[plural]
+    prefix, last = resource.prefix, resource.plural
     if namespace is None:
-        return UrlPath(f"{prefix}/{plural}", f"{prefix}/{plural}")
+        return UrlPath(f"{prefix}/{last}", f"{prefix}/{last}")
     _check(namespace)
-    return UrlPath(f"{prefix}/namespaces/{{namespace}}/{plural}", f"{prefix}/namespaces/{namespace}/{plural}")
+    return UrlPath(f"{prefix}/namespaces/{{namespace}}/{last}", f"{prefix}/namespaces/{namespace}/{last}")
 
 
 def item(plural: str, namespace: NamespaceName | None, name: Identifier) -> UrlPath:
@@ -55,10 +63,12 @@ def fixed(path: str) -> UrlPath:
     return UrlPath(path, path)
 
 
-TOKEN_REVIEWS: Final = fixed("/apis/authentication.k8s.io/v1/tokenreviews")
-ACCESS_REVIEWS: Final = fixed("/apis/authorization.k8s.io/v1/subjectaccessreviews")
-OWN_ACCESS_REVIEWS: Final = fixed("/apis/authorization.k8s.io/v1/selfsubjectaccessreviews")
+TOKEN_REVIEWS: Final = collection(names.TOKEN_REVIEWS)
+ACCESS_REVIEWS: Final = collection(names.ACCESS_REVIEWS)
+OWN_ACCESS_REVIEWS: Final = collection(names.OWN_ACCESS_REVIEWS)
 VERSION: Final = fixed("/version")
+#: The public keys of tokens of service accounts, as a JSON Web Key Set.
+SIGNING_KEYS: Final = fixed("/openid/v1/jwks")
 
 
 def _check(name: object) -> None:
@@ -92,66 +102,79 @@ class AllowList:
             raise ForbiddenCallError(message)
 
 
-def _reads(*plurals: str) -> AllowList:
-    calls: list[tuple[str, str]] = []
-    for plural in plurals:
-        prefix = names.API_PREFIXES[plural]
-        calls.append(("GET", f"{prefix}/{plural}"))
-        if plural == names.NAMESPACES:
-            calls.append(("GET", f"{prefix}/{plural}/{{name}}"))
-        else:
-            calls += [
-                ("GET", f"{prefix}/namespaces/{{namespace}}/{plural}"),
-                ("GET", f"{prefix}/namespaces/{{namespace}}/{plural}/{{name}}"),
-            ]
-    return AllowList(*calls)
+def _calls(right: Right) -> Iterator[tuple[str, str]]:
+    """The requests that a right serves."""
+    plural, _, subresource = right.resource.partition("/")
+    resource = RESOURCES[plural]
+    every = f"{resource.prefix}/{plural}"
+    within = every if resource.scope is Scope.CLUSTER else f"{resource.prefix}/namespaces/{{namespace}}/{plural}"
+    one = f"{within}/{{name}}/{subresource}" if subresource else f"{within}/{{name}}"
+    match right.verb:
+        case "list" | "watch":
+            yield from (("GET", every), ("GET", within))
+        case "create":
+            yield "POST", within
+        case "get" | "patch" | "delete":
+            yield right.verb.upper(), one
+        case _:  # such as `record`, which only policies ask for
+            return
 
 
-def _writes(plural: str, *methods: str) -> AllowList:
-    base = f"{names.API_PREFIXES[plural]}/namespaces/{{namespace}}/{plural}"
-    return AllowList(*((method, base if method == "POST" else f"{base}/{{name}}") for method in methods))
+def _one(name: str) -> str:
+    return f"{collection(name, NamespaceName('any')).template}/{{name}}"
 
 
-def _status_writes(plural: str) -> AllowList:
-    base = f"{names.API_PREFIXES[plural]}/namespaces/{{namespace}}/{plural}"
-    return AllowList(("PATCH", f"{base}/{{name}}/status"))
+def _serving(rights: Iterable[Right]) -> AllowList:
+    return AllowList(*(call for right in rights for call in _calls(right)))
 
 
-_OURS: Final = (names.ENVIRONMENTS, names.DEPLOYMENTS, names.RECORDS, names.LOCKS, names.NAMESPACES)
+def _needed(process: Process) -> AllowList:
+    # The Namespace is no part of a template.
+    return _serving(right for need in needs(process, "any") for right in need.rights)
 
-FACADE_CALLS: Final = (
-    _reads(*_OURS)
-    | _writes(names.ENVIRONMENTS, "POST", "PATCH", "DELETE")
-    | _writes(names.DEPLOYMENTS, "POST", "PATCH", "DELETE")
-    | _writes(names.LOCKS, "POST", "PATCH", "DELETE")
-    | AllowList(("POST", TOKEN_REVIEWS.template), ("POST", ACCESS_REVIEWS.template), ("GET", VERSION.template))
-)
 
-_CLUSTER_READS: Final = AllowList(
+_VERSION: Final = AllowList(("GET", VERSION.template))
+_OF_CALLERS: Final = _serving(to(verb, one.plural) for one in WORKED_ON for verb in one.callers)
+
+#: What follows bindings or is told of releases: watched, and written where the administrator gave the right.
+_TARGETS: Final = AllowList(
     *(
-        ("GET", f"{names.API_PREFIXES[plural]}/{plural}/{{name}}")
-        for plural in (
-            names.CRDS,
-            names.MUTATING_ADMISSION_POLICIES,
-            names.MUTATING_ADMISSION_POLICY_BINDINGS,
-            names.VALIDATING_ADMISSION_POLICIES,
-            names.VALIDATING_ADMISSION_POLICY_BINDINGS,
-        )
-    ),
-    ("GET", VERSION.template),
+        call
+        for name in {*TARGET_RESOURCES, *REFRESH_RESOURCES}
+        for call in (("GET", collection(name).template), ("PATCH", _one(name)))
+    )
 )
 
-OPERATOR_CALLS: Final = (
-    _reads(*_OURS)
-    | _CLUSTER_READS
-    | _writes(names.RECORDS, "POST", "DELETE")
-    | _writes(names.DEPLOYMENTS, "PATCH", "DELETE")
-    | _writes(names.ENVIRONMENTS, "POST")
-    | _status_writes(names.DEPLOYMENTS)
-    | _status_writes(names.ENVIRONMENTS)
-    | AllowList(("GET", "/apis/coordination.k8s.io/v1/namespaces/{namespace}/leases/{name}"))
-    | _writes(names.LEASES, "POST", "PATCH")
+#: What an EventSink names, where the workspace gave the right.
+_NAMED_SECRETS: Final = AllowList(("GET", _one(names.SECRETS)))
+
+#: ConfigMaps that Environments ask for, where the administrator gave the right.
+_CONFIG_MAPS: Final = AllowList(*((verb, _one(names.CONFIG_MAPS)) for verb in ("GET", "PATCH", "DELETE")))
+
+OPERATOR_CALLS: Final = _needed(Process.OPERATOR) | _TARGETS | _NAMED_SECRETS | _CONFIG_MAPS | _VERSION
+
+FACADE_CALLS: Final = _needed(Process.API) | _OF_CALLERS | _VERSION | AllowList(("GET", SIGNING_KEYS.template))
+
+#: The commands of every day, in the rights of whoever runs them.
+PEOPLE_CALLS: Final = (
+    _OF_CALLERS
+    | _serving(to(verb, one.plural) for one in WORKED_ON for verb in ("get", "list"))
+    | AllowList(("POST", collection(names.OWN_REVIEWS).template))
+)
+
+#: `moorage import`: what runs now is read where it is, the past is written as records.
+IMPORT_CALLS: Final = (
+    PEOPLE_CALLS
+    | _serving((to("create", names.RECORDS),))
+    | AllowList(
+        *(("GET", collection(name, NamespaceName("any")).template) for name in (*TARGET_RESOURCES, names.SECRETS))
+    )
 )
 
 #: `moorage verify`, `export`, `preflight`: they read, and ask for their own rights.
-COMMAND_CALLS: Final = _reads(*_OURS) | _CLUSTER_READS | AllowList(("POST", OWN_ACCESS_REVIEWS.template))
+COMMAND_CALLS: Final = (
+    _serving(to(verb, one.plural) for one in WORKED_ON for verb in ("get", "list"))
+    | _serving(to("get", plural) for plural in (names.CRDS, *{one for policy in POLICIES for one in policy.plurals}))
+    | AllowList(("POST", OWN_ACCESS_REVIEWS.template))
+    | _VERSION
+)

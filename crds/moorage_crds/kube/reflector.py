@@ -18,8 +18,11 @@ import orjson
 
 from moorage_crds.clock import Clock
 from moorage_crds.kube import paths
-from moorage_crds.kube.client import Connection, KubernetesStore, decode, error_for
-from moorage_crds.objects import RawObject, version_of
+from moorage_crds.kube.answers import decode, error_for
+from moorage_crds.kube.client import KubernetesStore
+from moorage_crds.kube.connection import Connection
+from moorage_crds.objects import RawObject, metadata, version_of
+from moorage_crds.reading import readable
 from moorage_crds.store import GoneError, Sink, StoreError, TransientError, UnauthenticatedError, UnavailableError
 
 #: The API server sends a bookmark about once a minute: this long without a byte and the stream is dead. Seconds.
@@ -31,10 +34,44 @@ SHORTEST_WATCH_SECONDS: Final = 1.0
 BACKOFF_SECONDS: Final = (0.2, 3.0)
 #: A version that is too old within so many seconds after the last one was is more than bad luck.
 GONE_AGAIN_SECONDS: Final = 30.0
+#: Between two lines of the log about interruptions of one watch, however often it is interrupted. Seconds.
+SILENT_SECONDS: Final = 60.0
 
 _log = logging.getLogger(__name__)
 
 ViewT = TypeVar("ViewT")
+
+
+class _Interruptions:
+    """What the log hears of interruptions: the first, then at most one line a minute, and that it is over."""
+
+    def __init__(self, plural: str, clock: Clock) -> None:
+        self._plural = plural
+        self._clock = clock
+        self._told_at = float("-inf")
+        self._told = False
+        self._count = 0
+
+    def one_more(self, error: StoreError, delay: float) -> None:
+        """The list or the watch was interrupted, and goes on after `delay` seconds."""
+        self._count += 1
+        now = self._clock.monotonic()
+        if now - self._told_at < SILENT_SECONDS:
+            return
+        self._told_at, self._told = now, True
+        fields = {
+            "kind": self._plural,
+            "error": str(error),
+            "retry_in_seconds": round(delay, 3),
+            "interruptions": self._count,
+        }
+        _log.warning("reflector interrupted", extra={"fields": fields})
+
+    def over(self) -> None:
+        """Something has arrived."""
+        if self._told:
+            _log.info("reflector goes on", extra={"fields": {"kind": self._plural, "interruptions": self._count}})
+        self._told, self._count = False, 0
 
 
 class Reflector(Generic[ViewT]):
@@ -59,6 +96,7 @@ class Reflector(Generic[ViewT]):
         clock: Clock,
         selector: str | None = None,
     ) -> None:
+        self._lives, self._longest = _lives(None)
         self._store = store
         self._plural = plural
         self._read = read
@@ -68,11 +106,14 @@ class Reflector(Generic[ViewT]):
         self._synced = asyncio.Event()
         self._last_byte = clock.monotonic()
         self._failures = 0
+        self._interruptions = _Interruptions(plural, clock)
         self._gone_in_a_row = 0
         self._gone_at = float("-inf")
         self.resource_version = ""
         self.connected = False
         self.relists = 0
+        #: Namespace and name of the objects that are there and cannot be read.
+        self.left_out: set[tuple[str, str]] = set()
 
     @property
     def plural(self) -> str:
@@ -84,16 +125,16 @@ class Reflector(Generic[ViewT]):
         """True from the first complete list on."""
         return self._synced.is_set()
 
-    async def wait_synced(self) -> None:
-        """Return when the first list is complete."""
-        await self._synced.wait()
-
     def age(self) -> float:
         """Seconds since the last byte from the API server. Up to a minute is normal while nothing happens."""
         return self._clock.monotonic() - self._last_byte
 
     def _touch(self) -> None:
         self._last_byte = self._clock.monotonic()
+
+    def doubt(self, seconds: float) -> None:
+        """An open watch may have died without a word: after so many seconds it has begun anew, or counts as cut."""
+        self._lives, self._longest = _lives(seconds)
 
     async def run(self) -> None:
         """List, watch, repair; until cancelled."""
@@ -128,20 +169,24 @@ class Reflector(Generic[ViewT]):
         delay = min(high, low * 2 ** min(attempt - 1, 10)) * random.uniform(0.5, 1.0)  # noqa: S311 — jitter
         if isinstance(error, TransientError) and error.retry_after:
             delay = max(delay, min(error.retry_after, 60.0))
-        _log.warning(
-            "reflector interrupted",
-            extra={"fields": {"kind": self._plural, "error": str(error), "retry_in_seconds": round(delay, 3)}},
-        )
+        self._interruptions.one_more(error, delay)
         await asyncio.sleep(delay)
 
     async def _list(self) -> None:
         views: list[ViewT] = []
+        left_out: set[tuple[str, str]] = set()
         version = ""
+
+        def leave_out(raw: RawObject) -> None:
+            left_out.add(_place(raw))
+
         async for page in self._store.pages(self._plural, selector=self._selector):
             self._touch()
-            views.extend(view for view in map(self._readable, page.items) if view is not None)
+            found = (readable(self._read, raw, self._plural, left_out=leave_out) for raw in page.items)
+            views.extend(view for view in found if view is not None)
             version = page.resource_version
         self._sink.replace(views, version)
+        self.left_out = left_out
         self.resource_version = version
         self.relists += 1
         self._failures = 0
@@ -157,26 +202,29 @@ class Reflector(Generic[ViewT]):
                 raise UnavailableError(f"watch {self._plural}: an event without object")
             if kind == "ERROR":
                 code = int(raw.get("code") or 500)
-                raise error_for(f"watch {self._plural}", code, str(raw.get("message", "")), raw)
+                raise error_for("WATCH", self._plural, code, raw)
             if kind == "BOOKMARK":
                 self._sink.progress(version_of(raw))
             else:
-                view = self._readable(raw)
-                if view is not None:
-                    self._sink.apply(str(kind), view)
+                self._apply(str(kind), raw)
             self.resource_version = version_of(raw) or self.resource_version
             self._failures = 0
+            self._interruptions.over()
         if not seen and self._clock.monotonic() - started < SHORTEST_WATCH_SECONDS:
             # A server (or a proxy) that ends every watch at once must not be asked in a tight loop.
             raise UnavailableError(f"watch {self._plural}: ended at once")
 
-    def _readable(self, raw: RawObject) -> ViewT | None:
-        """One object that cannot be read must not stop all others: it is left out, loudly."""
-        try:
-            return self._read(raw)
-        except (KeyError, TypeError, ValueError):
-            _log.exception("object left out", extra={"fields": {"kind": self._plural, "version": version_of(raw)}})
-            return None
+    def _apply(self, kind: str, raw: RawObject) -> None:
+        place = _place(raw)
+        self.left_out.discard(place)
+
+        def leave_out(_raw: RawObject) -> None:
+            if kind != "DELETED":
+                self.left_out.add(place)
+
+        view = readable(self._read, raw, self._plural, left_out=leave_out)
+        if view is not None:
+            self._sink.apply(kind, view)
 
     async def _lines(self) -> AsyncIterator[bytes]:
         connection: Connection = self._store.connection
@@ -186,12 +234,12 @@ class Reflector(Generic[ViewT]):
             "watch": "true",
             "allowWatchBookmarks": "true",
             "resourceVersion": self.resource_version,
-            "timeoutSeconds": str(random.randint(*WATCH_SECONDS)),  # noqa: S311 — spread, not secrecy
+            "timeoutSeconds": str(random.randint(*self._lives)),  # noqa: S311 — spread, not secrecy
         }
         if self._selector:
             query["labelSelector"] = self._selector
         headers = await connection.headers(renew=self._failures > 0)
-        timeout = aiohttp.ClientTimeout(total=None, sock_connect=3, sock_read=SILENCE_SECONDS)
+        timeout = aiohttp.ClientTimeout(total=self._longest, sock_connect=3, sock_read=SILENCE_SECONDS)
         try:
             async with connection.session.get(
                 connection.url(path, query), headers=headers, timeout=timeout, allow_redirects=False
@@ -210,6 +258,18 @@ class Reflector(Generic[ViewT]):
             raise UnavailableError(f"watch {self._plural}: {type(error).__name__} {error}") from error
 
 
+def _lives(believed: float | None) -> tuple[tuple[int, int], float | None]:
+    """Between which bounds a watch asks for its end, and how long it is waited for, in seconds.
+
+    A watch that begins anew brings what it has missed, or fails: so nothing that an open one shows is older than its
+    life. The API server ends it well before we do, and a cut shorter than 2.5 seconds is not looked at.
+    """
+    if believed is None:
+        return WATCH_SECONDS, None
+    longest = max(1, int(believed * 0.6))
+    return (max(1, longest // 2), longest), max(longest + 0.5, believed - 2.5)
+
+
 async def _split(chunks: AsyncIterator[bytes], touch: Callable[[], None]) -> AsyncIterator[bytes]:
     """Lines of any length out of chunks of any size; `touch` is called for every chunk."""
     touch()
@@ -219,6 +279,11 @@ async def _split(chunks: AsyncIterator[bytes], touch: Callable[[], None]) -> Asy
         *lines, rest = (rest + chunk).split(b"\n")
         for line in filter(None, lines):
             yield line
+
+
+def _place(raw: RawObject) -> tuple[str, str]:
+    meta = metadata(raw)
+    return str(meta.get("namespace", "")), str(meta.get("name", ""))
 
 
 def _parse(line: bytes) -> dict[str, Any]:

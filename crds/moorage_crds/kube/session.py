@@ -30,9 +30,12 @@ class ClusterConfigError(Exception):
 class Cluster:
     """Address, trust and credentials of one cluster. Made by `connect`."""
 
-    def __init__(self, configuration: kubernetes_client.Configuration, kubeconfig: Path | None) -> None:
+    def __init__(
+        self, configuration: kubernetes_client.Configuration, kubeconfig: Path | None, context: str | None = None
+    ) -> None:
         self._configuration = configuration
         self._kubeconfig = kubeconfig
+        self._context = context
         self._loaded_at = time.monotonic()
         self._lock = asyncio.Lock()
         self.server: str = configuration.host.rstrip("/")
@@ -45,7 +48,7 @@ class Cluster:
         """
         if self._kubeconfig is not None and (renew or time.monotonic() - self._loaded_at > RELOAD_SECONDS):
             async with self._lock:
-                self._configuration = await _load(self._kubeconfig)
+                self._configuration = await _load(self._kubeconfig, self._context)
                 self._loaded_at = time.monotonic()
         value = await self._configuration.get_api_key_with_prefix("BearerToken")
         if not value:
@@ -68,23 +71,27 @@ class Cluster:
 
 
 @asynccontextmanager
-async def connect(kubeconfig: Path | None) -> AsyncIterator[Cluster]:
+async def connect(kubeconfig: Path | None, *, context: str | None = None) -> AsyncIterator[Cluster]:
     """The cluster of that kubeconfig, or of the pod this runs in. Sends nothing yet.
+
+    Args:
+        kubeconfig: None: the service account of the pod.
+        context: of the kubeconfig; None: its current one.
 
     Raises:
         ClusterConfigError: there is no usable configuration.
     """
-    yield Cluster(await _load(kubeconfig), kubeconfig)
+    yield Cluster(await _load(kubeconfig, context), kubeconfig, context)
 
 
-async def _load(kubeconfig: Path | None) -> kubernetes_client.Configuration:
+async def _load(kubeconfig: Path | None, context: str | None = None) -> kubernetes_client.Configuration:
     configuration = kubernetes_client.Configuration()
     try:
         if kubeconfig is None:
             kubernetes_config.load_incluster_config(client_configuration=configuration)  # type: ignore[no-untyped-call]
         else:
             await kubernetes_config.load_kube_config(  # type: ignore[no-untyped-call]
-                str(kubeconfig), client_configuration=configuration
+                str(kubeconfig), context=context, client_configuration=configuration
             )
     except (kubernetes_config.ConfigException, OSError, yaml.YAMLError, TypeError, AttributeError) as error:
         raise ClusterConfigError(_sentence(kubeconfig, error)) from error

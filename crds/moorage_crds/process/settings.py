@@ -1,6 +1,7 @@
 """Settings that both processes and the commands share, and how settings are read: flags over `MOORAGE_*` variables.
 
-A plain `KUBECONFIG` is never read: it is often somebody's production.
+The processes and the administrators' commands never read a plain `KUBECONFIG`: it is often somebody's production. The
+commands of every day do (`moorage_cli.people.ways`).
 """
 
 import argparse
@@ -11,6 +12,8 @@ from typing import Any, Literal, TypeVar, get_args
 
 from pydantic import BaseModel, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from moorage_crds import patterns
 
 SettingsT = TypeVar("SettingsT", bound=BaseModel)
 
@@ -35,7 +38,7 @@ class InstallationSettings(ClusterSettings):
 
     namespace: str = Field(
         default="moorage-system",
-        pattern=r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$",
+        pattern=patterns.whole(patterns.SLUG),
         max_length=63,
         description="the Namespace that Moorage itself runs in (Lease)",
     )

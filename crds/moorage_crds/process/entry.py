@@ -3,13 +3,37 @@
 An entry point of the group `moorage.commands` is a function `(argv: list[str]) -> int`, the exit code.
 """
 
+import os
 import sys
 from importlib.metadata import EntryPoint, entry_points
 from importlib.metadata import version as distribution_version
 
 GROUP = "moorage.commands"
+#: Set by the script that `moorage completion` prints.
+COMPLETING = "_MOORAGE_COMPLETE"
 
 _SUMMARIES = {
+    "status": "say whether changes are stamped and recorded",
+    "get": "show what is deployed where",
+    "environments": "list environments and their locks",
+    "matrix": "show all apps in all environments",
+    "history": "show who changed what, when and why",
+    "at": "show what was deployed at a moment",
+    "diff": "compare two environments",
+    "deploy": "make a release the active one",
+    "promote": "let what runs in the environment before go on",
+    "undo": "go back to an earlier release",
+    "undeploy": "take an app out of an environment",
+    "lock": "refuse every release change in an environment",
+    "unlock": "take the lock away",
+    "wait": "wait until the newest change is in the history",
+    "explain": "say why a change is refused, and when it passes",
+    "approve": "say yes to a release",
+    "reject": "say no to a release",
+    "freeze": "refuse release changes for a time",
+    "unfreeze": "delete a Freeze",
+    "import": "bring what runs elsewhere, and its past, into a workspace",
+    "completion": "print what a shell needs to complete words",
     "operator": "record history, compute status, sweep (long-running)",
     "api": "serve the REST API (long-running)",
     "verify": "check the hash chains of the history",
@@ -28,6 +52,9 @@ def main() -> None:
 def run(argv: list[str]) -> int:
     """Dispatch to a subcommand; 2 if there is none of that name."""
     commands = {point.name: point for point in entry_points(group=GROUP)}
+    if COMPLETING in os.environ and "completion" in commands:
+        # The shell asks for words: all commands are looked at.
+        return int(commands["completion"].load()([]))
     if not argv or argv[0] in {"-h", "--help", "help"}:
         sys.stdout.write(_usage(commands))
         return 0 if argv else 2
@@ -53,7 +80,7 @@ def version(argv: list[str]) -> int:
 
 
 def _usage(commands: dict[str, EntryPoint]) -> str:
-    lines = [f"  {name:<10} {_SUMMARIES.get(name, '')}" for name in sorted(commands, key=_rank)]
+    lines = [f"  {name:<12} {_SUMMARIES.get(name, '')}" for name in sorted(commands, key=_rank)]
     return "\n".join(["usage: moorage COMMAND [--help] [options]", "", "commands:", *lines, ""])
 
 

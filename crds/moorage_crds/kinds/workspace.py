@@ -2,8 +2,11 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import Final
 
 from moorage_crds import names
+from moorage_crds.admission import Policy, Refusal
+from moorage_crds.kinds.kind import READ, Access, Resource, Scope
 from moorage_crds.objects import RawObject, metadata, version_of
 
 
@@ -48,3 +51,25 @@ def from_object(raw: RawObject) -> Workspace | None:
 def chosen(candidates: Iterable[Workspace]) -> Workspace | None:
     """Of several Namespaces that claim one workspace: the oldest, then the smallest name. None of none."""
     return min(candidates, key=lambda one: (one.created_at, one.namespace), default=None)
+
+
+RESOURCE: Final = Resource(
+    plural=names.NAMESPACES,
+    group="",
+    scope=Scope.CLUSTER,
+    operator=Access(READ),
+    facade=Access(("list", "watch")),
+)
+
+POLICIES: Final = (
+    Policy(names.POLICY_WORKSPACES, "two Namespaces can claim one workspace"),
+    Policy(
+        names.POLICY_WORKSPACE_RIGHTS,
+        "who may write a Namespace can make it another workspace, switch guards off, and delete it with its history",
+    ),
+    Policy(
+        names.POLICY_ATTRIBUTED_DELETES,
+        f"the label {names.LABEL_ATTRIBUTED_DELETES} has no effect",
+        Refusal(reason="AttributedDeletes"),
+    ),
+)

@@ -1,0 +1,115 @@
+"""The verdicts of all gates before an environment, and when they change. Pure.
+
+The facade explains refusals with it and says beforehand what would be refused; the command and the page show the same.
+The gates come in the order in which people should read them: lock, Freezes, ClusterFreezes, promotion, approvals.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from heapq import merge
+from itertools import groupby
+
+from moorage_crds.gates.calendar import Calendar, next_change
+from moorage_crds.gates.verdict import Change, Enforcement, Gate, Verdict
+
+
+def verdicts(gates: Iterable[Gate], change: Change, moment: datetime | None) -> tuple[Verdict, ...]:
+    """What each gate that is about the change says of it.
+
+    Args:
+        gates: those that stand before the environment.
+        change: what is asked for. If the release stays what it is, every gate lets it pass.
+        moment: when the write is accepted (aware); None: it leaves no time.
+    """
+    return tuple(_verdict(gate, change, moment) for gate in gates if gate.concerns(change))
+
+
+def opens_at(gates: Iterable[Gate], change: Change, moment: datetime) -> datetime | None:
+    """The first moment from `moment` on at which the very same change would pass all of them.
+
+    None if there is none in sight (`calendar.HORIZON`), or if it needs somebody's doing: an approval, an unlock.
+    """
+    asked = [gate for gate in gates if gate.enforcement is Enforcement.DENY and gate.concerns(change)]
+    return _first_open(asked, change, moment)
+
+
+@dataclass(frozen=True, slots=True)
+class Schedule:
+    """Whether an environment is closed for all apps, and when that changes.
+
+    Attributes:
+        reason: why it is closed, for people; empty while it is open.
+        next_open: while it is closed: when it opens; None: nobody knows.
+        next_close: while it is open: when it closes; None: no such moment is in sight.
+    """
+
+    closed: bool
+    reason: str = ""
+    next_open: datetime | None = None
+    next_close: datetime | None = None
+
+
+def schedule(gates: Iterable[Gate], environment: str, moment: datetime) -> Schedule:
+    """The schedule of an environment by its lock and its Freezes.
+
+    Freezes that only warn close nothing, and those that name apps do not close it for all.
+
+    Args:
+        gates: those that go by the clock.
+        environment: slug.
+        moment: the present one (aware).
+    """
+    change = Change(environment)
+    asked = [gate for gate in gates if gate.enforcement is Enforcement.DENY and gate.concerns(change)]
+    refusal = next((found for gate in asked if (found := gate.refusal(change, moment)) is not None), None)
+    if refusal is not None:
+        return Schedule(closed=True, reason=refusal.message, next_open=_first_open(asked, change, moment))
+    closing = (edge for edge in _edges(asked, change, moment) if not _pass(asked, change, edge))
+    return Schedule(closed=False, next_close=next(closing, None))
+
+
+def schedule_of(calendar: Calendar, moment: datetime) -> Schedule:
+    """The schedule of one calendar by itself, whatever it is about."""
+    if calendar.is_closed(moment):
+        return Schedule(closed=True, next_open=next_change([calendar], moment, to_closed=False))
+    return Schedule(closed=False, next_close=next_change([calendar], moment, to_closed=True))
+
+
+def _verdict(gate: Gate, change: Change, moment: datetime | None) -> Verdict:
+    refusal = gate.refusal(change, moment) if change.release != change.present else None
+    overridden = refusal is not None and gate.can_be_overridden and gate.gate in change.override
+    refused = refusal is not None and not overridden
+    return Verdict(
+        gate=gate.gate,
+        allowed=not refused,
+        enforcement=gate.enforcement,
+        code=refusal.code if refusal is not None else None,
+        message=refusal.message if refusal is not None else "",
+        opens_at=_first_open([gate], change, moment) if refused and moment is not None else None,
+        details=refusal.details if refusal is not None else {},
+        override=gate.can_be_overridden,
+        overridden=overridden,
+    )
+
+
+def _first_open(gates: Sequence[Gate], change: Change, moment: datetime) -> datetime | None:
+    if _pass(gates, change, moment):
+        return moment
+    return next((edge for edge in _edges(gates, change, moment) if _pass(gates, change, edge)), None)
+
+
+def _pass(gates: Sequence[Gate], change: Change, moment: datetime) -> bool:
+    return all(_verdict_passes(gate, change, moment) for gate in gates)
+
+
+def _verdict_passes(gate: Gate, change: Change, moment: datetime) -> bool:
+    if change.release == change.present or (gate.can_be_overridden and gate.gate in change.override):
+        return True
+    return gate.refusal(change, moment) is None
+
+
+def _edges(gates: Sequence[Gate], change: Change, after: datetime) -> Iterator[datetime]:
+    """The moments at which any of them may change its answer, in order, each once."""
+    found = merge(*(gate.edges(change, after) for gate in gates))
+    return (edge for edge, _ in groupby(found))

@@ -1,0 +1,19 @@
+"""How a long-running process starts: what it tells the person who started it, and how it treats its memory."""
+
+import gc
+from typing import Final
+
+#: New objects between two runs of the collector, and runs of one generation between two of the next.
+COLLECTOR_THRESHOLDS: Final = (10_000, 20, 20)
+
+
+class StartError(Exception):
+    """The process cannot start. The text is one sentence for the person who started it."""
+
+
+def tune_collector() -> None:
+    """Let the garbage collector run rarely.
+
+    Decoded JSON holds no cycles: by default the collector would walk through every page of a list several times.
+    """
+    gc.set_threshold(*COLLECTOR_THRESHOLDS)
