@@ -4,26 +4,28 @@ import asyncio
 import gc
 import logging
 import sys
-from typing import Final
+from collections.abc import Coroutine, Iterable
+from typing import Any, Final
 
 import uvloop
 
 from moorage_crds.clock import SystemClock
+from moorage_crds.cluster_version import to_version
 from moorage_crds.kube.client import Client
 from moorage_crds.kube.paths import OPERATOR_CALLS
 from moorage_crds.kube.session import ClusterConfigError, connect
 from moorage_crds.names import MANAGER_OPERATOR
-from moorage_crds.settings import describe, load
+from moorage_crds.process.settings import describe, load
+from moorage_crds.process.start import StartError, tune_collector
+from moorage_crds.process.telemetry import configure_logging
 from moorage_crds.store import StoreError
-from moorage_crds.telemetry import configure_logging
-from moorage_operator.adapters.health import PortInUseError
 from moorage_operator.config import OperatorSettings
-from moorage_operator.decisions.versions import to_version
-from moorage_operator.handlers.shell import Shell
-from moorage_operator.wiring import MissingCrdError, Operator
+from moorage_operator.handlers.kopf_logs import bound_kopf_logs
+from moorage_operator.handlers.kopf_runs import Shell
+from moorage_operator.handlers.target_watches import follow_refreshables, follow_targets
+from moorage_operator.wiring import Operator
 
 PROG = "moorage operator"
-COLLECTOR_THRESHOLDS: Final = (10_000, 20, 20)
 
 #: From here on the API server can send what is there as events of a watch (WatchList).
 STREAMING_VERSION: Final = (1, 34)
@@ -35,13 +37,13 @@ def main(argv: list[str]) -> int:
     """Run the operator; 0 after SIGTERM or SIGINT, 1 if it could not start or had to give up, 2 for wrong settings."""
     settings = load(OperatorSettings, argv, prog=PROG)
     configure_logging(settings.log_level, "operator")
+    bound_kopf_logs()
     _log.info("starting", extra={"fields": {"settings": describe(settings)}})
-    # Decoded JSON holds no cycles: by default the collector would walk through every page of a list several times.
     gc.freeze()
-    gc.set_threshold(*COLLECTOR_THRESHOLDS)
+    tune_collector()
     try:
         uvloop.run(_start(settings))
-    except (ClusterConfigError, MissingCrdError, PortInUseError) as error:
+    except (ClusterConfigError, StartError) as error:
         sys.stderr.write(f"{PROG}: {error}\n")
         return 1
     except StoreError as error:
@@ -62,24 +64,29 @@ async def _start(settings: OperatorSettings) -> None:
         connect(settings.kubeconfig) as cluster,
         Client(cluster, calls=OPERATOR_CALLS, field_manager=MANAGER_OPERATOR) as client,
     ):
-        operator = Operator(settings, client.store, SystemClock())
+        clock = SystemClock()
+        operator = Operator(settings, client.store, clock)
         await operator.check_crds()
         await operator.health.start(settings.bind_host, settings.metrics_port)
         try:
             version = to_version(await client.store.server_version())
             streaming = version >= STREAMING_VERSION
-            shell = Shell(cluster, operator.intake, streaming=streaming, interrupted=operator.sweep_soon)
-            await _supervise(operator, shell)
+            shell = Shell(cluster, operator.intake, clock, streaming=streaming, interrupted=operator.sweep_soon)
+            follow = (
+                follow_targets(client.store, operator.targets, settings.delivery_kinds, clock),
+                follow_refreshables(client.store, operator.refreshables, settings.delivery_refreshes, clock),
+            )
+            await _supervise(operator, shell, follow)
         finally:
             await operator.health.stop()
 
 
-async def _supervise(operator: Operator, shell: Shell) -> None:
+async def _supervise(operator: Operator, shell: Shell, follow: Iterable[Coroutine[Any, Any, None]]) -> None:
     """Run loops and watches beside each other; the end of either is the end of both.
 
     The loops come first: kopf cancels at its end every task that was created after it began.
     """
-    loops = asyncio.create_task(operator.run(), name="loops")
+    loops = asyncio.create_task(operator.run(*follow), name="loops")
     await asyncio.sleep(0)
     watches = asyncio.create_task(shell.run(), name="watches")
     await asyncio.wait({loops, watches}, return_when=asyncio.FIRST_COMPLETED)

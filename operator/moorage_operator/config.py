@@ -1,27 +1,15 @@
 """Settings of the operator: `MOORAGE_*` variables and flags."""
 
-from datetime import UTC, datetime, timedelta
-from enum import StrEnum
-from pathlib import Path
+from datetime import timedelta
+from ipaddress import ip_network
+from typing import Annotated
 
-from pydantic import Field, field_validator
+from pydantic import Field, ValidationInfo, field_validator
+from pydantic_settings import NoDecode
 
-from moorage_crds.identifiers import AppId, EnvironmentSlug
-from moorage_crds.settings import ClusterSettings, InstallationSettings, ProcessSettings
-
-
-class Format(StrEnum):
-    """How an export writes records."""
-
-    JSONL = "jsonl"
-    CSV = "csv"
-
-
-class Process(StrEnum):
-    """Whose account a preflight is about."""
-
-    OPERATOR = "operator"
-    API = "api"
+from moorage_crds.kinds.refresh import REFRESH_RESOURCES
+from moorage_crds.kinds.target import TARGET_RESOURCES
+from moorage_crds.process.settings import ProcessSettings
 
 
 class OperatorSettings(ProcessSettings):
@@ -40,79 +28,102 @@ class OperatorSettings(ProcessSettings):
     retention_days: int = Field(
         default=90, ge=1, le=36_500, description="every record younger than so many days is kept"
     )
+    retention_max_records: int = Field(
+        default=10_000,
+        ge=16,
+        le=1_000_000,
+        description="of more records than this the oldest of a binding go, however young; at least retention-records",
+    )
     retention_per_second: int = Field(
         default=20, ge=1, le=1_000, description="at most so many records are removed in a second"
     )
+    approvals_kept_hours: int = Field(
+        default=24,
+        ge=0,
+        le=876_000,
+        description="an Approval that was used up or has ended is removed so many hours after it was given",
+    )
+
+    delivery_kinds: Annotated[tuple[str, ...], NoDecode] = Field(
+        default=(),
+        max_length=len(TARGET_RESOURCES),
+        description="kinds whose objects may follow bindings, as <plural>.<group>, separated by commas; its account "
+        "needs list and watch for each",
+    )
+
+    delivery_writes: Annotated[tuple[str, ...], NoDecode] = Field(
+        default=(),
+        max_length=len(TARGET_RESOURCES),
+        description="those of the delivery-kinds into which releases are brought; its account needs patch for each",
+    )
+
+    kubernetes_events: bool = Field(
+        default=True, description="tell of changes and failed rollouts by Events of Kubernetes on the binding"
+    )
+    delivery_refreshes: Annotated[tuple[str, ...], NoDecode] = Field(
+        default=(),
+        max_length=len(REFRESH_RESOURCES),
+        description="kinds whose tools are told of new releases where an object asks for it, separated by commas; its "
+        "account needs list, watch and patch for each",
+    )
+
+    events_enabled: bool = Field(default=False, description="send events to the endpoints that EventSinks name")
+    events_allowed_cidrs: Annotated[tuple[str, ...], NoDecode] = Field(
+        default=(),
+        max_length=64,
+        description="networks beside the public ones that events may be sent to, also without TLS, separated by commas",
+    )
+
+    @field_validator("delivery_kinds", "delivery_writes", "delivery_refreshes", "events_allowed_cidrs", mode="before")
+    @classmethod
+    def _split(cls, value: object) -> object:
+        return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
+
+    @field_validator("delivery_kinds", "delivery_refreshes")
+    @classmethod
+    def _known(cls, value: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
+        known = TARGET_RESOURCES if info.field_name == "delivery_kinds" else REFRESH_RESOURCES
+        for name in value:
+            if name not in known:
+                message = f"{name} is none of {', '.join(known)}"
+                raise ValueError(message)
+        return tuple(dict.fromkeys(value))
+
+    @field_validator("events_allowed_cidrs")
+    @classmethod
+    def _networks(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for text in value:
+            try:
+                ip_network(text)
+            except ValueError as error:
+                message = f"{text} is no network such as 10.0.0.0/8: {error}"
+                raise ValueError(message) from error
+        return value
+
+    @field_validator("delivery_writes")
+    @classmethod
+    def _followed(cls, value: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
+        for name in value:
+            if name not in info.data.get("delivery_kinds", ()):
+                message = f"{name} must be one of the delivery-kinds, too"
+                raise ValueError(message)
+        return value
+
+    @field_validator("retention_max_records")
+    @classmethod
+    def _keeps_what_always_stays(cls, value: int, info: ValidationInfo) -> int:
+        least = info.data.get("retention_records", 0)
+        if value < least:
+            message = f"must be at least retention-records ({least}): so many records of each binding always stay"
+            raise ValueError(message)
+        return value
+
+    @property
+    def approvals_kept(self) -> timedelta:
+        """How long an Approval is kept at least."""
+        return timedelta(hours=self.approvals_kept_hours)
 
     @property
     def retention_age(self) -> timedelta:
         """The age below which every record is kept."""
         return timedelta(days=self.retention_days)
-
-
-class VerifySettings(ClusterSettings):
-    """Check the hash chains of the history: of a cluster, or of an export. Exit code 0: whole, 1: broken."""
-
-    file: Path | None = Field(default=None, description="verify this export (JSON Lines) instead of a cluster")
-    anchor: Path | None = Field(default=None, description="compare with the tips in this file")
-    write_anchor: Path | None = Field(default=None, description="write the tips of all chains to this file")
-    retention_days: int = Field(default=90, ge=1, le=36_500, description="anchored records that are older may be gone")
-
-
-class ExportSettings(ClusterSettings):
-    """Write the history as JSON Lines or CSV."""
-
-    workspace: str | None = Field(
-        default=None, pattern=r"^[^/]+/[^/]+$", description="only this workspace: <org>/<workspace>"
-    )
-    environment: str | None = Field(default=None, description="only this environment (its slug)")
-    app: str | None = Field(default=None, description="only this app")
-    since: str | None = Field(default=None, description="only changes from this time on: a date, or RFC 3339")
-    until: str | None = Field(default=None, description="only changes before this time: a date, or RFC 3339")
-    format: Format | None = Field(
-        default=None, description="jsonl or csv; without it what the name of the output says, else jsonl"
-    )
-    output: Path | None = Field(default=None, description="file to write; without it standard output")
-
-    @field_validator("environment")
-    @classmethod
-    def _slug(cls, value: str | None) -> str | None:
-        return value if value is None else EnvironmentSlug.parse(value)
-
-    @field_validator("app")
-    @classmethod
-    def _app(cls, value: str | None) -> str | None:
-        return value if value is None else AppId.parse(value)
-
-    @field_validator("since", "until")
-    @classmethod
-    def _moment(cls, value: str | None) -> str | None:
-        to_utc(value)
-        return value
-
-
-def to_utc(value: str | None) -> datetime | None:
-    """A date (its beginning in UTC) or a time of RFC 3339 as a moment; None of None.
-
-    Raises:
-        ValueError: it is neither.
-    """
-    if value is None:
-        return None
-    try:
-        moment = datetime.fromisoformat(value)
-    except ValueError:
-        message = "must be a date (2026-01-31) or a time with zone (2026-01-31T12:00:00Z)"
-        raise ValueError(message) from None
-    if moment.tzinfo is None:
-        moment = moment.replace(tzinfo=UTC)
-    return moment.astimezone(UTC)
-
-
-class PreflightSettings(InstallationSettings):
-    """Check whether this cluster has what Moorage needs. Exit code 1: something needed is missing or cannot be seen."""
-
-    process: Process = Field(
-        default=Process.OPERATOR,
-        description="whose account this is: operator (with CRDs and policies), or api (its rights alone)",
-    )

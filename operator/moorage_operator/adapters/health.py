@@ -7,9 +7,8 @@ from collections.abc import Callable
 
 from aiohttp import web
 
-
-class PortInUseError(Exception):
-    """The address cannot be listened on. The text is one sentence for the person who configured it."""
+from moorage_crds.process import listening
+from moorage_crds.process.listening import ListenError
 
 
 class HealthServer:
@@ -33,7 +32,7 @@ class HealthServer:
         """Listen.
 
         Raises:
-            PortInUseError: something else does already, or the address is not ours.
+            ListenError: something else does already, or the address is not ours.
         """
         app = web.Application()
         app.router.add_get("/healthz", self._healthz)
@@ -42,13 +41,11 @@ class HealthServer:
         runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0, keepalive_timeout=5.0)
         await runner.setup()
         try:
-            await web.TCPSite(runner, host, port).start()
-        except OSError as error:
+            with listening.on(host, port, setting="metrics_port"):
+                await web.TCPSite(runner, host, port).start()
+        except ListenError:
             await runner.cleanup()
-            message = (
-                f"cannot listen on {host}:{port} (MOORAGE_BIND_HOST, MOORAGE_METRICS_PORT): {error.strerror or error}"
-            )
-            raise PortInUseError(message) from error
+            raise
         self._runner = runner
 
     async def stop(self) -> None:

@@ -15,9 +15,9 @@ from moorage_crds import names
 from moorage_crds.clock import Clock
 from moorage_crds.identifiers import ClusterObjectName, NamespaceName
 from moorage_crds.objects import RawObject, version_of
+from moorage_crds.rights import LEASE_NAME
 from moorage_crds.store import ConflictError, ForbiddenError, NotFoundError, ObjectRef, ResourceStore, StoreError
-from moorage_operator.loops.rights import LEASE_NAME
-from moorage_operator.loops.worker import lost_replies_as_errors
+from moorage_operator.work.worker import lost_replies_as_errors
 
 NAME: Final = LEASE_NAME
 DURATION_SECONDS: Final = 15

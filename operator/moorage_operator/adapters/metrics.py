@@ -1,6 +1,6 @@
 """Prometheus metrics of the operator: what the loops count, and what is read off their state when somebody asks.
 
-Labels are bounded: environment names beyond `MAX_ENVIRONMENTS` are counted under `other`.
+Labels are bounded: names beyond `MAX_ENVIRONMENTS`, and those of no Environment, are counted under `other`.
 """
 
 from collections.abc import Callable, Mapping, Sized
@@ -9,11 +9,10 @@ from typing import Final
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
-from moorage_crds.deployment import Action, Change
-from moorage_operator.decisions.comparison import Finding
-from moorage_operator.decisions.facts import Trouble
-from moorage_operator.loops.surroundings import Surroundings
-from moorage_operator.loops.watchdog import COMPARED
+from moorage_crds.kinds.deployment import Action, Change
+from moorage_operator.facts import Finding, Removal, Trouble
+from moorage_operator.sweep.watchdog import COMPARED
+from moorage_operator.work.context import Surroundings
 
 MAX_ENVIRONMENTS: Final = 200
 OTHER: Final = "other"
@@ -48,9 +47,30 @@ class PrometheusMeasures:
             ["finding"],
             registry=self.registry,
         )
+        self._removed = Counter(
+            "moorage_records_removed",
+            "Records that retention removed: old enough (age), or too many of one binding (maximum).",
+            ["why"],
+            registry=self.registry,
+        )
+        self._overrides = Counter(
+            "moorage_overrides", "Changes whose writer named gates to pass.", registry=self.registry
+        )
+        self._events = Counter(
+            "moorage_events",
+            "Events: sent; failed and refused attempts; gone (410); dead, which are sent no more.",
+            ["outcome"],
+            registry=self.registry,
+        )
+        self._event_lag = Histogram(
+            "moorage_event_lag_seconds",
+            "From a change (to the second) to the endpoint that took its event.",
+            buckets=_LAG_BUCKETS,
+            registry=self.registry,
+        )
         self._policies = Gauge(
             "moorage_policies_in_force",
-            "1: policy and binding exist.",
+            "1: policy and binding exist and say what this version installs.",
             ["policy"],
             registry=self.registry,
         )
@@ -62,17 +82,22 @@ class PrometheusMeasures:
             self._recorded.labels(str(action))
         for finding in (*Finding, *Trouble):
             self._findings.labels(str(finding))
+        for why in Removal:
+            self._removed.labels(str(why))
+        for outcome in ("sent", "failed", "refused", "gone", "dead"):
+            self._events.labels(outcome)
 
-    def recorded(self, environment: str, change: Change, *, lag_seconds: float) -> None:
-        """Count a record."""
+    def recorded(self, environment: str, change: Change, *, exists: bool, lag_seconds: float) -> None:
+        """Count a record, under `OTHER` where there is no Environment of that name: anybody can invent names."""
         action = str(change.action)
         self._recorded.labels(action).inc()
         self._lag.observe(lag_seconds)
-        self._deployments.labels(self._bounded(environment), action).inc()
+        self._deployments.labels(self._bounded(environment, exists=exists), action).inc()
+        self._overrides.inc(1 if change.override else 0)
 
-    def _bounded(self, environment: str) -> str:
+    def _bounded(self, environment: str, *, exists: bool) -> str:
         if environment not in self._environments:
-            if len(self._environments) >= MAX_ENVIRONMENTS:
+            if not exists or len(self._environments) >= MAX_ENVIRONMENTS:
                 return OTHER
             self._environments.add(environment)
         return environment
@@ -81,9 +106,19 @@ class PrometheusMeasures:
         """Count a finding."""
         self._findings.labels(str(finding)).inc(count)
 
+    def removed(self, why: str) -> None:
+        """Count a record that retention removed."""
+        self._removed.labels(str(why)).inc()
+
     def policy(self, name: str, *, in_force: bool) -> None:
         """Set whether a policy is in force."""
         self._policies.labels(name).set(1 if in_force else 0)
+
+    def event(self, outcome: str, lag_seconds: float | None) -> None:
+        """Count an attempt to send an event."""
+        self._events.labels(outcome).inc()
+        if lag_seconds is not None:
+            self._event_lag.observe(lag_seconds)
 
     def page(self) -> bytes:
         """What `/metrics` answers."""
@@ -99,6 +134,25 @@ def observe_state(measures: PrometheusMeasures, around: Surroundings) -> None:
     degraded.set_function(lambda: float(len(world.degraded)))
     held = Gauge("moorage_lease_held", "1: this replica acts at once.", registry=registry)
     held.set_function(lambda: float(around.leadership.acts))
+
+
+def observe_events(measures: PrometheusMeasures, pending: Callable[[], int], failing: Callable[[], int]) -> None:
+    """Read off how much waits for EventSinks."""
+    registry = measures.registry
+    waiting = Gauge("moorage_events_pending", "Bindings and Environments with unsent events.", registry=registry)
+    waiting.set_function(lambda: float(pending()))
+    broken = Gauge("moorage_event_sinks_failing", "EventSinks that take nothing.", registry=registry)
+    broken.set_function(lambda: float(failing()))
+
+
+def observe_evidence(measures: PrometheusMeasures, age: Callable[[], float]) -> None:
+    """Read off how old the evidence is by which protected environments decide."""
+    gauge = Gauge(
+        "moorage_evidence_age_seconds",
+        "For how long a protected Environment has waited for its evidence; 0: it says all that is known.",
+        registry=measures.registry,
+    )
+    gauge.set_function(age)
 
 
 def observe_queues(measures: PrometheusMeasures, queues: Mapping[str, Sized]) -> None:

@@ -1,0 +1,369 @@
+"""What a sink is sent next, and what follows from an answer: frozen states, `after(state, fact)`. Pure.
+
+A line is one binding (or one Environment) of which something is due: its events go one after the other, so that their
+order holds. Different lines go at once, up to `AT_ONCE`. What was sent is a number for each line, kept in the status.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from email.utils import parsedate_to_datetime
+from enum import Enum, auto
+from typing import Final
+
+#: Lines whose next event is under way at once, for each sink; one while the circuit is open.
+AT_ONCE: Final = 8
+#: Seconds until the next attempt after a failure: first and longest; what the endpoint asks for instead, at most.
+BACKOFF_SECONDS: Final = (0.5, 300.0)
+LONGEST_PAUSE: Final = 3600.0
+#: Failures in a row that open the circuit.
+OPENS_AFTER: Final = 5
+#: So often an event is sent that the endpoint refuses for what it says, before it is given up.
+REFUSALS: Final = 8
+#: Dead letters that a status shows.
+SHOWN_LETTERS: Final = 10
+#: The number that stands for the end of an Environment; its generations come before.
+END: Final = 2**62
+
+
+class Verdict(Enum):
+    """What an answer means."""
+
+    TAKEN = auto()
+    """The event arrived."""
+    REFUSED = auto()
+    """The endpoint does not want this very event."""
+    GONE = auto()
+    """The endpoint wants no events any more."""
+    LATER = auto()
+    """The endpoint cannot take events now."""
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One binding or Environment of which something is due.
+
+    Attributes:
+        key: uid of the Deployment or Environment.
+        sent: the newest number that is done; 0: none.
+        newest: the newest number that there is.
+        environment: empty while it is not known, as is `app`, which an Environment has not.
+        refusals: how often the next event was refused for what it says.
+        not_before: monotonic time of the next attempt after a refusal.
+        of_environment: an Environment's own events.
+    """
+
+    key: str
+    sent: int
+    newest: int
+    environment: str = ""
+    app: str = ""
+    refusals: int = 0
+    not_before: float = 0.0
+    of_environment: bool = False
+
+    @property
+    def next(self) -> int:
+        """The number of the event that is next. An Environment's generations between two looks are one event."""
+        if not self.of_environment:
+            return self.sent + 1
+        return 1 if self.sent == 0 and self.newest == END else self.newest
+
+
+@dataclass(frozen=True, slots=True)
+class Circuit:
+    """Whether the endpoint can be reached.
+
+    Attributes:
+        failures: how many attempts in a row failed.
+        not_before: monotonic time of the next attempt.
+        why: what the last failure was.
+        is_gone: the endpoint answered 410.
+    """
+
+    failures: int = 0
+    not_before: float = 0.0
+    why: str = ""
+    is_gone: bool = False
+
+    @property
+    def is_open(self) -> bool:
+        """Nothing but one probe is sent now and then."""
+        return self.failures >= OPENS_AFTER
+
+
+@dataclass(frozen=True, slots=True)
+class Letter:
+    """An event that was given up; `at` is RFC 3339."""
+
+    id: str
+    at: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """Everything that decides what a sink is sent.
+
+    Attributes:
+        since: RFC 3339: records that were made before are not sent.
+        delivered: uid → the newest change that is done; what the status keeps.
+        passed: the same of bindings whose records are all older than `since`; not kept.
+        lines: what is due, by key, in the order in which it became so.
+        environments: uid → name and generation of which events were sent.
+        sent: events taken, ever.
+        letters: events given up, ever; `latest` are some of them.
+    """
+
+    since: str
+    delivered: Mapping[str, int] = field(default_factory=dict)
+    passed: Mapping[str, int] = field(default_factory=dict)
+    lines: Mapping[str, Line] = field(default_factory=dict)
+    environments: Mapping[str, tuple[str, int]] = field(default_factory=dict)
+    circuit: Circuit = field(default_factory=Circuit)
+    sent: int = 0
+    last_sent: str = ""
+    letters: int = 0
+    latest: tuple[Letter, ...] = ()
+
+    def has_done(self, key: str, sequence: int) -> bool:
+        """Whether nothing is due of a binding that has records up to that number."""
+        return key not in self.lines and sequence <= self.delivered.get(key, self.passed.get(key, 0))
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """A fact: a binding has records up to that number. Where it is may not be known yet."""
+
+    key: str
+    sequence: int
+    environment: str = ""
+    app: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """A fact: the next event of a line was sent, and this is what became of it.
+
+    Attributes:
+        retry_after: seconds that the endpoint asked for; None: it did not.
+        now: monotonic.
+        at: RFC 3339.
+        jitter: between 0.5 and 1.
+        id: of the event.
+    """
+
+    key: str
+    number: int
+    verdict: Verdict
+    now: float
+    at: str
+    jitter: float
+    id: str
+    why: str = ""
+    retry_after: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Passed:
+    """A fact: events of a line up to that number are not for this sink."""
+
+    key: str
+    number: int
+
+
+@dataclass(frozen=True, slots=True)
+class Missing:
+    """A fact: records of a line up to that number were removed before they were sent."""
+
+    key: str
+    number: int
+    at: str
+    id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Unreachable:
+    """A fact: nothing could be sent at all; `why` for people."""
+
+    now: float
+    jitter: float
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Present:
+    """An Environment that is there; `known`: it was there before the sink, so that its creation is no news."""
+
+    name: str
+    generation: int
+    known: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Environments:
+    """A fact: these Environments are there, by uid."""
+
+    present: Mapping[str, Present]
+
+
+Fact = Recorded | Answered | Passed | Missing | Unreachable | Environments
+
+
+def after(state: State, fact: Fact) -> State:
+    """The state that follows from a fact."""
+    match fact:
+        case Recorded():
+            return _recorded(state, fact)
+        case Answered():
+            return _answered(state, fact)
+        case Passed(key, number):
+            return _done(state, key, number)
+        case Missing(key, number, at, id):
+            line = state.lines.get(key)
+            lost = number - line.sent if line is not None else 0
+            letter = Letter(id, at, "the record was removed before it was sent")
+            return _done(_buried(state, letter, lost), key, number)
+        case Unreachable(now, jitter, why):
+            return replace(state, circuit=_failed(state.circuit, now, jitter, why, None))
+        case Environments(present):
+            return _with_environments(state, present)
+
+
+def due(state: State, now: float) -> tuple[Line, ...]:
+    """The lines whose next event is to be sent now, those that have waited longest first."""
+    if state.circuit.is_gone or now < state.circuit.not_before:
+        return ()
+    ready = (line for line in state.lines.values() if line.not_before <= now)
+    most = 1 if state.circuit.failures else AT_ONCE
+    return tuple(line for line, _ in zip(ready, range(most), strict=False))
+
+
+def wait(state: State, now: float) -> float | None:
+    """Seconds until something is to be sent; None: not before something happens."""
+    if state.circuit.is_gone or not state.lines:
+        return None
+    first = min(line.not_before for line in state.lines.values())
+    return max(first, state.circuit.not_before, now) - now
+
+
+def judged(status: int) -> Verdict:
+    """What an HTTP status means; 0: there was no answer.
+
+    Only what speaks of the event itself refuses it. A wrong path or token is somebody's to mend, and nothing is lost
+    until then. No redirect is followed: where it leads was never allowed.
+    """
+    if 200 <= status < 300:
+        return Verdict.TAKEN
+    if status == 410:
+        return Verdict.GONE
+    return Verdict.REFUSED if status in {400, 406, 413, 415, 422} else Verdict.LATER
+
+
+def pause_asked(header: str, now: datetime) -> float | None:
+    """The seconds that a `Retry-After` asks for, which is a number or a date; None: it says neither."""
+    if header.isdecimal():
+        return float(header[:9])
+    try:
+        return max(0.0, (parsedate_to_datetime(header) - now).total_seconds())
+    except (ValueError, TypeError, OverflowError):
+        return None
+
+
+def _recorded(state: State, fact: Recorded) -> State:
+    line = state.lines.get(fact.key)
+    if line is None:
+        if state.has_done(fact.key, fact.sequence):
+            return state
+        line = Line(fact.key, state.delivered.get(fact.key, state.passed.get(fact.key, 0)), fact.sequence)
+    line = replace(
+        line,
+        newest=max(line.newest, fact.sequence),
+        environment=line.environment or fact.environment,
+        app=line.app or fact.app,
+    )
+    return replace(state, lines={**state.lines, fact.key: line})
+
+
+def _answered(state: State, fact: Answered) -> State:
+    match fact.verdict:
+        case Verdict.TAKEN:
+            state = replace(state, circuit=Circuit(), sent=state.sent + 1, last_sent=fact.at)
+            return _done(state, fact.key, fact.number)
+        case Verdict.GONE:
+            return replace(state, circuit=replace(state.circuit, is_gone=True, why=fact.why))
+        case Verdict.LATER:
+            circuit = _failed(state.circuit, fact.now, fact.jitter, fact.why, fact.retry_after)
+            return replace(state, circuit=circuit)
+        case Verdict.REFUSED:
+            return _refused(state, fact)
+
+
+def _refused(state: State, fact: Answered) -> State:
+    # The endpoint answers, so the circuit is closed; only this line waits.
+    state, line = replace(state, circuit=Circuit()), state.lines.get(fact.key)
+    if line is None:
+        return state
+    refusals = line.refusals + 1
+    if refusals >= REFUSALS:
+        return _done(_buried(state, Letter(fact.id, fact.at, fact.why), 1), fact.key, fact.number)
+    pause = max(_backoff(refusals, fact.jitter), min(fact.retry_after or 0.0, LONGEST_PAUSE))
+    waiting = replace(line, refusals=refusals, not_before=fact.now + pause)
+    return replace(state, lines={**state.lines, fact.key: waiting})
+
+
+def _done(state: State, key: str, number: int) -> State:
+    """Events of a line up to that number need nothing more."""
+    line = state.lines.get(key)
+    if line is None:
+        return state
+    lines = {other: one for other, one in state.lines.items() if other != key}
+    if number < line.newest:
+        # Behind the others, so that a long line does not hold them up.
+        lines[key] = replace(line, sent=number, refusals=0, not_before=0.0)
+    if not line.of_environment:
+        return replace(state, lines=lines, delivered={**state.delivered, key: number})
+    environments = dict(state.environments)
+    environments.pop(key, None)
+    if number != END:
+        environments[key] = (line.environment, number)
+    return replace(state, lines=lines, environments=environments)
+
+
+def _buried(state: State, letter: Letter, count: int) -> State:
+    latest = (*state.latest, replace(letter, reason=letter.reason[:256]))[-SHOWN_LETTERS:]
+    return replace(state, letters=state.letters + count, latest=latest)
+
+
+def _failed(circuit: Circuit, now: float, jitter: float, why: str, retry_after: float | None) -> Circuit:
+    failures = circuit.failures + 1
+    pause = max(_backoff(failures, jitter), min(retry_after or 0.0, LONGEST_PAUSE))
+    # Several events that were under way at once fail together: that is one failure, and the longest pause counts.
+    if now < circuit.not_before:
+        failures, pause = circuit.failures, max(pause, circuit.not_before - now)
+    return Circuit(failures, now + pause, why)
+
+
+def _backoff(failures: int, jitter: float) -> float:
+    first, longest = BACKOFF_SECONDS
+    return min(longest, first * float(2 ** min(failures - 1, 16))) * jitter
+
+
+def _with_environments(state: State, present: Mapping[str, Present]) -> State:
+    lines, environments = dict(state.lines), dict(state.environments)
+    for uid, one in present.items():
+        line, (name, generation) = lines.get(uid), environments.get(uid, ("", 0))
+        if line is not None:
+            lines[uid] = replace(line, newest=one.generation)
+        elif not name and one.known:
+            environments[uid] = (one.name, one.generation)
+        elif one.generation > generation:
+            lines[uid] = Line(uid, generation, one.generation, environment=one.name, of_environment=True)
+    gone = {uid: name for uid, (name, _) in environments.items() if uid not in present}
+    gone |= {uid: line.environment for uid, line in lines.items() if line.of_environment and uid not in present}
+    for uid, name in gone.items():
+        line = lines.get(uid) or Line(uid, environments[uid][1], END, environment=name, of_environment=True)
+        lines[uid] = replace(line, newest=END)
+    if lines == state.lines and environments == state.environments:
+        return state
+    return replace(state, lines=lines, environments=environments)

@@ -1,0 +1,191 @@
+"""Facts → `status.gates` of an Environment: when it is closed, and the evidence by which its policies decide. Pure."""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from moorage_crds.gates.engine import Schedule
+from moorage_crds.gates.lock import Lock
+from moorage_crds.kinds.approval import Approval, Decision
+from moorage_crds.kinds.evidence import Turn, counts, ends_at, is_bound
+from moorage_crds.kinds.protection import (
+    MAX_APPROVED,
+    MAX_APPROVERS,
+    MAX_APPS,
+    MAX_KNOWN,
+    MAX_PROVEN,
+    Promotion,
+    Protection,
+    Requirement,
+)
+from moorage_crds.moments import parse, to_text
+from moorage_operator.facts import Stay
+
+#: The parts of `status.gates` that are evidence; what was written of them stays while nothing better is known.
+EVIDENCE = ("provenFor", "proven", "known", "approved")
+
+
+@dataclass(frozen=True, slots=True)
+class BindingNow(Turn):
+    """How far a binding is.
+
+    Attributes:
+        healthy_since: since when its rollout is healthy; None: it is not, or nobody looks.
+    """
+
+    healthy_since: str | None = None
+
+
+_NOTHING = BindingNow()
+
+
+@dataclass(frozen=True, slots=True)
+class GatesFacts:
+    """Everything that the gates of an Environment are made of.
+
+    Attributes:
+        schedule: by its lock and its Freezes; None: there are none.
+        stays: app → which releases were here, oldest first; None: not known yet.
+        origin: the same for the environment that the promotion names.
+        bindings: app → how far its binding is.
+        origin_bindings: the same for the environment that the promotion names.
+        stored: `status.gates` as it is stored.
+    """
+
+    protection: Protection
+    schedule: Schedule | None
+    lock: Lock | None
+    stays: Mapping[str, Sequence[Stay]] | None
+    origin: Mapping[str, Sequence[Stay]] | None
+    bindings: Mapping[str, BindingNow]
+    origin_bindings: Mapping[str, BindingNow]
+    approvals: Sequence[Approval]
+    stored: Mapping[str, Any]
+
+
+def wanted_gates(facts: GatesFacts) -> dict[str, Any] | None:
+    """The gates that an Environment should show; None if nothing stands before it."""
+    if facts.schedule is None and not facts.protection.is_set:
+        return None
+    return _calendar(facts.schedule or Schedule(closed=False), facts.lock) | _evidence(facts)
+
+
+def _calendar(schedule: Schedule, lock: Lock | None) -> dict[str, Any]:
+    opens, closes = _text(schedule.next_open), _text(schedule.next_close)
+    said = {
+        "reason": schedule.reason or None,
+        "lockedBy": (lock.locked_by or "unknown") if lock is not None and schedule.closed else None,
+        "nextOpen": opens,
+        "nextClose": closes,
+        "next": f"opens {opens}" if opens else f"closes {closes}" if closes else None,
+    }
+    return {"closed": schedule.closed, **{key: value for key, value in said.items() if value is not None}}
+
+
+def _evidence(facts: GatesFacts) -> dict[str, Any]:
+    if not facts.protection.is_set:
+        return {}
+    promotion = facts.protection.promotion
+    if facts.stays is None or (promotion is not None and facts.origin is None):
+        return {key: facts.stored[key] for key in EVIDENCE if key in facts.stored}
+    found: dict[str, Any] = {"known": _bounded((app, known(stays)) for app, stays in facts.stays.items())}
+    if promotion is not None:
+        proven = _proven(promotion, facts.origin or {}, facts.origin_bindings)
+        found |= {"provenFor": _rule(promotion), "proven": _bounded(proven)}
+    if facts.protection.approvals is not None:
+        valid_for = facts.protection.approvals.valid_for
+        found["approved"] = _bounded(approved(facts.approvals, facts.bindings, valid_for=valid_for))
+    return {key: value for key, value in found.items() if value}
+
+
+def _bounded(by_app: Iterable[tuple[str, list[Any]]]) -> dict[str, list[Any]]:
+    """The first apps by name, and none without evidence."""
+    return dict(sorted((app, found) for app, found in by_app if found)[:MAX_APPS])
+
+
+def known(stays: Sequence[Stay]) -> list[str]:
+    """The releases that were active, newest first."""
+    return list(dict.fromkeys(stay.release for stay in reversed(stays)))[:MAX_KNOWN]
+
+
+def _proven(
+    promotion: Promotion, origin: Mapping[str, Sequence[Stay]], bindings: Mapping[str, BindingNow]
+) -> Iterator[tuple[str, list[dict[str, str]]]]:
+    for app, stays in origin.items():
+        if promotion.require is Requirement.HEALTHY:
+            healthy_since = bindings.get(app, _NOTHING).healthy_since
+            yield app, healthy(stays, healthy_since, promotion.soak)
+        else:
+            yield app, proven(stays, promotion.soak)
+
+
+def proven(stays: Sequence[Stay], soak: timedelta) -> list[dict[str, str]]:
+    """The release that is active, and those that had soaked when they left; the newest first, each once.
+
+    A release that came again may enter as soon as its first stay that was long enough allowed it.
+    """
+    eligible: dict[str, datetime] = {}
+    for stay in reversed(stays):
+        at = parse(stay.since) + soak
+        if stay.until is None or at <= parse(stay.until):
+            eligible[stay.release] = min(at, eligible.get(stay.release, at))
+    return [{"release": release, "eligibleAt": to_text(at)} for release, at in list(eligible.items())[:MAX_PROVEN]]
+
+
+def healthy(stays: Sequence[Stay], healthy_since: str | None, soak: timedelta) -> list[dict[str, str]]:
+    """The release that is active, if its rollout is healthy. What has left cannot be shown to be healthy any more."""
+    if not stays or stays[-1].until is not None or healthy_since is None:
+        return []
+    at = max(parse(stays[-1].since), parse(healthy_since)) + soak
+    return [{"release": stays[-1].release, "eligibleAt": to_text(at)}]
+
+
+def approved(
+    approvals: Iterable[Approval], bindings: Mapping[str, BindingNow], *, valid_for: timedelta | None
+) -> Iterator[tuple[str, list[dict[str, Any]]]]:
+    """The releases that were approved for the next change of their binding, by app."""
+    people: dict[str, dict[str, dict[str, str | None]]] = {}
+    for one in approvals:
+        if one.decision is not Decision.APPROVE or one.by is None or one.deleting:
+            continue
+        if not is_bound(one, bindings.get(one.app, _NOTHING)):
+            continue
+        # Who approves again approves for longer.
+        people.setdefault(one.app, {}).setdefault(one.release, {})[one.by] = _text(ends_at(one, valid_for))
+    for app, releases in people.items():
+        sequence = bindings.get(app, _NOTHING).sequence
+        newest = list(releases.items())[-MAX_APPROVED:]
+        yield app, [{"release": release, "sequence": sequence, "by": _by(users)} for release, users in newest]
+
+
+def is_spent(approval: Approval, turn: Turn, protection: Protection | None, *, kept: timedelta, now: datetime) -> bool:
+    """Whether an Approval may go: it says nothing about any change to come, and was given long enough ago.
+
+    A rejection goes by its author alone.
+
+    Args:
+        approval: somebody's yes or no.
+        turn: which change of its binding comes next.
+        protection: of its Environment; None: there is none of that name.
+        kept: how long it stays at least, so that people can still see who agreed.
+        now: the present moment.
+    """
+    if approval.decision is Decision.REJECT or approval.deleting or now - parse(approval.created_at) < kept:
+        return False
+    asked = protection.approvals if protection is not None else None
+    return protection is None or not counts(approval, turn, asked.valid_for if asked is not None else None, now)
+
+
+def _by(users: Mapping[str, str | None]) -> list[dict[str, str]]:
+    newest = list(users.items())[-MAX_APPROVERS:]
+    return [{"user": user, **({"until": until} if until is not None else {})} for user, until in newest]
+
+
+def _rule(promotion: Promotion) -> dict[str, str]:
+    seconds = int(promotion.soak.total_seconds())
+    return {"from": promotion.origin, "soak": f"{seconds}s", "require": str(promotion.require)}
+
+
+def _text(moment: datetime | None) -> str | None:
+    return to_text(moment) if moment is not None else None

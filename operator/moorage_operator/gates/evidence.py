@@ -1,0 +1,159 @@
+"""Gathers what the gates of an Environment are made of, for the status writer of Environments, which writes it."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
+
+import orjson
+
+from moorage_crds import names
+from moorage_crds.gates import engine
+from moorage_crds.gates.engine import Schedule
+from moorage_crds.gates.verdict import Gate
+from moorage_crds.identifiers import NamespaceName
+from moorage_crds.kinds.protection import Requirement
+from moorage_crds.kinds.record import Record, is_imported
+from moorage_crds.kinds.record import from_object as to_record
+from moorage_crds.reading import readable
+from moorage_operator.gates.decisions import BindingNow, GatesFacts, wanted_gates
+from moorage_operator.memory.chain import Chain, EnvironmentKey
+from moorage_operator.memory.world import KnownEnvironment, World
+from moorage_operator.work.context import Surroundings
+
+#: While the history is read, changes go on: so often it is read again at once, then at the next look.
+_TRIES: Final = 3
+
+
+@dataclass(frozen=True, slots=True)
+class _Planned:
+    """A schedule, and for how long it is right: while the rules are these, until the moment."""
+
+    changes: int
+    schedule: Schedule | None
+    until: datetime | None
+
+
+class Evidence:
+    """What stands before Environments."""
+
+    def __init__(self, around: Surroundings) -> None:
+        self._store = around.store
+        self._world = around.world
+        self._clock = around.clock
+        self._planned: dict[EnvironmentKey, _Planned] = {}
+
+    async def prepare(self, known: KnownEnvironment) -> None:
+        """Make sure that the history is known by which this Environment decides.
+
+        Raises:
+            StoreError: the cluster did not answer; try again.
+        """
+        for key in _looked_at(known):
+            for _ in range(_TRIES):
+                if key in self._world.stays:
+                    break
+                await self._load(key)
+
+    async def _load(self, key: EnvironmentKey) -> None:
+        namespace, slug = key
+        pages = self._store.pages(
+            names.RECORDS, namespace=NamespaceName.parse(namespace), selector=f"{names.LABEL_ENVIRONMENT}={slug}"
+        )
+        found: list[Record] = []
+        async for page in pages:
+            # What an import claims proves nothing: no API server saw it.
+            seen = [raw for raw in page.items if not is_imported(raw)]
+            found += filter(None, (readable(to_record, raw, names.RECORDS) for raw in seen))
+        self._world.stays.load(key, found)
+        for chain in self._world.members(key):
+            self._world.stays.follow(key, chain.deployment.app, chain.deployment.uid, chain.progress)
+
+    def gates(self, known: KnownEnvironment, stored: dict[str, Any]) -> dict[str, Any] | None:
+        """`status.gates` as it should be; None if nothing stands before the Environment."""
+        key = (known.environment.namespace, known.environment.name)
+        protection = known.environment.protection
+        stays, origin = self._world.stays, _origin(known)
+        healthy = protection.promotion is not None and protection.promotion.require is Requirement.HEALTHY
+        return wanted_gates(
+            GatesFacts(
+                protection=protection,
+                schedule=self._schedule(key),
+                lock=self._world.rules.lock(*key),
+                stays=stays.of(key) if key in stays else None,
+                origin=stays.of(origin) if origin in stays else None,
+                bindings=bindings_of(self._world, key) if protection.approvals is not None else {},
+                origin_bindings=bindings_of(self._world, origin) if healthy else {},
+                approvals=self._world.rules.approvals(*key) if protection.approvals is not None else (),
+                stored=stored.get("gates") or {},
+            )
+        )
+
+    def is_ready(self, known: KnownEnvironment) -> bool:
+        """Whether the history is known by which this Environment decides."""
+        return all(key in self._world.stays for key in _looked_at(known))
+
+    def over(self) -> list[EnvironmentKey]:
+        """The Environments whose schedule is over: the calendar has closed or opened them."""
+        now = self._clock.now()
+        found = [key for key, one in self._planned.items() if one.until is not None and one.until <= now]
+        for key in found:
+            del self._planned[key]
+        return found
+
+    def _schedule(self, key: EnvironmentKey) -> Schedule | None:
+        """By lock and Freezes. Kept until an edge, because a year of windows is long."""
+        changes, now = self._world.rules.changes, self._clock.now()
+        planned = self._planned.get(key)
+        if planned is None or planned.changes != changes or (planned.until is not None and planned.until <= now):
+            planned = self._planned[key] = self._plan(key, changes, now)
+        return planned.schedule
+
+    def _plan(self, key: EnvironmentKey, changes: int, now: datetime) -> _Planned:
+        namespace, slug = key
+        rules = self._world.rules
+        lock = rules.lock(namespace, slug)
+        freezes = rules.freezes(namespace, self._world.workspaces.get(namespace))
+        gates: list[Gate] = [lock] if lock is not None else []
+        gates += (one for one in freezes if one.is_about(slug, ""))
+        if not gates:
+            return _Planned(changes, None, None)
+        schedule = engine.schedule(gates, slug, now)
+        return _Planned(changes, schedule, schedule.next_open or schedule.next_close)
+
+
+def bindings_of(world: World, key: EnvironmentKey) -> dict[str, BindingNow]:
+    """App → how far its binding in an environment is."""
+    return {chain.deployment.app: _binding(chain) for chain in world.members(key) if not chain.deleted_at}
+
+
+def _origin(known: KnownEnvironment) -> EnvironmentKey:
+    promotion = known.environment.protection.promotion
+    return (known.environment.namespace, promotion.origin if promotion is not None else "")
+
+
+def _looked_at(known: KnownEnvironment) -> tuple[EnvironmentKey, ...]:
+    """The environments whose history is evidence for this one."""
+    protection = known.environment.protection
+    if not protection.is_set:
+        return ()
+    own = (known.environment.namespace, known.environment.name)
+    return (own, _origin(known)) if protection.promotion is not None else (own,)
+
+
+def _binding(chain: Chain) -> BindingNow:
+    deployment, progress = chain.deployment, chain.progress
+    last = deployment.log[-1] if deployment.log and deployment.logged >= progress.sequence else progress.last
+    return BindingNow(
+        sequence=max(deployment.logged, progress.sequence),
+        changed_at=(last.at or (progress.last.at if progress.last else None)) if last else None,
+        around=frozenset(release for release in (last.release, last.previous) if release) if last else frozenset(),
+        healthy_since=_healthy_since(chain),
+    )
+
+
+def _healthy_since(chain: Chain) -> str | None:
+    """What the way back of a delivery says; a rollout of another change than the newest says nothing."""
+    rollout = orjson.loads(chain.state.stored).get("rollout") or {}
+    if rollout.get("phase") != "Healthy" or rollout.get("sequence") != chain.progress.sequence:
+        return None
+    return rollout.get("healthySince")
