@@ -4,39 +4,47 @@ import asyncio
 import contextlib
 import gc
 import logging
+import resource
 import signal
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from typing import Final
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
+from typing import Any, Final
 
 import uvloop
-from aiohttp import http_parser, web
-from prometheus_client import generate_latest
-from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
+from aiohttp import http_parser
 
 from moorage_api.access import Access
 from moorage_api.app import create_app
-from moorage_api.cache.catalog import Catalog, EnvironmentSink
+from moorage_api.cache.catalog import Catalog
 from moorage_api.cache.freshness import Freshness
-from moorage_api.calls import Facade
 from moorage_api.config import ApiSettings
+from moorage_api.edge import probes
+from moorage_api.edge.metrics import Metrics
+from moorage_api.edge.probes import Probes
+from moorage_api.edge.server import EdgeServer
+from moorage_api.edge.tls import Certificate
 from moorage_api.handlers.service import Readiness
-from moorage_api.metrics import Metrics
-from moorage_api.protocol import EdgeServer
-from moorage_api.tls import Certificate, CertificateError
-from moorage_crds import names, settings
+from moorage_api.operation import Facade
+from moorage_api.reviews.heard import HeardReviewer
+from moorage_api.reviews.keys import follow
+from moorage_api.reviews.lanes import Lanes
+from moorage_api.reviews.signatures import Keys
+from moorage_api.session.seal import Seal, WeakSecretError
+from moorage_api.session.sessions import Sessions
+from moorage_crds import names
 from moorage_crds.clock import Clock, SystemClock
 from moorage_crds.kube.client import Client, KubernetesStore
 from moorage_crds.kube.paths import FACADE_CALLS
 from moorage_crds.kube.reflector import Reflector
 from moorage_crds.kube.session import ClusterConfigError, connect
+from moorage_crds.process import listening, settings
+from moorage_crds.process.start import StartError, tune_collector
+from moorage_crds.process.telemetry import configure_logging
 from moorage_crds.store import StoreError, TransientError
-from moorage_crds.telemetry import configure_logging
 
 _log = logging.getLogger(__name__)
 
 PROG: Final = "moorage api"
-COLLECTOR_THRESHOLDS: Final = (10_000, 20, 20)
 #: How long the cluster may be out of reach at the start, in seconds.
 PATIENCE_SECONDS: Final = 20.0
 SAMPLE_SECONDS: Final = 0.25
@@ -44,12 +52,6 @@ TLS_HANDSHAKE_SECONDS: Final = 10.0
 BACKLOG: Final = 1024
 #: Rounds of the loop from an accepted connection to its waiting for a request.
 ACCEPT_ROUNDS: Final = 3
-#: Only namespaces that are workspaces are of interest; one that loses the labels arrives as deleted.
-WORKSPACES: Final = f"{names.LABEL_ORG},{names.LABEL_WORKSPACE}"
-
-
-class StartError(Exception):
-    """The facade cannot start. The text is one sentence for the person who started it."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -58,10 +60,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     configure_logging(wanted.log_level, "api")
     try:
         _require_c_parser()
-        # Decoded JSON holds no cycles: by default the collector would walk through every page of a list several times.
-        gc.set_threshold(*COLLECTOR_THRESHOLDS)
+        _take_files()
+        tune_collector()
         uvloop.run(serve(wanted))
-    except (StartError, ClusterConfigError, CertificateError) as error:
+    except (StartError, ClusterConfigError) as error:
         sys.stderr.write(f"{PROG}: {error}\n")
         return 1
     except ExceptionGroup:
@@ -74,7 +76,7 @@ async def serve(wanted: ApiSettings) -> None:
     """Serve until SIGTERM or SIGINT.
 
     Raises:
-        StartError, ClusterConfigError, CertificateError: it cannot start.
+        StartError, ClusterConfigError: it cannot start.
     """
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -86,56 +88,61 @@ async def serve(wanted: ApiSettings) -> None:
         Client(cluster, calls=FACADE_CALLS, field_manager=names.MANAGER_FACADE, limit=128) as client,
     ):
         await _require_cluster(client.store, clock, stop)
-        catalog = Catalog(wanted.gitops_managers)
-        reflectors = _reflectors(client.store, catalog, clock)
-        freshness = Freshness(reflectors, max_staleness=wanted.max_staleness_seconds, clock=clock)
-        facade = Facade(catalog, Access(client.reviewer, clock), client.store, freshness, clock, wanted)
+        catalog = Catalog(wanted.gitops_managers, clock=clock)
+        reflectors = _reflectors(client.store, catalog, clock, doubt=wanted.max_input_staleness_seconds)
+        reviewer = HeardReviewer(client.reviewer, clock)
+        freshness = Freshness(
+            reflectors,
+            max_staleness=wanted.max_staleness_seconds,
+            clock=clock,
+            silence=reviewer.silent_seconds,
+        )
+        keys, sessions = Keys(), Sessions(_seal(wanted), clock)
+        lanes = Lanes(clock, rate=wanted.failed_rate_limit, burst=wanted.failed_rate_burst, keys=keys)
+        facade = Facade(catalog, Access(reviewer, clock, lanes), client.store, freshness, clock, wanted, sessions)
         metrics = Metrics(catalog, freshness, facade.access)
         readiness = Readiness()
         server = create_app(facade, metrics, readiness)
+        probing = Probes(facade, server.edge, metrics, readiness)
         certificate = _certificate(wanted)
         # Ports first: a port that is taken is a sentence, and nothing else has begun.
         async with (
-            _metrics_port(wanted, metrics),
+            _metrics_port(wanted, server, probing),
             _api_port(wanted, server, certificate) as finish,
-            _running(reflectors, certificate, facade, metrics),
+            _running(
+                [
+                    *(reflector.run() for reflector in reflectors),
+                    *([certificate.follow()] if certificate is not None else []),
+                    _sample(facade, metrics),
+                    follow(keys, client.reviewer.signing_keys),
+                ]
+            ),
         ):
             await stop.wait()
             _log.info("stopping")
-            readiness.stopping = server.edge.stopping = True
+            _stop(readiness, server)
             # Load balancers need a moment to notice; until then requests still come.
             await asyncio.sleep(wanted.stop_delay_seconds)
             # Before the watches end: what still runs may wait for them.
             await finish()
 
 
-def _reflectors(store: KubernetesStore, catalog: Catalog, clock: Clock) -> list[Reflector]:  # type: ignore[type-arg]
+def _reflectors(store: KubernetesStore, catalog: Catalog, clock: Clock, *, doubt: float) -> list[Reflector]:  # type: ignore[type-arg]
     # One list of reflectors of different views: what is asked of them does not depend on the view.
-    read = catalog.read
-    return [
-        Reflector(
-            store, names.NAMESPACES, read=read.namespace, sink=catalog.namespaces, clock=clock, selector=WORKSPACES
-        ),
-        Reflector(store, names.ENVIRONMENTS, read=read.environment, sink=EnvironmentSink(catalog), clock=clock),
-        Reflector(store, names.LOCKS, read=read.lock, sink=catalog.locks, clock=clock),
-        Reflector(store, names.DEPLOYMENTS, read=read.binding, sink=catalog.bindings, clock=clock),
-        Reflector(store, names.RECORDS, read=read.line, sink=catalog.history, clock=clock),
+    made = [
+        Reflector(store, feed.plural, read=feed.read, sink=feed.sink, clock=clock, selector=feed.selector or None)
+        for feed in catalog.feeds
     ]
+    for reflector in made:
+        reflector.doubt(doubt)
+    return made
 
 
 @contextlib.asynccontextmanager
-async def _running(
-    reflectors: "list[Reflector]",  # type: ignore[type-arg]
-    certificate: Certificate | None,
-    facade: Facade,
-    metrics: Metrics,
-) -> AsyncIterator[None]:
+async def _running(background: Sequence[Coroutine[Any, Any, None]]) -> AsyncIterator[None]:
     """The tasks in the background; if one of them ends, which none should, everything ends."""
     async with asyncio.TaskGroup() as group:
-        tasks = [group.create_task(reflector.run()) for reflector in reflectors]
-        tasks.append(group.create_task(_sample(facade, metrics)))
-        if certificate is not None:
-            tasks.append(group.create_task(certificate.follow()))
+        tasks = [group.create_task(work) for work in background]
         yield
         for task in tasks:
             task.cancel()
@@ -152,6 +159,8 @@ async def _sample(facade: Facade, metrics: Metrics) -> None:
         metrics.loop_stalls.observe(max(0.0, loop.time() - before - SAMPLE_SECONDS))
         freshness.sample()
         facade.access.drop_expired()
+        facade.sessions.drop_links()
+        facade.catalog.history.drop_lost()
         if freshness.synced and not settled:
             settled = True
             # The filled cache is large and lives on: no later collection needs to walk through it.
@@ -161,24 +170,16 @@ async def _sample(facade: Facade, metrics: Metrics) -> None:
 
 
 @contextlib.asynccontextmanager
-async def _metrics_port(wanted: ApiSettings, metrics: Metrics) -> AsyncIterator[None]:
-    """Metrics on a port of their own, so that they can be kept from the callers of the API."""
-
-    async def answer(_request: web.Request) -> web.Response:
-        return web.Response(body=generate_latest(metrics.registry), headers={"Content-Type": CONTENT_TYPE_PLAIN_0_0_4})
-
-    application = web.Application()
-    application.router.add_get("/metrics", answer)
-    runner = web.AppRunner(application, access_log=None, shutdown_timeout=1.0)
-    await runner.setup()
+async def _metrics_port(wanted: ApiSettings, server: EdgeServer, answer: Probes) -> AsyncIterator[None]:
+    """Metrics and probes on a port of their own, so that they can be kept from the callers of the API."""
+    probing = EdgeServer(server.edge, max_connections=probes.MAX_CONNECTIONS, share=probes.SHARE, answer=answer)
+    with listening.on(wanted.bind_host, wanted.metrics_port, setting="metrics_port"):
+        socket = await asyncio.get_running_loop().create_server(probing, wanted.bind_host, wanted.metrics_port)
     try:
-        try:
-            await web.TCPSite(runner, wanted.bind_host, wanted.metrics_port).start()
-        except OSError as error:
-            raise _cannot_listen(wanted.bind_host, wanted.metrics_port, "MOORAGE_METRICS_PORT", error) from error
         yield
     finally:
-        await runner.cleanup()
+        socket.close()
+        await probing.shutdown(1.0)
 
 
 @contextlib.asynccontextmanager
@@ -186,8 +187,8 @@ async def _api_port(
     wanted: ApiSettings, server: EdgeServer, certificate: Certificate | None
 ) -> AsyncIterator[Callable[[], Awaitable[None]]]:
     """Take connections. Yields what ends that: no new ones, and what runs is finished."""
-    try:
-        listening = await asyncio.get_running_loop().create_server(
+    with listening.on(wanted.bind_host, wanted.port, setting="port"):
+        listener = await asyncio.get_running_loop().create_server(
             server,
             wanted.bind_host,
             wanted.port,
@@ -195,12 +196,10 @@ async def _api_port(
             ssl_handshake_timeout=TLS_HANDSHAKE_SECONDS if certificate else None,
             backlog=BACKLOG,
         )
-    except OSError as error:
-        raise _cannot_listen(wanted.bind_host, wanted.port, "MOORAGE_PORT", error) from error
     _log.info("listening", extra={"fields": {"host": wanted.bind_host, "port": wanted.port}})
 
     async def finish() -> None:
-        listening.close()
+        listener.close()
         # Connections that were taken just now wait for their request only after the next round of the loop; before,
         # they would neither be closed nor answered.
         for _ in range(ACCEPT_ROUNDS):
@@ -239,14 +238,34 @@ def _certificate(wanted: ApiSettings) -> Certificate | None:
     return Certificate(wanted.tls_cert_file, wanted.tls_key_file)
 
 
+def _stop(readiness: Readiness, server: EdgeServer) -> None:
+    """Ask for no more requests, and end what would go on for as long as somebody reads."""
+    readiness.stopping = True
+    server.edge.stop()
+
+
+def _seal(wanted: ApiSettings) -> Seal:
+    """What seals the logins of the page. Raises StartError."""
+    if wanted.session_key_file is None:
+        return Seal.fresh()
+    try:
+        return Seal.of(wanted.session_key_file.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, WeakSecretError) as error:
+        message = f"session_key_file: {wanted.session_key_file} must hold secrets of at least 32 characters, one a line"
+        raise StartError(message) from error
+
+
 def _require_c_parser() -> None:
     if http_parser.HttpRequestParser is http_parser.HttpRequestParserPy:
         message = "aiohttp runs without its C parser here, which alone is safe enough; install a wheel of aiohttp"
         raise StartError(message)
 
 
-def _cannot_listen(host: str, port: int, variable: str, error: OSError) -> StartError:
-    return StartError(f"cannot listen on {host}:{port} ({error.strerror}); set {variable} to a free port")
+def _take_files() -> None:
+    """Take as many open files as the system gives: the usual 1,024 are fewer than the connections that we allow."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with contextlib.suppress(OSError, ValueError):
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
 if __name__ == "__main__":

@@ -1,12 +1,13 @@
 """Settings of the facade: `MOORAGE_*` variables and flags, all bounded."""
 
+from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
 from typing import Annotated, Self
 
 from pydantic import Field, field_validator, model_validator
 from pydantic_settings import NoDecode
 
-from moorage_crds.settings import ProcessSettings
+from moorage_crds.process.settings import ProcessSettings
 
 #: Field managers of the tools that keep a cluster equal to Git. `kubectl` is a person, so it is not one of them.
 GITOPS_MANAGERS = (
@@ -27,6 +28,11 @@ class ApiSettings(ProcessSettings):
         default=None, description="Certificate chain (PEM); read again when it changes. Without it: plain HTTP."
     )
     tls_key_file: Path | None = Field(default=None, description="Private key (PEM) of the certificate.")
+    session_key_file: Path | None = Field(
+        default=None,
+        description="Secrets for logins at the page, one a line, at least 32 characters each: the first seals, each "
+        "opens. The same for all replicas. Without it: logins end with the process.",
+    )
     rate_limit: float = Field(default=50.0, gt=0, le=1_000_000, description="Requests a second for each user.")
     rate_burst: int = Field(default=100, ge=1, le=1_000_000, description="Requests that a user may send at once.")
     failed_rate_limit: float = Field(
@@ -38,7 +44,21 @@ class ApiSettings(ProcessSettings):
     max_staleness_seconds: float = Field(
         default=300.0, ge=1, le=86_400, description="Age of the cache beyond which reads are refused."
     )
+    max_input_staleness_seconds: float = Field(
+        default=30.0,
+        ge=1,
+        le=300,
+        description="Age of the cache beyond which Argo CD and Flux get an error instead of releases.",
+    )
     max_connections: int = Field(default=1_000, ge=1, le=100_000, description="Open connections at once.")
+    max_connections_per_client: int = Field(
+        default=250, ge=1, le=100_000, description="Open connections at once from one address (IPv6: from one /64)."
+    )
+    trusted_proxies: Annotated[tuple[IPv4Network | IPv6Network, ...], NoDecode] = Field(
+        default=(),
+        max_length=64,
+        description="Proxies whose X-Forwarded-For names the client: CIDRs, separated by commas.",
+    )
     stop_delay_seconds: float = Field(
         default=3.0, ge=0, le=300, description="How long to go on serving after readiness is off."
     )
@@ -54,7 +74,7 @@ class ApiSettings(ProcessSettings):
         description="Field managers whose fields REST changes only on demand, separated by commas.",
     )
 
-    @field_validator("gitops_managers", mode="before")
+    @field_validator("gitops_managers", "trusted_proxies", mode="before")
     @classmethod
     def _split(cls, value: object) -> object:
         return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value

@@ -1,6 +1,6 @@
 """Whether the cache can be trusted: synced, and how long its watches have been cut."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Protocol
 
 from moorage_crds.clock import Clock
@@ -27,6 +27,11 @@ class Feed(Protocol):
         """The watch is open."""
         ...
 
+    @property
+    def left_out(self) -> Collection[tuple[str, str]]:
+        """Namespace and name of the objects that are there and cannot be read."""
+        ...
+
     def age(self) -> float:
         """Seconds since the last byte."""
         ...
@@ -39,14 +44,23 @@ class Freshness:
         feeds: one for each kind.
         max_staleness: seconds beyond which reads are refused.
         clock: for the time since a cut.
+        silence: seconds for which the API server has not answered what it was asked, beside the feeds.
     """
 
-    def __init__(self, feeds: Sequence[Feed], *, max_staleness: float, clock: Clock) -> None:
+    def __init__(
+        self,
+        feeds: Sequence[Feed],
+        *,
+        max_staleness: float,
+        clock: Clock,
+        silence: Callable[[], float] = lambda: 0.0,
+    ) -> None:
         self.feeds = tuple(feeds)
         self._max_staleness = max_staleness
         self._now: Callable[[], float] = clock.monotonic
         self._connected_at = {feed.plural: self._now() for feed in feeds}
-        self.stale_seconds = 0.0
+        self._silence = silence
+        self._cut_seconds = 0.0
         self.synced = False
 
     def sample(self) -> None:
@@ -58,10 +72,26 @@ class Freshness:
                 self._connected_at[feed.plural] = now
             elif now - self._connected_at[feed.plural] > GRACE_SECONDS:
                 worst = max(worst, feed.age())
-        self.stale_seconds = worst
+        self._cut_seconds = worst
         self.synced = all(feed.synced for feed in self.feeds)
 
     @property
+    def stale_seconds(self) -> float:
+        """How old the answers of the cache may be; 0 while nothing speaks for it."""
+        silence = self._silence()
+        return max(self._cut_seconds, silence if silence > GRACE_SECONDS else 0.0)
+
+    def left_out(self, plurals: Collection[str], namespaces: Collection[str]) -> list[tuple[str, str, str]]:
+        """Kind, Namespace and name of what is of these kinds, in one of these Namespaces, and cannot be read."""
+        return [
+            (feed.plural, namespace, name)
+            for feed in self.feeds
+            if feed.plural in plurals
+            for namespace, name in sorted(feed.left_out)
+            if namespace in namespaces
+        ]
+
+    @property
     def usable(self) -> bool:
-        """Reads may be answered."""
-        return self.synced and self.stale_seconds <= self._max_staleness
+        """Reads may be answered. That a question had no answer is no reason: the next one may have one."""
+        return self.synced and self._cut_seconds <= self._max_staleness

@@ -2,6 +2,7 @@
 
 Filled by a reflector (the port `Sink`) and by writes. A write's answer is kept until the watch has come as far, so that
 every later read here shows it; a delete leaves a tombstone of the uid, because a late event must not bring it back.
+Only what is really gone gets one: a DELETE that is answered with an object left it there, held by finalizers.
 """
 
 import asyncio
@@ -50,11 +51,18 @@ class KindCache(Generic[ViewT]):
 
     Args:
         on_change: called with the old and the new view (None: not there) whenever something differs.
+        settle: called with the view of the same object before (None: not known) and the new one; what it returns is
+            kept. For what a view can only say together with the one before.
     """
 
-    def __init__(self, on_change: Callable[[ViewT | None, ViewT | None], None]) -> None:
+    def __init__(
+        self,
+        on_change: Callable[[ViewT | None, ViewT | None], None],
+        settle: Callable[[ViewT | None, ViewT], ViewT] = lambda _old, new: new,
+    ) -> None:
         self.versions = Versions()
         self._on_change = on_change
+        self._settle = settle
         self._views: dict[tuple[str, str], ViewT] = {}
         #: uid → version that we deleted, until the watch has told
         self._tombstones: OrderedDict[str, str] = OrderedDict()
@@ -97,6 +105,8 @@ class KindCache(Generic[ViewT]):
             self._note_gone(view.uid, view.resource_version)
             stored = self._views.get((view.namespace, view.name))
             if stored is not None and stored.uid == view.uid:
+                # How the object was at its end counts, and not what the answer of a write said beyond that.
+                self._views[view.namespace, view.name] = view
                 self._remove((view.namespace, view.name))
         elif view.uid not in self._tombstones:
             self._store(view)
@@ -108,10 +118,11 @@ class KindCache(Generic[ViewT]):
 
     # --- our own writes
 
-    def wrote(self, view: ViewT) -> None:
-        """The answer of a write; kept if it is newer than what is there."""
-        if view.uid not in self._tombstones and view.uid not in self._gone:
-            self._store(view)
+    def wrote(self, view: ViewT) -> ViewT:
+        """The answer of a write, settled; kept if it is newer than what is there."""
+        if view.uid in self._tombstones or view.uid in self._gone:
+            return view
+        return self._store(view)
 
     def deleted(self, view: ViewT) -> None:
         """That very object was deleted by us."""
@@ -136,16 +147,18 @@ class KindCache(Generic[ViewT]):
         while len(self._gone) > MAX_GONE:
             self._gone.popitem(last=False)
 
-    def _store(self, view: ViewT) -> None:
+    def _store(self, view: ViewT) -> ViewT:
         key = (view.namespace, view.name)
         stored = self._views.get(key)
         if stored is not None and not is_newer(view.resource_version, stored.resource_version):
-            return
+            return stored if stored.resource_version == view.resource_version else view
+        same = stored if stored is not None and stored.uid == view.uid else None
+        view = self._settle(same, view)
         self._views[key] = view
-        if stored is not None and stored.uid != view.uid:
+        if stored is not None and same is None:
             self._on_change(stored, None)
-            stored = None
-        self._on_change(stored, view)
+        self._on_change(same, view)
+        return view
 
     def _remove(self, key: tuple[str, str]) -> None:
         self._on_change(self._views.pop(key), None)

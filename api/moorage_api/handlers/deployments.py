@@ -3,14 +3,19 @@
 import dataclasses
 from typing import Any
 
-from moorage_api import errors, idempotency, schemas
-from moorage_api.calls import Answer, Call, Facade
-from moorage_api.flows.releases import Outcome, ReleaseChanges, Wanted
+from moorage_api.changes.release_decisions import Outcome, Wanted
+from moorage_api.changes.releases import ReleaseChanges
+from moorage_api.contract import errors, idempotency, schemas
+from moorage_api.contract.errors import ACTIVE, ApiError
 from moorage_api.handlers.environments import environment_of
+from moorage_api.handlers.rollouts import waited
+from moorage_api.operation import Answer, Call, Facade
+from moorage_api.reads import rights
 from moorage_crds import names
-from moorage_crds.deployment import Action
 from moorage_crds.identifiers import AppId, InvalidIdentifierError
+from moorage_crds.kinds.deployment import Action
 
+DEPLOYMENTS, RECORDS = names.DEPLOYMENTS, names.RECORDS
 KEY_HEADER = "Idempotency-Key"
 MAX_KEY_LENGTH = 64
 
@@ -26,9 +31,11 @@ async def deploy(facade: Facade, call: Call) -> Answer:
         reason=body.reason,
         expected=body.expected_release_id,
         override=call.query.override_ownership,
+        gates=gates_in(call.query),
     )
     outcome = await _change(facade, call, wanted)
-    return _active("Release deployed successfully", call, wanted, outcome)
+    answer = _active("Release deployed successfully", call, wanted, outcome)
+    return await waited(facade, call, outcome.deployment_id, answer)
 
 
 async def rollback(facade: Facade, call: Call) -> Answer:
@@ -43,9 +50,16 @@ async def rollback(facade: Facade, call: Call) -> Answer:
         reason=body.reason,
         expected=body.expected_release_id,
         override=call.query.override_ownership,
+        gates=gates_in(call.query),
+    )
+    # An earlier release is history, and from now on the present one: who has named it knows it.
+    named = body.release_id is not None or (
+        await rights.may(facade, call, "get", DEPLOYMENTS) and await rights.may(facade, call, "list", RECORDS)
     )
     outcome = await _change(facade, call, wanted)
-    return _active("Release rolled back successfully", call, wanted, outcome)
+    answer = _active("Release rolled back successfully", call, wanted, outcome)
+    answer.body |= {"hidden": []} if named else {"release_id": None, "hidden": ["release_id"]}
+    return await waited(facade, call, outcome.deployment_id, answer)
 
 
 async def undeploy(facade: Facade, call: Call) -> Answer:
@@ -58,19 +72,32 @@ async def undeploy(facade: Facade, call: Call) -> Answer:
         reason=query.reason,
         expected=query.expected_release_id,
         override=query.override_ownership,
+        gates=gates_in(query),
     )
     outcome = await _change(facade, call, wanted)
     body = {"message": "App undeployed from environment", "deployment_id": outcome.deployment_id}
     return _answer(call, body, outcome)
 
 
+def gates_in(query: schemas.ReleaseQuery) -> tuple[str, ...]:
+    """The gates that a request overrides, each once."""
+    return tuple(sorted(set(query.override or ())))
+
+
 async def _change(facade: Facade, call: Call, wanted: Wanted) -> Outcome:
+    if wanted.gates:
+        await rights.require_override(facade, call, wanted.environment.name, wanted.reason)
     key = _key_of(call)
     if key is not None:
         wanted = dataclasses.replace(
             wanted, fingerprint=idempotency.fingerprint(call.caller.username, key, wanted.content)
         )
-    return await ReleaseChanges(facade, call, dry_run=call.query.dry_run).change(wanted)
+    try:
+        return await ReleaseChanges(facade, call, dry_run=call.query.dry_run).change(wanted)
+    except ApiError as refused:
+        if ACTIVE in refused.details and not await rights.may(facade, call, "get", DEPLOYMENTS):
+            refused.hide(ACTIVE)
+        raise
 
 
 def _active(message: str, call: Call, wanted: Wanted, outcome: Outcome) -> Answer:

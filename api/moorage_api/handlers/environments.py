@@ -1,21 +1,24 @@
 """List, create, read, update and delete environments."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import timedelta
 from itertools import islice
 from typing import Any, Final
 
 import orjson
 
-from moorage_api import errors, schemas, translate
 from moorage_api.cache import pages
-from moorage_api.calls import Answer, Call, Facade
-from moorage_api.flows import etag, time_travel
-from moorage_api.flows.environments import EnvironmentChanges
-from moorage_api.flows.etag import Precondition
-from moorage_api.flows.presenting import Presenter
-from moorage_api.flows.removal import EnvironmentRemoval, Removal
-from moorage_api.views import EnvironmentView
+from moorage_api.cache.views import EnvironmentView
+from moorage_api.changes.environments import EnvironmentChanges
+from moorage_api.changes.removal import EnvironmentRemoval, Removal
+from moorage_api.contract import errors, schemas
+from moorage_api.contract.errors import ApiError
+from moorage_api.operation import Answer, Call, Facade
+from moorage_api.reads import etag, rights, time_travel, translate
+from moorage_api.reads.etag import Precondition
+from moorage_api.reads.presenter import Presenter
+from moorage_api.reads.sight import NOTHING, Sight
 from moorage_crds import names
 
 #: How many environments a list without `limit` answers: the documented call has no parameters.
@@ -46,7 +49,8 @@ class Environments:
         limit = query.limit or MAX_LISTED
         found = list(islice(facade.catalog.environments_of(namespace, after=after), limit + 1))
         shown, more = found[:limit], len(found) > limit
-        bodies = b",".join(self._presenter.present(call.workspace, view).body for view in shown)
+        seen = await rights.sight_of(facade, call)
+        bodies = b",".join(self._presenter.present(call.workspace, view, seen).body for view in shown)
         cursor = pages.encode(scope, shown[-1].name) if more else None
         head = orjson.dumps(
             {
@@ -61,9 +65,12 @@ class Environments:
     async def create(self, facade: Facade, call: Call) -> Answer:
         """A new environment."""
         body: schemas.EnvironmentCreate = call.body
+        # Before the write: it is either answered or not made.
+        seen = await rights.sight_of(facade, call)
         changes = EnvironmentChanges(facade, call, dry_run=call.query.dry_run)
         view = await changes.create(body.slug, body.name, body.description)
-        answer = self._answer("Environment created successfully", facade, call, view, status=201)
+        answer = self._answer("Environment created successfully", facade, call, view, seen)
+        answer.status = 201
         path = call.operation.path.format(**call.params)
         answer.headers["Location"] = f"{path}/{view.uid}"
         return answer
@@ -71,9 +78,10 @@ class Environments:
     async def get(self, facade: Facade, call: Call) -> Answer:
         """One environment, now or at an earlier moment."""
         view = environment_of(facade, call)
+        seen = await rights.sight_of(facade, call)
         if call.query.at is not None:
-            return self._at(facade, call, view)
-        presented = self._presenter.present(call.workspace, view)
+            return await self._at(facade, call, view, seen)
+        presented = self._presenter.present(call.workspace, view, seen)
         headers = {"ETag": presented.tag}
         if etag.unmodified(call.headers.get("If-None-Match"), presented.tag):
             return Answer(b"", status=304, headers=headers)
@@ -83,7 +91,8 @@ class Environments:
         """Change name or description."""
         body: schemas.EnvironmentUpdate = call.body
         view = environment_of(facade, call)
-        precondition = Precondition.of(call.headers.get("If-Match"), self._tag(call))
+        seen = await rights.sight_of(facade, call)
+        precondition = Precondition.of(call.headers.get("If-Match"), self._tag(call, seen))
 
         def require(state: EnvironmentView) -> None:
             self._require_unchanged(call, state, body)
@@ -96,26 +105,33 @@ class Environments:
         }
         changes = EnvironmentChanges(facade, call, dry_run=call.query.dry_run)
         changed = await changes.update(view, wanted, require, override=call.query.override_ownership)
-        return self._answer("Environment updated successfully", facade, call, changed)
+        return self._answer("Environment updated successfully", facade, call, changed, seen)
 
     async def delete(self, facade: Facade, call: Call) -> Answer:
         """Undeploy everything and delete the environment."""
         view = environment_of(facade, call)
-        precondition = Precondition.of(call.headers.get("If-Match"), self._tag(call))
+        seen = await rights.sight_of(facade, call)
+        precondition = Precondition.of(call.headers.get("If-Match"), self._tag(call, seen))
         removal = Removal(view, precondition, call.query.override_ownership)
-        version = await EnvironmentRemoval(facade, call, dry_run=call.query.dry_run).remove(removal)
+        try:
+            version = await EnvironmentRemoval(facade, call, dry_run=call.query.dry_run).remove(removal)
+        except ApiError as refused:
+            if not seen.releases:
+                refused.hide("remaining")
+            raise
         return Answer({"message": "Environment deleted successfully"}).at_version(names.ENVIRONMENTS, version)
 
-    def _answer(self, message: str, facade: Facade, call: Call, view: EnvironmentView, *, status: int = 200) -> Answer:
+    def _answer(self, message: str, facade: Facade, call: Call, view: EnvironmentView, seen: Sight) -> Answer:
         lock = facade.catalog.lock_of(view)
-        body = self._presenter.body(call.workspace, view, lock=lock)
+        body = self._presenter.body(call.workspace, view, seen, lock=lock)
         head = orjson.dumps({"message": message})
-        answer = Answer(head[:-1] + b',"environment":' + body + b"}", status=status)
+        answer = Answer(head[:-1] + b',"environment":' + body + b"}")
         answer.headers["ETag"] = etag.of(view, body)
         version = "" if call.query.dry_run else view.resource_version
         return answer.at_version(names.ENVIRONMENTS, version)
 
-    def _at(self, facade: Facade, call: Call, view: EnvironmentView) -> Answer:
+    async def _at(self, facade: Facade, call: Call, view: EnvironmentView, seen: Sight) -> Answer:
+        await rights.require_history(facade, call)
         catalog = facade.catalog
         active = time_travel.active_at(
             view,
@@ -124,15 +140,19 @@ class Environments:
             now=facade.clock.now(),
             retention=timedelta(days=facade.settings.retention_days),
         )
+        # What was active is history, and who may read that may see it.
+        seen = replace(seen, releases=True)
         lock = catalog.lock_of(view)
-        return Answer(translate.environment(call.workspace, view, active=active, lock=lock))
+        schedule = self._presenter.schedules.of(call.workspace, view, lock)
+        within = translate.Within(active, lock, schedule)
+        return Answer(translate.environment(call.workspace, view, within, sight=seen))
 
-    def _tag(self, call: Call) -> Callable[[EnvironmentView], str]:
-        return lambda view: self._presenter.tag(call.workspace, view)
+    def _tag(self, call: Call, seen: Sight) -> Callable[[EnvironmentView], str]:
+        return lambda view: self._presenter.tag(call.workspace, view, seen)
 
     def _require_unchanged(self, call: Call, view: EnvironmentView, body: schemas.EnvironmentUpdate) -> None:
         """What cannot be changed may be sent, but only as it is. Raises ApiError 422."""
-        present: dict[str, Any] = orjson.loads(self._presenter.present(call.workspace, view).body)
+        present: dict[str, Any] = orjson.loads(self._presenter.present(call.workspace, view, NOTHING).body)
         problems = [
             {"loc": ["body", field], "msg": f"{field} is read-only", "type": "read_only", "input": value}
             for field in schemas.READ_ONLY

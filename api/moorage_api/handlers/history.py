@@ -1,13 +1,21 @@
-"""The history of an environment."""
+"""The history of an environment, and of all environments of a workspace."""
 
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
-from moorage_api import schemas, translate
 from moorage_api.cache import pages
-from moorage_api.cache.history import Filters, Position
-from moorage_api.calls import Answer, Call, Facade
+from moorage_api.cache.catalog import Catalog
+from moorage_api.cache.journal import Wanted
+from moorage_api.cache.line import NO_TIME, Line
+from moorage_api.cache.lines import Filters, Position
+from moorage_api.cache.views import BindingView, EnvironmentView
+from moorage_api.contract import errors, schemas
 from moorage_api.handlers.environments import damaged_cursor, environment_of
-from moorage_api.views import NO_TIME
+from moorage_api.operation import Answer, Call, Facade
+from moorage_api.reads import translate
+from moorage_api.reads.owners import Owners
+from moorage_crds.identifiers import Uid
 
 
 async def history(facade: Facade, call: Call) -> Answer:
@@ -24,7 +32,9 @@ async def history(facade: Facade, call: Call) -> Answer:
     )
     return Answer(
         {
-            "deployments": [translate.history_line(view.uid, line) for line in found.lines],
+            "deployments": [
+                translate.history_line(view.uid, line, _live(facade.catalog, line.uid)) for line in found.lines
+            ],
             "total": found.total,
             "has_more": found.last is not None,
             "next_cursor": _cursor(scope, found.last) if found.last is not None else None,
@@ -32,14 +42,65 @@ async def history(facade: Facade, call: Call) -> Answer:
     )
 
 
+def _live(catalog: Catalog, uid: str) -> BindingView | None:
+    chain = catalog.history.chain(uid)
+    return chain.live if chain is not None else None
+
+
 def _filters(query: schemas.HistoryQuery) -> Filters:
+    return Filters(query.app_id, query.action, *_bounds(query))
+
+
+def _bounds(query: schemas.Period) -> tuple[str | None, str | None]:
     """Lines have whole seconds: a bound between two of them is moved to the next one inside."""
     since = until = None
     if query.since is not None:
         since = _next_second(schemas.moment(query.since))
     if query.until is not None:
         until = schemas.whole_second(schemas.moment(query.until))
-    return Filters(query.app_id, query.action, since, until)
+    return since, until
+
+
+async def workspace_history(facade: Facade, call: Call) -> Answer:
+    """A page of the lines of all environments of a workspace, newest first, with what deleted ones left."""
+    query: schemas.WorkspaceHistoryQuery = call.query
+    owners = Owners(facade.catalog, call.workspace)
+    scope = ["journal", call.workspace.uid, *query.model_dump(exclude={"limit", "cursor"}).values()]
+    found = facade.catalog.history.journal.page(
+        call.workspace.namespace,
+        Wanted(Filters(None, None, *_bounds(query)), _wanted(query, owners)),
+        after=_position_in(scope, query.cursor),
+        limit=query.limit,
+    )
+    return Answer(
+        {
+            "deployments": [owners.line(line) for line in found.lines],
+            "has_more": found.last is not None,
+            "next_cursor": _cursor(scope, found.last) if found.last is not None else None,
+        }
+    )
+
+
+def _wanted(query: schemas.WorkspaceHistoryQuery, owners: Owners) -> Callable[[Line], bool]:
+    """The filters that no index knows. Raises ApiError 404 for an id that no environment has."""
+    fields = {"app": query.app_id, "action": query.action, "by": query.user}
+    owner: EnvironmentView | None = None
+    text = query.environment_id
+    if text is not None:
+        found = owners.environment(text)
+        if Uid.pattern.fullmatch(text):
+            if found is None:
+                raise errors.not_found("environment", text)
+            owner = found
+        fields["environment"] = found.name if found is not None else text
+    equal = [(name, value) for name, value in fields.items() if value is not None]
+
+    def wanted(line: Line) -> bool:
+        if any(getattr(line, name) != value for name, value in equal):
+            return False
+        return owner is None or owners.owner(line) is owner
+
+    return wanted
 
 
 def _next_second(moment: datetime) -> str:
@@ -51,11 +112,11 @@ def _next_second(moment: datetime) -> str:
     return schemas.whole_second(moment + timedelta(seconds=1))
 
 
-def _cursor(scope: list[str | None], position: Position) -> str:
+def _cursor(scope: list[Any], position: Position) -> str:
     return pages.encode(scope, [*position.key, position.as_of])
 
 
-def _position_in(scope: list[str | None], cursor: str | None) -> Position | None:
+def _position_in(scope: list[Any], cursor: str | None) -> Position | None:
     if cursor is None:
         return None
     try:

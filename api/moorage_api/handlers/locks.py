@@ -2,12 +2,14 @@
 
 import orjson
 
-from moorage_api import schemas
-from moorage_api.calls import Answer, Call, Facade
-from moorage_api.flows.environments import EnvironmentChanges
-from moorage_api.flows.presenting import Presenter
+from moorage_api.cache.views import EnvironmentView, LockView
+from moorage_api.changes.locks import LockChanges, WantedLock
+from moorage_api.contract import schemas
 from moorage_api.handlers.environments import environment_of
-from moorage_api.views import EnvironmentView, LockView
+from moorage_api.operation import Answer, Call, Facade
+from moorage_api.reads import rights
+from moorage_api.reads.presenter import Presenter
+from moorage_api.reads.sight import Sight
 from moorage_crds import names
 
 
@@ -21,21 +23,28 @@ class Locks:
         """Lock, or replace the reason."""
         body: schemas.LockRequest = call.body
         view = environment_of(facade, call)
-        changes = EnvironmentChanges(facade, call, dry_run=call.query.dry_run)
-        lock = await changes.lock(view, body.reason, override=call.query.override_ownership)
-        answer = self._answer("Environment locked", facade, call, view, lock)
+        seen = await rights.sight_of(facade, call)
+        changes = LockChanges(facade, call, dry_run=call.query.dry_run)
+        wanted = WantedLock(body.reason, body.until, call.query.override_ownership, call.query.take_over)
+        lock = await changes.lock(view, wanted)
+        answer = _answer("Environment locked", self._body(facade, call, view, seen, lock))
         return answer.at_version(names.LOCKS, "" if call.query.dry_run else lock.resource_version)
 
     async def unlock(self, facade: Facade, call: Call) -> Answer:
         """Remove the lock."""
         view = environment_of(facade, call)
-        changes = EnvironmentChanges(facade, call, dry_run=call.query.dry_run)
+        seen = await rights.sight_of(facade, call)
+        changes = LockChanges(facade, call, dry_run=call.query.dry_run)
         version = await changes.unlock(view, override=call.query.override_ownership)
-        return self._answer("Environment unlocked", facade, call, view, None).at_version(names.LOCKS, version)
+        body = self._body(facade, call, view, seen, None)
+        return _answer("Environment unlocked", body).at_version(names.LOCKS, version)
 
-    def _answer(self, message: str, facade: Facade, call: Call, view: EnvironmentView, lock: LockView | None) -> Answer:
+    def _body(self, facade: Facade, call: Call, view: EnvironmentView, seen: Sight, lock: LockView | None) -> bytes:
         # The lock was written, and may be there without its environment: should that have gone meanwhile, it is shown
         # as it was, so that the answer says what was done.
         present = facade.catalog.environment(view.namespace, view.uid) or view
-        body = self._presenter.body(call.workspace, present, lock=lock)
-        return Answer(orjson.dumps({"message": message})[:-1] + b',"environment":' + body + b"}")
+        return self._presenter.body(call.workspace, present, seen, lock=lock)
+
+
+def _answer(message: str, environment: bytes) -> Answer:
+    return Answer(orjson.dumps({"message": message})[:-1] + b',"environment":' + environment + b"}")

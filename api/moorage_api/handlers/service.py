@@ -1,21 +1,25 @@
 """What the facade says of itself; no authentication."""
 
 from importlib.metadata import version
-from importlib.resources import files
 
-from moorage_api import errors
-from moorage_api.calls import Answer, Facade
-from moorage_api.errors import UnavailableReason
+from moorage_api.contract import errors
+from moorage_api.contract.errors import UnavailableReason
+from moorage_api.operation import Answer, Facade, Visit
 
 PACKAGE_VERSION = version("moorage")
 
 
-async def healthz(facade: Facade) -> Answer:
+def alive() -> Answer:
     """The process lives."""
     return Answer({"status": "ok"})
 
 
-async def version_of(facade: Facade) -> Answer:
+async def healthz(facade: Facade, visit: Visit) -> Answer:
+    """The process lives."""
+    return alive()
+
+
+async def version_of(facade: Facade, visit: Visit) -> Answer:
     """Which program answers."""
     return Answer({"name": "moorage", "version": PACKAGE_VERSION, "api": "v1"})
 
@@ -26,8 +30,12 @@ class Readiness:
     def __init__(self) -> None:
         self.stopping = False
 
-    async def readyz(self, facade: Facade) -> Answer:
+    async def readyz(self, facade: Facade, visit: Visit) -> Answer:
         """Synced, fresh enough, not stopping."""
+        return self.answer(facade)
+
+    def answer(self, facade: Facade) -> Answer:
+        """Ready; raises ApiError 503 where it is not."""
         freshness = facade.freshness
         if self.stopping:
             raise errors.unavailable(UnavailableReason.NOT_SYNCED, "The facade is stopping")
@@ -40,17 +48,11 @@ class Readiness:
 
 
 class Documentation:
-    """The document of the API, and a page that shows it; the document is made once, at start."""
+    """The document of the API, made once, at start."""
 
     def __init__(self, document: bytes) -> None:
         self._document = document
-        self._page = files("moorage_api").joinpath("docs.html").read_bytes()
 
-    async def openapi(self, facade: Facade) -> Answer:
+    async def openapi(self, facade: Facade, visit: Visit) -> Answer:
         """OpenAPI 3.1."""
         return Answer(self._document)
-
-    async def page(self, facade: Facade) -> Answer:
-        """A page that renders the document, without anything from elsewhere."""
-        policy = "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; connect-src 'self'"
-        return Answer(self._page, content_type="text/html; charset=utf-8", headers={"Content-Security-Policy": policy})

@@ -1,0 +1,117 @@
+"""JSON without its traps: no NaN, no duplicate keys, no lone surrogates, no deep nesting, no endless numbers. Pure."""
+
+import json
+import re
+from typing import Any, Final, NoReturn
+
+MAX_DEPTH: Final = 32
+MAX_DIGITS: Final = 32
+MAX_NUMBER_LENGTH: Final = 64
+
+
+class JsonError(ValueError):
+    """The text is no JSON that is taken.
+
+    Attributes:
+        kind: the type in the 422.
+        place: the end of its `loc`: a character, or a key where that is what is wrong.
+    """
+
+    def __init__(self, message: str, *, place: int | str = 0, kind: str = "json_invalid") -> None:
+        super().__init__(message)
+        self.message = message
+        self.place = place
+        self.kind = kind
+
+
+def loads(content: bytes) -> Any:
+    """Parse.
+
+    Raises:
+        JsonError: with one sentence that says what is wrong.
+    """
+    try:
+        text = content.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise JsonError("the body is not valid UTF-8", place=error.start) from None
+    if text.startswith("\ufeff"):
+        raise JsonError("the body begins with a byte order mark")
+    _check_depth(text)
+    try:
+        value = json.loads(
+            text,
+            object_pairs_hook=_object,
+            parse_constant=_refuse_constant,
+            parse_int=_integer,
+            parse_float=_number,
+        )
+    except json.JSONDecodeError as error:
+        raise JsonError(error.msg, place=error.pos) from None
+    except RecursionError:
+        raise JsonError(_TOO_DEEP) from None
+    _check_strings(value)
+    return value
+
+
+_TOO_DEEP: Final = f"nested deeper than {MAX_DEPTH} levels"
+
+
+#: A string, whole or cut off at the end of the text: brackets in it do not nest. No backtracking: linear.
+_STRING: Final = re.compile(r'"(?:[^"\\]|\\.)*+"?', re.DOTALL)
+
+
+def _check_depth(text: str) -> None:
+    """Count brackets outside of strings, before anything recursive looks at the text."""
+    depth = 0
+    for char in _STRING.sub("", text):
+        if char in "[{":
+            depth += 1
+            if depth > MAX_DEPTH:
+                raise JsonError(_TOO_DEEP)
+        elif char in "]}":
+            depth -= 1
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for key, value in pairs:
+        if key in found:
+            raise JsonError(f"the key {_shown(key)} is there twice", place=key, kind="duplicate_key")
+        found[key] = value
+    return found
+
+
+def _refuse_constant(name: str) -> NoReturn:
+    raise JsonError(f"{name} is not JSON")
+
+
+def _integer(text: str) -> int:
+    if len(text) > MAX_DIGITS:
+        raise JsonError(f"a number has more than {MAX_DIGITS} digits")
+    return int(text)
+
+
+def _number(text: str) -> float:
+    if len(text) > MAX_NUMBER_LENGTH:
+        raise JsonError(f"a number has more than {MAX_NUMBER_LENGTH} characters")
+    value = float(text)
+    if value in {float("inf"), float("-inf")}:
+        raise JsonError("a number is too large")
+    return value
+
+
+def _check_strings(value: Any) -> None:
+    if isinstance(value, str):
+        if not value.isascii() and any("\ud800" <= char <= "\udfff" for char in value):
+            raise JsonError("a string holds half of a surrogate pair", kind="string_unicode")
+    elif isinstance(value, dict):
+        for key, item in value.items():
+            _check_strings(key)
+            _check_strings(item)
+    elif isinstance(value, list):
+        for item in value:
+            _check_strings(item)
+
+
+def _shown(key: str) -> str:
+    return repr(key[:64])

@@ -1,0 +1,139 @@
+"""The numbers of delivery of a workspace."""
+
+import asyncio
+from collections.abc import Iterable, Mapping
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+from moorage_api.cache.catalog import Catalog
+from moorage_api.cache.journal import Wanted
+from moorage_api.cache.line import Line
+from moorage_api.cache.lines import Filters, Position
+from moorage_api.contract import errors, schemas
+from moorage_api.operation import Answer, Call, Facade
+from moorage_api.reads import translate
+from moorage_api.reads.numbers import Entry, Key, Tally, body, tallies, together
+from moorage_crds import moments
+from moorage_crds.identifiers import Uid
+
+#: Without `since`, and at most.
+DEFAULT_TIME: Final = timedelta(days=30)
+LONGEST_TIME: Final = timedelta(days=400)
+#: Users who ask at once, each once; each gets the answer when it is their turn.
+MOST_WAITING: Final = 8
+#: Lines that are looked at before others get their turn.
+AT_ONCE: Final = 1_000
+
+_FAILED: Final = "failed"
+
+
+class Numbers:
+    """Handler of the numbers: one answer after the other, because each holds a copy of the history for a moment."""
+
+    def __init__(self) -> None:
+        self._turn = asyncio.Lock()
+        self._waiting: set[str] = set()
+
+    async def numbers(self, facade: Facade, call: Call) -> Answer:
+        """The numbers of a time, by environment. Raises ApiError 503 if the caller or many others wait for theirs."""
+        user = call.caller.username
+        if user in self._waiting:
+            raise errors.busy("You wait for numbers already; try again when they are there")
+        if len(self._waiting) >= MOST_WAITING:
+            raise errors.busy("Many others ask for numbers; try again")
+        self._waiting.add(user)
+        try:
+            async with self._turn:
+                return await _numbers(facade, call)
+        finally:
+            self._waiting.discard(user)
+
+
+async def _numbers(facade: Facade, call: Call) -> Answer:
+    query: schemas.NumbersQuery = call.query
+    since, until = _time(query, facade.clock.now())
+    slug = _slug(facade.catalog, call, query.environment_id)
+    entries = await _entries(facade.catalog, call.workspace.namespace, until, query.app_id)
+    # In a thread, so that others are answered meanwhile: 100,000 lines take half a second.
+    found = await asyncio.to_thread(tallies, entries, since, until)
+    present = {view.name: view.uid for view in facade.catalog.environments_of(call.workspace.namespace)}
+    slugs = [slug] if slug is not None else sorted({*present, *(environment for environment, _ in found)})
+    return Answer(
+        {
+            "since": schemas.whole_second(since),
+            "until": schemas.whole_second(until),
+            "environments": [
+                {
+                    "environment": one,
+                    "environment_id": present.get(one),
+                    **_of_environment(one, found, since, until, with_apps=slug is not None),
+                }
+                for one in slugs
+            ],
+        }
+    )
+
+
+def _of_environment(
+    slug: str, found: Mapping[Key, Tally], since: datetime, until: datetime, *, with_apps: bool
+) -> dict[str, Any]:
+    apps = {app: tally for (environment, app), tally in sorted(found.items()) if environment == slug}
+    return {
+        "total": body(together(apps.values()), since, until),
+        "apps": {app: body(tally, since, until) for app, tally in apps.items()} if with_apps else None,
+    }
+
+
+def _time(query: schemas.NumbersQuery, now: datetime) -> tuple[datetime, datetime]:
+    """The first and the last moment. Raises ApiError 422."""
+    until = min(schemas.moment(query.until), now) if query.until is not None else now
+    since = schemas.moment(query.since) if query.since is not None else until - DEFAULT_TIME
+    if since >= until:
+        raise errors.invalid(["query", "since"], "must be before `until`, and in the past", value=query.since)
+    if until - since > LONGEST_TIME:
+        message = f"must be at most {LONGEST_TIME.days} days before `until`"
+        raise errors.invalid(["query", "since"], message, value=query.since)
+    return since, until
+
+
+def _slug(catalog: Catalog, call: Call, text: str | None) -> str | None:
+    """The slug that an id or a slug means. Raises ApiError 404 for an id that no environment has."""
+    found = catalog.environment(call.workspace.namespace, text) if text is not None else None
+    if found is not None:
+        return found.name
+    if text is not None and Uid.pattern.fullmatch(text):
+        raise errors.not_found("environment", text)
+    return text
+
+
+async def _entries(catalog: Catalog, namespace: str, until: datetime, app: str | None) -> list[Entry]:
+    """All lines up to a moment that are kept; in parts, so that one who asks holds up nobody."""
+    wanted = Wanted(Filters(None, None, None, schemas.whole_second(until)), lambda line: app is None or line.app == app)
+    entries: list[Entry] = []
+    after: Position | None = None
+    while True:
+        part = catalog.history.journal.page(namespace, wanted, after=after, limit=AT_ONCE)
+        entries += _read(catalog, part.lines)
+        if part.last is None:
+            return entries
+        after = part.last
+        await asyncio.sleep(0)
+
+
+def _read(catalog: Catalog, lines: Iterable[Line]) -> Iterable[Entry]:
+    for line in lines:
+        if line.claim is not None:
+            continue  # nobody here saw what an import says
+        chain = catalog.history.chain(line.uid)
+        ended, healthy_at = translate.outcome(chain.live if chain is not None else None, line.sequence)
+        yield Entry(
+            line.uid,
+            line.sequence,
+            line.environment,
+            line.app,
+            line.action,
+            line.release,
+            moments.parse(line.moment),
+            failed=ended == _FAILED,
+            healthy_at=moments.to_moment(healthy_at),
+        )

@@ -1,0 +1,157 @@
+"""Argo CD: parameters of an ApplicationSet, for its plugin generator.
+
+The protocol is that of Argo CD 3.2 to 3.6: a POST with `input.parameters` of the ApplicationSet, answered by
+`{"output": {"parameters": […]}}`. What else Argo CD sends is not looked at, so that a newer one is understood, too.
+An error is shown by the ApplicationSet as it is, and changes nothing.
+"""
+
+import asyncio
+from collections.abc import Sequence
+from typing import Annotated, Final
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from moorage_api.contract import errors
+from moorage_api.contract.replies import Reply
+from moorage_api.integrations.inputs import Form, Inputs, Item
+from moorage_api.integrations.selection import Selection
+from moorage_api.operation import Answer, Asked, Facade, Permission
+from moorage_crds.kinds.workspace import Workspace
+
+#: So many workspaces can be asked for without the right to read all of them: each is a review of each right.
+MAX_REVIEWED: Final = 50
+
+
+_Name = Annotated[str, Field(min_length=1, max_length=63)]
+Names = _Name | Annotated[list[_Name], Field(min_length=1, max_length=200)]
+
+
+class Lenient(BaseModel):
+    """A part of a request of Argo CD: unknown fields pass."""
+
+    model_config = ConfigDict(extra="ignore", frozen=True)
+
+
+class PluginParameters(Lenient):
+    """Which releases; each a name or a list of names, and all without it."""
+
+    org: Names | None = Field(default=None, description="Organisations.")
+    workspace: Names | None = Field(default=None, description="Workspaces.")
+    environment: Names | None = Field(default=None, description="Slugs or ids of environments.")
+    app: Names | None = Field(default=None, description="App ids.")
+
+
+class PluginInput(Lenient):
+    """`spec.generators[].plugin.input`."""
+
+    parameters: PluginParameters = Field(default_factory=PluginParameters)
+
+
+class PluginRequest(Lenient):
+    """What Argo CD asks."""
+
+    input: PluginInput = Field(default_factory=PluginInput)
+
+
+class PluginSet(Reply):
+    """One active release."""
+
+    org: str
+    workspace: str
+    namespace: str
+    environment: str
+    environment_id: str
+    app: str
+    release: str
+    previous_release: str = Field(description="Empty: there was none.")
+    deployment_id: str
+    sequence: str
+    deployed_by: str
+    deployed_at: str = Field(description="Empty: not known yet.")
+    parameters: dict[str, str] = Field(description="`spec.parameters` of the Environment.")
+
+
+class PluginOutput(Reply):
+    """All sets."""
+
+    parameters: list[PluginSet]
+
+
+class PluginReply(Reply):
+    """What the plugin generator reads."""
+
+    output: PluginOutput
+
+
+class ArgoCd:
+    """Handler of the plugin generator.
+
+    Args:
+        inputs: says what is active, if that is certain.
+        permission: what the caller needs in every workspace that is asked for.
+    """
+
+    def __init__(self, inputs: Inputs, permission: Permission) -> None:
+        self._inputs = inputs
+        self._permission = permission
+
+    async def parameters(self, facade: Facade, asked: Asked) -> Answer:
+        """One set of parameters for each active release."""
+        body: PluginRequest = asked.body
+        named = body.input.parameters
+        wanted = Selection(*(_sorted(one) for one in (named.org, named.workspace, named.environment, named.app)))
+        found = _workspaces(facade, wanted)
+        absent = _absent(found, wanted)
+        await self._require_rights(facade, asked, found, certain=absent is None)
+        if absent is not None:
+            raise errors.not_found(*absent)
+        return self._inputs.answer(facade, asked.headers, found, wanted, Form("argocd", _body))
+
+    async def _require_rights(self, facade: Facade, asked: Asked, found: Sequence[Workspace], *, certain: bool) -> None:
+        """Raises ApiError 403 if the caller may not read one of the workspaces.
+
+        Who asks for what does not exist (not `certain`) needs the right to read everything: else an answer would tell
+        outsiders what does exist.
+        """
+        missing = await self._missing(facade, asked, "")
+        if not missing:
+            return
+        if not certain or not found or len(found) > MAX_REVIEWED:
+            raise errors.forbidden(self._permission.name, *missing)
+        for one in await asyncio.gather(*(self._missing(facade, asked, space.namespace) for space in found)):
+            if one:
+                raise errors.forbidden(self._permission.name, *one)
+
+    async def _missing(self, facade: Facade, asked: Asked, namespace: str) -> tuple[str, str] | None:
+        for right in self._permission.in_namespace(namespace):
+            if not await facade.access.allowed(asked.caller, right, asked.upstream):
+                return right.verb, right.resource
+        return None
+
+
+def _sorted(named: str | list[str] | None) -> tuple[str, ...]:
+    return (named,) if isinstance(named, str) else tuple(sorted(set(named or ())))
+
+
+def _workspaces(facade: Facade, wanted: Selection) -> list[Workspace]:
+    return [
+        one
+        for one in facade.catalog.workspaces()
+        if (not wanted.orgs or one.org in wanted.orgs) and (not wanted.workspaces or one.workspace in wanted.workspaces)
+    ]
+
+
+def _absent(found: Sequence[Workspace], wanted: Selection) -> tuple[str, str] | None:
+    """An organisation or workspace that is named and not there."""
+    for kind, named, there in (
+        ("org", wanted.orgs, {one.org for one in found}),
+        ("workspace", wanted.workspaces, {one.workspace for one in found}),
+    ):
+        for name in named:
+            if name not in there:
+                return kind, name
+    return None
+
+
+def _body(_items: Sequence[Item], pieces: Sequence[bytes]) -> bytes:
+    return b'{"output":{"parameters":[' + b",".join(pieces) + b"]}}"

@@ -1,0 +1,92 @@
+"""When may an answer be given to a tool that prunes what is missing in it? Pure.
+
+Argo CD and Flux delete what an empty or short 200 leaves out, and change nothing after an error.
+So whatever is not certain is an error: every function here returns the sentence of a 503, or None.
+"""
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from moorage_api.cache.line import Line
+from moorage_api.cache.views import BindingView
+
+#: Place of a binding: Namespace and name. A binding that is made again has the same one.
+Place = tuple[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Trace:
+    """What is known of a binding that was in the last answer and is not in this one.
+
+    Attributes:
+        binding: the Deployment of that name, if there is one.
+        last: the newest line of the history of the Deployment that was answered.
+    """
+
+    binding: BindingView | None
+    last: Line | None
+
+    @property
+    def explained(self) -> bool:
+        """The history says that somebody took the release out.
+
+        A line without a record counts only while the Deployment is there: then the API server stamped it.
+        Without the Deployment it is a guess of this cache, made because a list did not show it any more.
+        """
+        if self.binding is not None and self.binding.release is not None:
+            return False
+        return self.last is not None and self.last.release is None and (self.last.recorded or self.binding is not None)
+
+
+def too_old(stale_seconds: float, bound: float) -> str | None:
+    """Whether the cache is older than an answer may be.
+
+    Args:
+        stale_seconds: how old it may be; 0 while nothing speaks for it.
+        bound: seconds.
+    """
+    if stale_seconds <= bound:
+        return None
+    return f"The cluster has not been heard of for {stale_seconds:.0f} s; the bound for this answer is {bound:.0f} s"
+
+
+def spoiled(left_out: Sequence[tuple[str, str, str]]) -> str | None:
+    """Whether something is there that cannot be read, so that a release may be missing.
+
+    Args:
+        left_out: kind, Namespace and name of each.
+    """
+    if not left_out:
+        return None
+    kind, namespace, name = left_out[0]
+    return f"{kind}/{name} in {namespace} cannot be read, so a release may be missing; the facade's log says why"
+
+
+def unproved(bindings: Iterable[tuple[BindingView, Line | None]]) -> str | None:
+    """Whether the history of a binding has not arrived as far as its release.
+
+    Args:
+        bindings: the active ones, each with the newest line of its history.
+    """
+    for binding, line in bindings:
+        if line is None or line.release != binding.release:
+            return f"The history of {binding.name} has not arrived here as far as its release; try again"
+    return None
+
+
+def shrunken(before: Collection[Place], now: Collection[Place], traces: Mapping[Place, Trace]) -> str | None:
+    """Whether more than half of the last answer is gone without the history saying why.
+
+    Args:
+        before: what the last answer to the same selection had.
+        now: what this one would have.
+        traces: of everything that is gone.
+    """
+    gone = set(before).difference(now)
+    unexplained = sum(1 for place in gone if not traces[place].explained)
+    if 2 * unexplained <= len(before):
+        return None
+    return (
+        f"{unexplained} of {len(before)} releases of the last answer are gone, and the history does not say that they "
+        "were undeployed; nothing is answered until it does, or until this facade is restarted"
+    )

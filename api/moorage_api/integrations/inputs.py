@@ -1,0 +1,245 @@
+"""Gather → decide → answer: which release belongs where, for tools that make objects of it.
+
+What was answered is remembered for each selection, so that an answer which has lost too much is not given.
+The memory is this process's own: after a restart there is no last answer to compare with.
+"""
+
+from collections import OrderedDict
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from dataclasses import dataclass
+from hashlib import blake2b
+from typing import Any, Final
+
+import orjson
+
+from moorage_api.cache.catalog import Catalog
+from moorage_api.cache.line import NO_TIME, Line
+from moorage_api.cache.views import BindingView
+from moorage_api.contract import errors
+from moorage_api.contract.errors import ApiError, UnavailableReason
+from moorage_api.integrations import decisions, selection
+from moorage_api.integrations.decisions import Trace
+from moorage_api.integrations.selection import Place, Selection
+from moorage_api.operation import Answer, Facade
+from moorage_api.reads import etag
+from moorage_crds import names
+from moorage_crds.kinds.workspace import Workspace
+
+#: How many places of last answers are remembered, in all selections together.
+MAX_REMEMBERED: Final = 200_000
+#: How many bytes of answers are kept as they were sent.
+MAX_KEPT_BYTES: Final = 32 * 1024 * 1024
+#: Of how many releases the JSON is kept; each has about 350 bytes.
+MAX_PIECES: Final = 20_000
+
+#: Kinds that an answer is made of. A record that cannot be read leaves a history that has not arrived.
+_MADE_OF: Final = frozenset({names.ENVIRONMENTS, names.DEPLOYMENTS})
+
+_Places = Mapping[decisions.Place, str]
+"""Place of each binding that was answered → its uid."""
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """One active release, where it is and the line of history that put it there."""
+
+    place: Place
+    binding: BindingView
+    line: Line
+
+
+@dataclass(frozen=True, slots=True)
+class Form:
+    """How a tool wants its answer.
+
+    Attributes:
+        name: two forms of one name make the same of the same items.
+        encode: items, and the JSON of the fields of each → body.
+    """
+
+    name: str
+    encode: Callable[[Sequence[Item], Sequence[bytes]], bytes]
+
+
+class Memory:
+    """The last answers: selection → what it had. Bounded; the selection that was asked for longest ago goes first."""
+
+    def __init__(self) -> None:
+        self._answers: OrderedDict[Selection, _Places] = OrderedDict()
+        self._size = 0
+
+    def last(self, wanted: Selection) -> _Places:
+        """What the last answer to that selection had; nothing if there was none."""
+        return self._answers.get(wanted, {})
+
+    def keep(self, wanted: Selection, places: _Places) -> None:
+        """An answer was given."""
+        self._size += len(places) + 1 - self._drop(wanted)
+        self._answers[wanted] = places
+        while self._size > MAX_REMEMBERED and len(self._answers) > 1:
+            self._size -= self._drop(next(iter(self._answers)))
+
+    def _drop(self, wanted: Selection) -> int:
+        gone = self._answers.pop(wanted, None)
+        return 0 if gone is None else len(gone) + 1
+
+
+@dataclass(frozen=True, slots=True)
+class _Told:
+    """An answer, and what was known when it was made."""
+
+    moves: tuple[int, int]
+    places: _Places
+    body: bytes
+    tag: str
+
+
+class _Answers:
+    """The newest answers as they were sent, so that nothing is made twice of a cache in which nothing has moved."""
+
+    def __init__(self) -> None:
+        self._told: OrderedDict[Hashable, _Told] = OrderedDict()
+        self._size = 0
+
+    def get(self, question: Hashable, moves: tuple[int, int]) -> _Told | None:
+        """The answer to that question, if it would be the same now."""
+        told = self._told.get(question)
+        return told if told is not None and told.moves == moves else None
+
+    def keep(self, question: Hashable, told: _Told) -> None:
+        """An answer was made."""
+        before = self._told.pop(question, None)
+        self._size += len(told.body) - (len(before.body) if before is not None else 0)
+        self._told[question] = told
+        while self._size > MAX_KEPT_BYTES and len(self._told) > 1:
+            self._size -= len(self._told.popitem(last=False)[1].body)
+
+
+class _Pieces:
+    """The JSON of each release as it was made last: after a change only what has changed is made again."""
+
+    def __init__(self) -> None:
+        self._made: dict[str, tuple[Item, bytes]] = {}
+
+    def of(self, item: Item) -> bytes:
+        """The JSON of the fields of a release."""
+        known = self._made.get(item.binding.uid)
+        if known is not None and _same(known[0], item):
+            return known[1]
+        if len(self._made) >= MAX_PIECES:
+            self._made.clear()
+        piece = dumps(fields(item))
+        self._made[item.binding.uid] = (item, piece)
+        return piece
+
+
+def _same(one: Item, other: Item) -> bool:
+    """Whether both are made of the same views; a view is never changed, only replaced."""
+    return (
+        one.binding is other.binding
+        and one.line is other.line
+        and one.place.environment is other.place.environment
+        and one.place.workspace is other.place.workspace
+    )
+
+
+class Inputs:
+    """Answers with what is active, if that is certain."""
+
+    def __init__(self) -> None:
+        self._memory = Memory()
+        self._answers = _Answers()
+        self._pieces = _Pieces()
+
+    def answer(
+        self, facade: Facade, headers: Mapping[str, str], workspaces: Sequence[Workspace], wanted: Selection, form: Form
+    ) -> Answer:
+        """The active releases of a selection, in the form of a tool.
+
+        Args:
+            facade: what is known.
+            headers: of the request, whose caller may read all of that.
+            workspaces: the ones that are wanted, sorted.
+            wanted: the rest of the selection.
+            form: how the tool wants them.
+
+        Raises:
+            ApiError: 404 for what is named and not there; 503 while it is not certain.
+        """
+        _require(decisions.too_old(facade.freshness.stale_seconds, facade.settings.max_input_staleness_seconds))
+        namespaces = frozenset(one.namespace for one in workspaces)
+        _require(decisions.spoiled(facade.freshness.left_out(_MADE_OF, namespaces)))
+        moves = facade.catalog.moves
+        question = (wanted, tuple(one.namespace for one in workspaces), form.name)
+        told = self._answers.get(question, moves)
+        if told is None:
+            told = self._made(facade.catalog, workspaces, wanted, form)
+            self._answers.keep(question, told)
+        self._memory.keep(wanted, told.places)
+        if etag.unmodified(headers.get("If-None-Match"), told.tag):
+            return Answer(b"", status=304, headers={"ETag": told.tag})
+        return Answer(told.body, headers={"ETag": told.tag})
+
+    def _made(self, catalog: Catalog, workspaces: Sequence[Workspace], wanted: Selection, form: Form) -> _Told:
+        items = _items(catalog, workspaces, wanted)
+        now = {(item.binding.namespace, item.binding.name): item.binding.uid for item in items}
+        before = self._memory.last(wanted)
+        traces = {place: _trace(catalog, place, uid) for place, uid in before.items() if place not in now}
+        _require(decisions.shrunken(before, now, traces))
+        body = form.encode(items, [self._pieces.of(item) for item in items])
+        return _Told(catalog.moves, now, body, f'"{blake2b(body, digest_size=16).hexdigest()}"')
+
+
+def _items(catalog: Catalog, workspaces: Sequence[Workspace], wanted: Selection) -> list[Item]:
+    places = selection.places(catalog, workspaces, wanted)
+    selection.require_apps(catalog, places, wanted)
+    found = list(selection.bindings(catalog, places, wanted))
+    lines = [_last_line(catalog, binding.uid) for _, binding in found]
+    _require(decisions.unproved(zip((binding for _, binding in found), lines, strict=True)))
+    return [Item(*one, line) for one, line in zip(found, lines, strict=True) if line is not None]
+
+
+def _last_line(catalog: Catalog, uid: str) -> Line | None:
+    chain = catalog.history.chain(uid)
+    return chain.last() if chain is not None else None
+
+
+def _trace(catalog: Catalog, place: decisions.Place, uid: str) -> Trace:
+    return Trace(catalog.bindings.get(*place), _last_line(catalog, uid))
+
+
+def _require(doubt: str | None) -> None:
+    if doubt is not None:
+        raise uncertain(doubt)
+
+
+def uncertain(doubt: str) -> ApiError:
+    """503 in place of an answer that might leave something out."""
+    return errors.unavailable(UnavailableReason.NOT_SYNCED, doubt)
+
+
+def fields(item: Item) -> dict[str, Any]:
+    """One release as every tool gets it: texts, and the parameters of the environment."""
+    workspace, environment = item.place.workspace, item.place.environment
+    binding, line = item.binding, item.line
+    return {
+        "org": workspace.org,
+        "workspace": workspace.workspace,
+        "namespace": workspace.namespace,
+        "environment": environment.name,
+        "environment_id": environment.uid,
+        "app": binding.app,
+        "release": binding.release,
+        "previous_release": line.previous or "",
+        "deployment_id": names.record_name(line.uid, line.sequence),
+        "sequence": str(line.sequence),
+        "deployed_by": line.by or names.UNKNOWN_USER,
+        # A line without a time of its own shows when this replica saw it, and another replica saw it at another time.
+        "deployed_at": line.at if line.own != NO_TIME else "",
+        "parameters": dict(environment.parameters),
+    }
+
+
+def dumps(value: Any) -> bytes:
+    """JSON, the same bytes for the same values."""
+    return orjson.dumps(value)

@@ -1,0 +1,151 @@
+"""Server-Sent Events of a workspace: changes as they happen, and the state of its environments. No event is lost.
+
+`change`        a line of history, new or recorded meanwhile; the same `deployment_id` may come again
+`environment`   an environment without its cells, when anything of it has changed: name, lock, closed Freezes, what it
+                asks of releases, and by what it decides that (evidence, Approvals)
+`environment_gone`
+`reset`         too much has happened since `Last-Event-ID`: read again what you show
+`end`           the rights are gone, and asking again is of no use
+
+The id of an event says how far the records and the Deployments had come, so any replica knows what came after it.
+"""
+
+import re
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Set
+from contextlib import AbstractContextManager
+from typing import Any, Final
+
+import orjson
+
+from moorage_api.cache.catalog import Catalog
+from moorage_api.cache.line import Line
+from moorage_api.cache.listeners import Listener
+from moorage_api.reads.gates import freezes_of
+from moorage_api.reads.matrix import Matrix, MatrixSight
+from moorage_api.reads.owners import Owners
+from moorage_crds.clock import Clock
+from moorage_crds.kinds.workspace import Workspace
+
+#: Without anything to tell a comment is sent after so many seconds, so that proxies keep the connection.
+HEARTBEAT_SECONDS: Final = 10.0
+#: Rights are asked for again after so many seconds.
+RIGHTS_SECONDS: Final = 10.0
+#: A stream ends after so many seconds, and the client comes back with its id: so no session outlives its login by more.
+MAX_SECONDS: Final = 3_600.0
+#: So many lines are sent again after a break; beyond that the client has to read anew.
+MAX_MISSED: Final = 1_000
+HEARTBEAT: Final = b": alive\n\n"
+
+#: What is told of an environment: its column, its evidence, and the uids of its Approvals.
+_State = tuple[bytes, Mapping[str, Any], Set[str]]
+
+_ID: Final = re.compile(r"([0-9]{1,20})\.([0-9]{1,20})")
+
+
+class WorkspaceEvents:
+    """The events of one stream.
+
+    Args:
+        catalog: the cache.
+        matrix: presents environments.
+        workspace: whose events.
+        sight: says what the reader may see now; None: nothing any more.
+        clock: for rights, the end of Freezes, and the end of the stream.
+    """
+
+    def __init__(
+        self,
+        catalog: Catalog,
+        matrix: Matrix,
+        workspace: Workspace,
+        sight: Callable[[], Awaitable[MatrixSight | None]],
+        clock: Clock,
+    ) -> None:
+        self._catalog = catalog
+        self._matrix = matrix
+        self._workspace = workspace
+        self._ask_sight = sight
+        self._clock = clock
+        #: By slug, as it was told last.
+        self._shown: dict[str, _State] = {}
+        self._asked = clock.monotonic()
+
+    async def chunks(
+        self, joined: AbstractContextManager[Listener], sight: MatrixSight, last_id: str | None
+    ) -> AsyncIterator[bytes]:
+        """What is sent, piece by piece, until the stream has to end.
+
+        Args:
+            joined: listens; is left at the end.
+            sight: what the reader may see at the beginning.
+            last_id: the id of the last event that the client has seen, if it was here before.
+        """
+        with joined as listener:
+            yield b"retry: 2000\n\n" + self._missed(sight, last_id) + self._environments(sight)
+            began = self._asked = self._clock.monotonic()
+            seen: MatrixSight | None = sight
+            while seen is not None and not listener.ended and self._clock.monotonic() - began < MAX_SECONDS:
+                await listener.wait(HEARTBEAT_SECONDS)
+                seen = await self._still(seen)
+                yield self._next(listener, seen)
+
+    async def _still(self, sight: MatrixSight) -> MatrixSight | None:
+        """What the reader may see now, asked for again when that is due."""
+        now = self._clock.monotonic()
+        if now - self._asked < RIGHTS_SECONDS:
+            return sight
+        self._asked = now
+        return await self._ask_sight()
+
+    def _next(self, listener: Listener, sight: MatrixSight | None) -> bytes:
+        if sight is None:
+            return _event("end", {"reason": "Forbidden"})
+        return self._changes(listener.taken(), sight) + self._environments(sight) or HEARTBEAT
+
+    def _missed(self, sight: MatrixSight, last_id: str | None) -> bytes:
+        """What came after the last event that the client has seen, or from when on it hears of everything."""
+        found = _ID.fullmatch(last_id or "")
+        lines: list[Line] = []
+        if found is not None and sight.distance:
+            lines = self._catalog.history.journal.newer(self._workspace.namespace, found[1], found[2])
+        if (last_id and found is None) or len(lines) > MAX_MISSED:
+            return _event("reset", {}, self._id())
+        return self._changes(lines, sight) or _event("hello", {"hidden": sight.hidden}, self._id())
+
+    def _changes(self, lines: list[Line], sight: MatrixSight) -> bytes:
+        """The lines as events. The last one has the id: only then all of them have come."""
+        if not lines or not sight.distance:
+            return b""
+        owners = Owners(self._catalog, self._workspace)
+        shown = [owners.line(line) for line in lines]
+        return b"".join(_event("change", one) for one in shown[:-1]) + _event("change", shown[-1], self._id())
+
+    def _environments(self, sight: MatrixSight) -> bytes:
+        """The environments that are not as they were sent last."""
+        views = {view.name: view for view in self._catalog.environments_of(self._workspace.namespace)}
+        freezes = list(freezes_of(self._catalog, self._workspace)) if sight.closed else []
+        now = self._clock.now()
+        parts: list[bytes] = []
+        for slug, view in views.items():
+            column = orjson.dumps(self._matrix.column(view, view.comes_after, freezes, sight, now))
+            state: _State = (column, view.evidence, self._approvals(slug))
+            if self._shown.get(slug) != state:
+                self._shown[slug] = state
+                parts.append(b"event: environment\ndata: " + column + b"\n\n")
+        for slug in self._shown.keys() - views.keys():
+            del self._shown[slug]
+            parts.append(_event("environment_gone", {"slug": slug}))
+        return b"".join(parts)
+
+    def _approvals(self, slug: str) -> set[str]:
+        """The Approvals that an environment has."""
+        return {one.uid for one in self._catalog.approvals_of(self._workspace.namespace, slug)}
+
+    def _id(self) -> str:
+        catalog = self._catalog
+        return f"{catalog.history.versions.current or 0}.{catalog.bindings.versions.current or 0}"
+
+
+def _event(name: str, data: dict[str, Any], id_: str = "") -> bytes:
+    named = f"id: {id_}\n" if id_ else ""
+    return f"event: {name}\n{named}data: ".encode() + orjson.dumps(data) + b"\n\n"
