@@ -1,0 +1,93 @@
+"""Settings of the commands that people run: `MOORAGE_*` variables and flags."""
+
+from datetime import UTC, datetime
+from enum import StrEnum
+from pathlib import Path
+
+from pydantic import Field, field_validator
+
+from moorage_crds.identifiers import AppId, EnvironmentSlug
+from moorage_crds.process.settings import ClusterSettings, InstallationSettings
+from moorage_crds.rights import Process
+
+
+class Format(StrEnum):
+    """How an export writes records."""
+
+    JSONL = "jsonl"
+    CSV = "csv"
+
+
+class VerifySettings(ClusterSettings):
+    """Check the hash chains of the history: of a cluster, or of an export. Exit code 0: whole, 1: broken."""
+
+    file: Path | None = Field(default=None, description="verify this export (JSON Lines) instead of a cluster")
+    anchor: Path | None = Field(default=None, description="compare with the tips in this file")
+    write_anchor: Path | None = Field(default=None, description="write the tips of all chains to this file")
+    retention_days: int = Field(default=90, ge=1, le=36_500, description="anchored records that are older may be gone")
+    retention_max_records: int = Field(
+        default=10_000, ge=16, le=1_000_000, description="anchored records with so many newer ones may be gone"
+    )
+
+
+class ExportSettings(ClusterSettings):
+    """Write the history as JSON Lines or CSV."""
+
+    workspace: str | None = Field(
+        default=None, pattern=r"^[^/]+/[^/]+$", description="only this workspace: <org>/<workspace>"
+    )
+    environment: str | None = Field(default=None, description="only this environment (its slug)")
+    app: str | None = Field(default=None, description="only this app")
+    since: str | None = Field(
+        default=None, description="only what was changed or recorded from this time on: a date, or RFC 3339"
+    )
+    until: str | None = Field(
+        default=None, description="only what was changed or recorded before this time: a date, or RFC 3339"
+    )
+    format: Format | None = Field(
+        default=None, description="jsonl or csv; without it what the name of the output says, else jsonl"
+    )
+    output: Path | None = Field(default=None, description="file to write; without it standard output")
+
+    @field_validator("environment")
+    @classmethod
+    def _slug(cls, value: str | None) -> str | None:
+        return value if value is None else EnvironmentSlug.parse(value)
+
+    @field_validator("app")
+    @classmethod
+    def _app(cls, value: str | None) -> str | None:
+        return value if value is None else AppId.parse(value)
+
+    @field_validator("since", "until")
+    @classmethod
+    def _moment(cls, value: str | None) -> str | None:
+        to_utc(value)
+        return value
+
+
+def to_utc(value: str | None) -> datetime | None:
+    """A date (its beginning in UTC) or a time of RFC 3339 as a moment; None of None.
+
+    Raises:
+        ValueError: it is neither.
+    """
+    if value is None:
+        return None
+    try:
+        moment = datetime.fromisoformat(value)
+    except ValueError:
+        message = "must be a date (2026-01-31) or a time with zone (2026-01-31T12:00:00Z)"
+        raise ValueError(message) from None
+    if moment.tzinfo is None:
+        moment = moment.replace(tzinfo=UTC)
+    return moment.astimezone(UTC)
+
+
+class PreflightSettings(InstallationSettings):
+    """Check whether this cluster has what Moorage needs. Exit code 1: something needed is missing or cannot be seen."""
+
+    process: Process = Field(
+        default=Process.OPERATOR,
+        description="whose account this is: operator (with CRDs and policies), or api (its rights alone)",
+    )

@@ -1,0 +1,118 @@
+"""Which way to the cluster: the facade where `MOORAGE_URL` says so, else a kubeconfig as kubectl finds it."""
+
+import os
+import sys
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from moorage_cli.people.model import Exit, Register, TroubleError
+from moorage_crds.store import ResourceStore
+
+
+@dataclass(frozen=True, slots=True)
+class Where:
+    """What was said about the place.
+
+    Attributes:
+        workspace: `<org>/<workspace>`, by REST.
+        namespace: of the workspace, by kubeconfig; None: the one of the context.
+        kubeconfig: None: `KUBECONFIG`, then `~/.kube/config`.
+        context: None: the current one.
+    """
+
+    workspace: str | None = None
+    namespace: str | None = None
+    kubeconfig: Path | None = None
+    context: str | None = None
+
+    @property
+    def by_kubeconfig(self) -> bool:
+        """Something was said that only a kubeconfig has."""
+        return any(one is not None for one in (self.namespace, self.kubeconfig, self.context))
+
+
+@asynccontextmanager
+async def opened(where: Where, environ: Mapping[str, str] = os.environ) -> AsyncIterator[Register]:
+    """The workspace, by the way that was chosen.
+
+    Raises:
+        TroubleError: the way is not known.
+    """
+    url = environ.get("MOORAGE_URL")
+    way = _by_rest(url, where, environ) if url and not where.by_kubeconfig else _by_kubeconfig(where, environ)
+    async with way as register:
+        yield register
+
+
+@asynccontextmanager
+async def _by_rest(url: str, where: Where, environ: Mapping[str, str]) -> AsyncIterator[Register]:
+    from moorage_cli.people.rest import RestRegister  # noqa: PLC0415 — the other way does not need it
+    from moorage_client import AsyncMoorage  # noqa: PLC0415 — nor that
+
+    org, _, workspace = (where.workspace or environ.get("MOORAGE_WORKSPACE", "")).partition("/")
+    if not org or not workspace:
+        raise TroubleError(Exit.USAGE, "which workspace? Say --workspace <org>/<workspace>, or set MOORAGE_WORKSPACE")
+    async with AsyncMoorage(url, environ.get("MOORAGE_TOKEN"), warned=_warn) as client:
+        yield RestRegister(client, org, workspace)
+
+
+@asynccontextmanager
+async def _by_kubeconfig(where: Where, environ: Mapping[str, str]) -> AsyncIterator[Register]:
+    from moorage_cli.people.cluster import ClusterRegister  # noqa: PLC0415 — the other way does not need it
+
+    async with cluster(where, environ) as (store, namespace):
+        yield ClusterRegister(store, namespace)
+
+
+@asynccontextmanager
+async def cluster(
+    where: Where, environ: Mapping[str, str] = os.environ, *, importing: bool = False
+) -> AsyncIterator[tuple[ResourceStore, str]]:
+    """The cluster of the kubeconfig as the user sees it, and the Namespace of the workspace.
+
+    Args:
+        where: what was said about the place.
+        environ: of the process.
+        importing: for an import, which reads more kinds and writes many records.
+
+    Raises:
+        TroubleError: there is no usable kubeconfig.
+    """
+    from moorage_crds.kube.client import Client  # noqa: PLC0415 — takes half a second
+    from moorage_crds.kube.paths import IMPORT_CALLS, PEOPLE_CALLS  # noqa: PLC0415
+    from moorage_crds.kube.session import ClusterConfigError, connect  # noqa: PLC0415
+
+    calls, limit = (IMPORT_CALLS, 32) if importing else (PEOPLE_CALLS, 4)
+    path = _file(where, environ)
+    try:
+        async with (
+            connect(path, context=where.context) as there,
+            Client(there, calls=calls, field_manager="moorage-cli", limit=limit, warned=_warn) as client,
+        ):
+            yield client.store, where.namespace or namespace_of(path, where.context)
+    except ClusterConfigError as error:
+        sentence = str(error).removeprefix("MOORAGE_KUBECONFIG: ")
+        hint = "say --kubeconfig, or set MOORAGE_URL and MOORAGE_TOKEN"
+        raise TroubleError(Exit.USAGE, f"{sentence}; {hint}") from error
+
+
+def _warn(text: str) -> None:
+    """As kubectl shows what the API server warns of."""
+    sys.stderr.write(f"Warning: {text}\n")
+
+
+def _file(where: Where, environ: Mapping[str, str]) -> Path:
+    return where.kubeconfig or Path(environ.get("KUBECONFIG") or "~/.kube/config").expanduser()
+
+
+def namespace_of(path: Path, context: str | None) -> str:
+    """The Namespace of a context of a kubeconfig; `default` if it names none, as kubectl has it."""
+    import yaml  # noqa: PLC0415 — only this way needs it
+
+    content: Any = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
+    chosen = context or content.get("current-context")
+    found = [one.get("context") or {} for one in content.get("contexts") or () if one.get("name") == chosen]
+    return str(found[0].get("namespace") or "default") if found else "default"
