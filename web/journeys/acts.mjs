@@ -1,0 +1,29 @@
+// What people do in many journeys.
+
+/** Send the open dialog: check it, then do it. */
+export async function checkAndSend(page, button) {
+  const dialog = page.getByRole("dialog");
+  await dialog.getByRole("button", { name: "Check" }).click();
+  await dialog.getByText("The cluster would accept this").waitFor();
+  await dialog.getByRole("button", { name: button, exact: true }).click();
+  await dialog.waitFor({ state: "detached" });
+}
+
+/** Ask the test to do something that no browser can, and wait until it is done. */
+export async function ask(deed) {
+  console.log(`> ${deed}`);
+  await new Promise((done) => process.stdin.once("data", done).resume());
+  process.stdin.pause();
+}
+
+/** Wait until something is there, or gone, while the reader comes back to the page again and again. */
+export async function comingBack(page, locator, state, patience) {
+  for (const end = Date.now() + patience; ; ) {
+    await page.evaluate(() => document.dispatchEvent(new Event("visibilitychange")));
+    try {
+      return await locator.waitFor({ state, timeout: 1_000 });
+    } catch (error) {
+      if (Date.now() > end) throw error;
+    }
+  }
+}

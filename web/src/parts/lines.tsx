@@ -1,0 +1,80 @@
+// Lines of history as a table, newest first.
+
+import { after, type AnyLine } from "../model/changes";
+import type { Place } from "../model/route";
+import { texts } from "../texts";
+import { Link, Moment, Release, State } from "./basics";
+
+interface Props<L extends AnyLine> {
+  at: Place;
+  lines: readonly L[];
+  /** The slug of a line's environment. */
+  environmentOf: (line: L) => string;
+  hide?: readonly ("app" | "environment")[];
+}
+
+export function Lines<L extends AnyLine>({ at, lines, environmentOf, hide = [] }: Props<L>) {
+  const { columns } = texts;
+  return (
+    <div class="scroll" tabIndex={0} role="region" aria-label={texts.history.title}>
+      <table class="lines">
+        <thead>
+          <tr>
+            <th scope="col">{columns.when}</th>
+            {!hide.includes("environment") && <th scope="col">{columns.environment}</th>}
+            {!hide.includes("app") && <th scope="col">{columns.app}</th>}
+            <th scope="col">{columns.what}</th>
+            <th scope="col">{columns.who}</th>
+            <th scope="col">{columns.reason}</th>
+          </tr>
+        </thead>
+        <tbody>
+          {lines.map((line) => {
+            const environment = environmentOf(line);
+            return (
+              <tr key={line.deployment_id}>
+                <td>
+                  <Link to={{ view: "change", at, environment, app: line.app_id, line: line.deployment_id }}>
+                    <Moment at={line.deployed_at} />
+                  </Link>
+                </td>
+                {!hide.includes("environment") && (
+                  <td>
+                    <Link to={{ view: "environment", at, environment, query: {} }}>{environment}</Link>
+                  </td>
+                )}
+                {!hide.includes("app") && (
+                  <td>
+                    <Link to={{ view: "app", at, app: line.app_id }}>{line.app_id}</Link>
+                  </td>
+                )}
+                <td>
+                  <What line={line} />
+                </td>
+                <td class={line.imported ? "person quiet" : "person"}>{line.deployed_by}</td>
+                <td class="reason">{line.reason ?? <span class="quiet">{texts.none}</span>}</td>
+              </tr>
+            );
+          })}
+        </tbody>
+      </table>
+    </div>
+  );
+}
+
+/** What happened: the release before, and the one after. */
+export function What({ line }: { line: AnyLine }) {
+  return (
+    <span class="what">
+      <span class={`action ${line.action}`}>{texts.actions[line.action] ?? line.action}</span>
+      {line.previous_release_id !== null && !line.removed && (
+        <>
+          <Release id={line.previous_release_id} /> <span aria-label="to">→</span>{" "}
+        </>
+      )}
+      <Release id={after(line) ?? line.release_id} />
+      {line.imported && <State kind="info">{texts.states.imported}</State>}
+      {!line.recorded && <State kind="warn">{texts.states.unrecorded}</State>}
+    </span>
+  );
+}

@@ -1,0 +1,122 @@
+// What stands around every view: the bar with the places, who is logged in, and whether what is shown is fresh.
+
+import type { ComponentChildren } from "preact";
+
+import { local } from "../model/moments";
+import { href, type Place, type Route } from "../model/route";
+import { live } from "../state/live";
+import { route } from "../state/router";
+import { logOut, lostSince, me, offline, staleFor } from "../state/session";
+import { texts } from "../texts";
+import { Link, Mark } from "./basics";
+
+export function Shell({ children }: { children: ComponentChildren }) {
+  const here = route.value;
+  const at = "at" in here ? here.at : null;
+  return (
+    <>
+      <a class="skip" href="#content">
+        {texts.skip}
+      </a>
+      <header class="top">
+        <Link to={{ view: "workspaces" }} class="brand">
+          <Mark />
+          <span>{texts.product}</span>
+        </Link>
+        {at && <Where at={at} />}
+        {at && <Places at={at} here={here} />}
+        <Account inWorkspace={at !== null} />
+      </header>
+      <Freshness />
+      <main id="content" tabIndex={-1}>
+        {children}
+      </main>
+    </>
+  );
+}
+
+function Where({ at }: { at: Place }) {
+  return (
+    <span class="where" title={`${at.org}/${at.workspace}`}>
+      <span class="quiet">{at.org}/</span>
+      {at.workspace}
+    </span>
+  );
+}
+
+function Places({ at, here }: { at: Place; here: Route }) {
+  const places = [
+    { label: texts.nav.matrix, to: { view: "matrix", at } },
+    { label: texts.nav.history, to: { view: "history", at, query: {} } },
+    { label: texts.nav.compare, to: { view: "compare", at, query: {} } },
+    { label: texts.nav.numbers, to: { view: "numbers", at, query: {} } },
+    { label: texts.nav.freezes, to: { view: "freezes", at } },
+  ] as const;
+  return (
+    <nav class="places" aria-label={texts.product}>
+      {places.map(({ label, to }) => (
+        <Link key={label} to={to} current={to.view === here.view}>
+          {label}
+        </Link>
+      ))}
+    </nav>
+  );
+}
+
+function Account({ inWorkspace }: { inWorkspace: boolean }) {
+  const who = me.value?.username;
+  return (
+    <div class="account">
+      {inWorkspace && (
+        <span class={`live ${live.value ? "on" : "off"}`} title={live.value ? texts.live.onHint : texts.live.offHint}>
+          {live.value ? texts.live.on : texts.live.off}
+        </span>
+      )}
+      <a href="/docs" class="plain">
+        {texts.nav.api}
+      </a>
+      {who && (
+        <>
+          <span class="who" title={`${texts.login.signedIn} ${who}`}>
+            {who}
+          </span>
+          <button type="button" class="plain" onClick={() => void logOut()}>
+            {texts.login.logout}
+          </button>
+        </>
+      )}
+    </div>
+  );
+}
+
+function Freshness() {
+  const seconds = staleFor.value;
+  const lost = lostSince.value;
+  const text = offline.value ? texts.offline : lost !== null ? texts.lost(local(lost)) : seconds !== null && seconds > 0 ? texts.stale(`${seconds} s`) : null;
+  return (
+    <div role="status" aria-live="polite">
+      {text && <p class="banner">{text}</p>}
+    </div>
+  );
+}
+
+/** The title of a view, with the way back above it. */
+export function Heading({ title, up, children }: { title: ComponentChildren; up?: { to: Exclude<Route, { view: "nowhere" }>; label: string }[]; children?: ComponentChildren }) {
+  return (
+    <div class="heading">
+      <div>
+        {up && (
+          <ol class="trail" aria-label="Breadcrumb">
+            {up.map(({ to, label }) => (
+              <li key={href(to)}>
+                <Link to={to}>{label}</Link>
+              </li>
+            ))}
+          </ol>
+        )}
+        <h1>{title}</h1>
+      </div>
+      {children && <div class="tools">{children}</div>}
+    </div>
+  );
+}

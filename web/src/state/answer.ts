@@ -1,0 +1,48 @@
+// A question of a view, asked again whenever there is news, with what was answered last still shown meanwhile.
+
+import { useEffect, useRef, useState } from "preact/hooks";
+
+import type { Answer, Failure } from "../api/client";
+import { pulse } from "./live";
+import { heard } from "./session";
+
+export interface Asked<T> {
+  /** The last good answer to this question. */
+  data: T | null;
+  /** Why the last attempt failed; null when it did not. */
+  failure: Failure | null;
+  again: () => void;
+}
+
+/** The answer to a question. `key` names the question: another key is another question, and forgets the answer. */
+export function useAnswer<T>(key: string, ask: (signal: AbortSignal) => Promise<Answer<T>>): Asked<T> {
+  const [state, setState] = useState<{ key: string; data: T | null; failure: Failure | null }>({ key, data: null, failure: null });
+  const [attempt, setAttempt] = useState(0);
+  const asking = useRef(ask);
+  asking.current = ask;
+  const news = pulse.value;
+  useEffect(() => {
+    const control = new AbortController();
+    asking
+      .current(control.signal)
+      .then(heard)
+      .then((answer) => {
+        if (control.signal.aborted) return;
+        setState((before) =>
+          answer.ok
+            ? { key, data: answer.data, failure: null }
+            : { key, data: before.key === key ? before.data : null, failure: answer.failure },
+        );
+      })
+      .catch((error: unknown) => {
+        if (!control.signal.aborted) throw error;
+      });
+    return () => control.abort();
+  }, [key, attempt, news]);
+  const current = state.key === key;
+  return {
+    data: current ? state.data : null,
+    failure: current ? state.failure : null,
+    again: () => setAttempt((before) => before + 1),
+  };
+}

@@ -1,0 +1,20 @@
+// Where the reader is. The address is the state: going back, reloading and sending it to a colleague all work.
+
+import { signal } from "@preact/signals";
+
+import { href, parse, type Route } from "../model/route";
+
+export const route = signal<Route>(parse(location.pathname, location.search));
+
+addEventListener("popstate", () => {
+  route.value = parse(location.pathname, location.search);
+});
+
+/** Go to a route. `replace` is for what is no place of its own, such as a filter that is being typed. */
+export function go(to: Exclude<Route, { view: "nowhere" }>, options: { replace?: boolean } = {}): void {
+  const address = href(to);
+  if (options.replace) history.replaceState(null, "", address);
+  else history.pushState(null, "", address);
+  route.value = to;
+  if (!options.replace) scrollTo(0, 0);
+}

@@ -1,0 +1,92 @@
+// The history of the whole workspace: who changed what, where, when.
+
+import { useState } from "preact/hooks";
+
+import { environments, historyOfWorkspace } from "../api/questions";
+import { fromInput, millis, toInput } from "../model/moments";
+import type { Place, Search } from "../model/route";
+import { History } from "../parts/history";
+import { Heading } from "../parts/shell";
+import { useAnswer } from "../state/answer";
+import { go } from "../state/router";
+import { texts } from "../texts";
+
+export function HistoryView({ at, query }: { at: Place; query: Search }) {
+  const filter = { app_id: query.app, environment_id: query.environment, user: query.user, action: query.action, since: query.since, until: query.until };
+  const name = `workspace ${at.org}/${at.workspace} ${JSON.stringify(filter)}`;
+  return (
+    <>
+      <Heading title={texts.history.title} up={[{ to: { view: "matrix", at }, label: texts.nav.matrix }]} />
+      <Filter key={JSON.stringify(query)} at={at} query={query} />
+      <History
+        at={at}
+        name={name}
+        ask={(cursor, signal) => historyOfWorkspace(at, { ...filter, cursor, limit: 50 }, signal)}
+        environmentOf={(line) => line.environment}
+        empty={texts.history.empty}
+        emptyHint={texts.history.emptyHint}
+      />
+    </>
+  );
+}
+
+function Filter({ at, query }: { at: Place; query: Search }) {
+  const [wanted, setWanted] = useState<Record<string, string>>({ ...query });
+  const known = useAnswer(`environments ${at.org}/${at.workspace}`, (signal) => environments(at, signal));
+  const set = (name: string, value: string): void => setWanted({ ...wanted, [name]: value });
+  const submit = (event: Event): void => {
+    event.preventDefault();
+    go({ view: "history", at, query: wanted });
+  };
+  const moment = (name: "since" | "until"): string => (wanted[name] ? toInput(millis(wanted[name])) : "");
+  return (
+    <form class="filter" onSubmit={submit}>
+      <label>
+        {texts.history.who}
+        <input value={wanted.user ?? ""} onInput={(event) => set("user", event.currentTarget.value.trim())} spellcheck={false} />
+      </label>
+      <label>
+        {texts.history.app}
+        <input value={wanted.app ?? ""} onInput={(event) => set("app", event.currentTarget.value.trim())} spellcheck={false} />
+      </label>
+      <label>
+        {texts.history.environment}
+        <select value={wanted.environment ?? ""} onChange={(event) => set("environment", event.currentTarget.value)}>
+          <option value="">{texts.history.all}</option>
+          {(known.data ?? []).map((one) => (
+            <option key={one.slug} value={one.slug}>
+              {one.name}
+            </option>
+          ))}
+        </select>
+      </label>
+      <label>
+        {texts.history.action}
+        <select value={wanted.action ?? ""} onChange={(event) => set("action", event.currentTarget.value)}>
+          <option value="">{texts.history.all}</option>
+          {Object.entries(texts.actionNames).map(([name, shown]) => (
+            <option key={name} value={name}>
+              {shown}
+            </option>
+          ))}
+        </select>
+      </label>
+      <label>
+        {texts.history.since}
+        <input type="datetime-local" step={1} value={moment("since")} onChange={(event) => set("since", fromInput(event.currentTarget.value))} />
+      </label>
+      <label>
+        {texts.history.until}
+        <input type="datetime-local" step={1} value={moment("until")} onChange={(event) => set("until", fromInput(event.currentTarget.value))} />
+      </label>
+      <button type="submit" class="main">
+        {texts.history.apply}
+      </button>
+      {Object.keys(query).length > 0 && (
+        <button type="button" onClick={() => go({ view: "history", at, query: {} })}>
+          {texts.history.reset}
+        </button>
+      )}
+    </form>
+  );
+}

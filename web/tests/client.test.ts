@@ -1,0 +1,45 @@
+import { expect, test } from "vitest";
+
+import { address, failureOf } from "../src/api/client";
+import { verdicts } from "../src/model/verdicts";
+import { random, text } from "./random";
+
+test("a name in a path stays one part of it, whatever it holds", () => {
+  const next = random(6);
+  for (let round = 0; round < 500; round += 1) {
+    const names = { org: text(next), app: text(next) };
+    const url = new URL(address("/v1/{org}/deploy/{app}", names, {}), "http://localhost");
+    const parts = url.pathname.split("/").map(decodeURIComponent);
+    // "." and ".." would be resolved away; the facade answers such ids as absent, and none exists.
+    if (![names.org, names.app].some((name) => /^\.{1,2}$/.test(name))) expect(parts).toEqual(["", "v1", names.org, "deploy", names.app]);
+    expect(url.search).toBe("");
+  }
+});
+
+test("a query holds what is given, lists repeated, and nothing empty", () => {
+  const found = address("/x", {}, { a: "1&2", none: undefined, empty: "", flag: false, many: ["p", "q"] });
+  expect(found).toBe("/x?a=1%262&flag=false&many=p&many=q");
+});
+
+test.each([
+  [409, { error: "CONFLICT", message: "locked", details: { reason: "EnvironmentLocked" } }, "EnvironmentLocked", "locked"],
+  [404, { error: "RESOURCE_NOT_FOUND", message: "none", details: {} }, "RESOURCE_NOT_FOUND", "none"],
+  [502, null, "HTTP 502", ""],
+  [502, "<html>", "HTTP 502", ""],
+  [500, [], "HTTP 500", ""],
+  [403, { error: 7, message: {}, details: [] }, "HTTP 403", ""],
+])("an error %d with the body %j says why", (status, body, reason, message) => {
+  expect(failureOf(status, body)).toMatchObject({ status, reason, message, problems: [] });
+});
+
+test("a 422 names each field without the part of the request it was in", () => {
+  const body = { detail: [{ loc: ["body", "release_id"], msg: "too long" }, { loc: ["query"], msg: "no" }, "odd"] };
+  expect(failureOf(422, body).problems).toEqual([
+    { field: "release_id", message: "too long" },
+    { field: "", message: "no" },
+  ]);
+});
+
+test("a verdict that is not understood does not let anything pass", () => {
+  expect(verdicts([{ gate: "freeze/x" }, null, 3])).toEqual([{ gate: "freeze/x", allowed: false, enforced: true, message: "", opensAt: null, overridable: false }]);
+});
