@@ -1,5 +1,6 @@
 # One image for both processes and all commands. Nothing in it needs a shell, a package manager or a writable disk.
 #
+#   make page
 #   docker build --build-arg BASE_IMAGE=python:3.13-slim-bookworm@sha256:… -t moorage:0.1.0 .
 #
 # BASE_IMAGE builds and, unless RUNTIME_IMAGE says otherwise, runs. A smaller RUNTIME_IMAGE (one without a shell, say) must have the
@@ -8,6 +9,15 @@ ARG BASE_IMAGE=python:3.13-slim-bookworm
 ARG RUNTIME_IMAGE=${BASE_IMAGE}
 
 FROM ${BASE_IMAGE} AS dependencies
+# A tag means something else tomorrow. Which digest is right, only who builds can know, so this says it and goes on.
+ARG BASE_IMAGE
+ARG RUNTIME_IMAGE
+RUN for image in "BASE_IMAGE=$BASE_IMAGE" "RUNTIME_IMAGE=$RUNTIME_IMAGE"; do \
+      case "$image" in \
+        *@sha256:*) ;; \
+        *) echo "WARNING: $image is no digest (…@sha256:…), so two builds may differ: see docs/install.md" >&2 ;; \
+      esac; \
+    done
 ENV PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1
 WORKDIR /src
 # What changes rarely comes first, so that its layers are kept. Everything that is installed is known by its hash.
@@ -18,10 +28,14 @@ RUN python3 -m venv /opt/moorage \
  && /opt/build/bin/python -m pip install --require-hashes --only-binary :all: -r requirements-build.lock
 
 FROM dependencies AS build
-COPY pyproject.toml README.md LICENSE ./
+COPY pyproject.toml hatch_build.py README.md LICENSE ./
 COPY crds crds
 COPY operator operator
 COPY api api
+COPY cli cli
+COPY client client
+# Built by `make page` before. The pattern lets a missing folder come to the build of the wheel, which says what to do.
+COPY web/dis[t] web/dist/
 # Files in the wheel get this time, so that the same sources give the same bytes.
 ARG SOURCE_DATE_EPOCH=1735689600
 RUN /opt/build/bin/hatchling build --target wheel --directory /dist \

@@ -45,7 +45,8 @@ lint: init ## Style, formatting, types, layers
 
 .PHONY: test
 test: lint check-generated control-plane ## Everything: lint, generated files, all tests (real API server)
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n auto tests/unit
+	$(BIN)/python -m pytest --ignore=tests/unit
 
 .PHONY: test-unit
 test-unit: init ## Only the tests that need nothing but Python
@@ -54,6 +55,10 @@ test-unit: init ## Only the tests that need nothing but Python
 .PHONY: test-cluster
 test-cluster: control-plane ## Only the tests against a real API server
 	$(BIN)/python -m pytest -m cluster
+
+.PHONY: test-engines
+test-engines: control-plane ## Argo CD itself against the API server (built once; not part of `make test`)
+	$(BIN)/python -m pytest -m engines tests/engines
 
 .PHONY: generate
 generate: init ## Write CRDs, the chart's copies and openapi.json from the code
@@ -64,11 +69,19 @@ check-generated: init ## Fail if a generated file is stale
 	$(DEV).generate --check
 
 .PHONY: control-plane
-control-plane: init ## Build kube-apiserver, etcd, kube-controller-manager and kubectl once, outside the checkout
+control-plane: init ## Fetch or build kube-apiserver, etcd, kube-controller-manager, kubectl once, outside the checkout
 	@$(DEV) control-plane
 
+.PHONY: assets
+assets: init ## Build the control plane for a mirror (dist/assets) and pin its sums
+	@$(DEV) assets publish
+
+.PHONY: pin-assets
+pin-assets: init ## Pin the sums that Kubernetes and etcd publish for the versions in go.mod
+	@$(DEV) assets pin
+
 .PHONY: up
-up: init ## Start everything in the background; writes dev/.run/env
+up: init ## Start everything in the background; writes dev/.run/env (NODE=0: without a node for pods)
 	@$(DEV) up
 
 .PHONY: down
@@ -79,13 +92,33 @@ down: init ## Stop what `make up` started
 demo: init ## `make up`, then a story on realistic manifests
 	@$(DEV) demo
 
+.PHONY: page
+page: init ## Build the page of web/ into web/dist (no-op when nothing changed)
+	@$(DEV) page
+
+.PHONY: screenshots
+screenshots: init ## Pictures of the page for the docs, of what `make demo` has left running
+	@$(DEV) screenshots $(ARGS)
+
 .PHONY: bench
 bench: init ## Measure speed; prints tables and writes JSON
 	$(DEV) bench
 
+.PHONY: dist
+dist: init ## All that a release publishes, in dist/release (IMAGE=0: without the image, which needs root)
+	@$(DEV) dist $(if $(filter 0,$(IMAGE)),--no-image) $(ARGS)
+
 .PHONY: kind
 kind: init ## With a Docker engine: image, kind cluster, chart, smoke test
 	@$(DEV) kind $(ARGS)
+
+.PHONY: node
+node: init ## As root, without a Docker engine: a real node, image, chart, smoke test
+	@$(DEV) node $(ARGS)
+
+.PHONY: node-down
+node-down: init ## Remove what `make node` started
+	@$(DEV) node --down
 
 .PHONY: lock
 lock: init ## Write the lock files from pyproject.toml (UPGRADE=--upgrade for newer versions)
@@ -94,3 +127,5 @@ lock: init ## Write the lock files from pyproject.toml (UPGRADE=--upgrade for ne
 	$(LOCK) -c requirements-dev.lock --group build -o requirements-build.lock
 	$(LOCK) --group audit -o requirements-audit.lock
 	$(LOCK) --group go -o requirements-go.lock
+	$(LOCK) --group web -o requirements-web.lock
+	$(LOCK) --group clients -o requirements-clients.lock

@@ -21,13 +21,10 @@ def control_plane(_run: Path) -> None:
 
 def demo(run: Path) -> None:
     """Bring everything up, then play the story."""
-    from moorage_dev.demo import DemoError, play  # noqa: PLC0415 — only this command needs the story
+    from moorage_dev.demo.play import play  # noqa: PLC0415 — only this command needs the story
 
-    running.up(run)
-    try:
-        play(running.environment(run), root=ROOT)
-    except DemoError as error:
-        raise DevError(str(error)) from error
+    running.up(run, welcome=False)
+    play(running.opened(run), running.environment(run), root=ROOT)
 
 
 _COMMANDS: dict[str, Callable[[Path], None]] = {
@@ -36,14 +33,20 @@ _COMMANDS: dict[str, Callable[[Path], None]] = {
     "down": running.down,
     "demo": demo,
 }
-#: Commands with arguments of their own: modules of this package with `main(argv) -> exit code`.
-_MODULES = ("bench", "kind", "generate", "sbom")
+#: Commands with arguments of their own: modules with `main(argv) -> exit code`.
+_MODULES = {
+    **{
+        name: f"moorage_dev.{name}"
+        for name in ("assets", "bench", "dist", "kind", "generate", "page", "sbom", "screenshots")
+    },
+    "node": "moorage_dev.node.command",
+}
 
 
 def main(argv: list[str]) -> int:
     """Run one command; its exit code."""
-    if argv and argv[0] in _MODULES and importlib.util.find_spec(f"moorage_dev.{argv[0]}"):
-        return _guarded(lambda: int(import_module(f"moorage_dev.{argv[0]}").main(argv[1:])))
+    if argv and argv[0] in _MODULES and importlib.util.find_spec(_MODULES[argv[0]]):
+        return _guarded(lambda: int(import_module(_MODULES[argv[0]]).main(argv[1:])))
     parser = argparse.ArgumentParser(prog="python -m moorage_dev", description=__doc__, allow_abbrev=False)
     parser.add_argument("command", choices=(*_COMMANDS, *_MODULES))
     parser.add_argument("--run", type=Path, default=RUN, help="folder of what runs (up and down) [default: dev/.run]")

@@ -18,7 +18,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from moorage_dev import progress
+from moorage_dev import packages, page, progress
 from moorage_dev.failures import DevError
 from moorage_dev.layout import ROOT, cache_dir
 
@@ -34,28 +34,7 @@ def why_not() -> str | None:
     """One sentence that says why images cannot be built here; None when they can. Installs the tools where it may."""
     if os.geteuid() != 0:
         return "the image is built with buildah, debootstrap and chroot, which need root"
-    if all(shutil.which(name) for name in _PACKAGES):
-        return None
-    if shutil.which("apt-get") is None:
-        return f"{' and '.join(_PACKAGES)} are missing, and this system has no apt-get to install them"
-    return _install_packages()
-
-
-def _install_packages() -> str | None:
-    install = ["apt-get", "install", "--yes", "--no-install-recommends", *_PACKAGES]
-    with progress.shown(f"installing {' and '.join(_PACKAGES)}", lambda: "apt-get"):
-        done = _apt(install)
-        if done.returncode != 0:
-            _apt(["apt-get", "update"])
-            done = _apt(install)
-    if done.returncode == 0:
-        return None
-    return f"apt-get install {' '.join(_PACKAGES)} failed: {done.stderr.strip().splitlines()[-1:]}"
-
-
-def _apt(command: list[str]) -> subprocess.CompletedProcess[str]:
-    environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
-    return subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
+    return packages.why_not({name: name for name in _PACKAGES})
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,12 +47,18 @@ class Buildah:
 
     folder: Path
 
-    def build(self, tag: str, *, arguments: Mapping[str, str] | None = None) -> None:
+    def build(self, tag: str, *, arguments: Mapping[str, str] | None = None, context: Path = ROOT) -> None:
         """Build the Dockerfile of this checkout; the layers with the dependencies are kept for the next time.
+
+        Args:
+            tag: its name.
+            arguments: of the build.
+            context: the sources, with the page in them.
 
         Raises:
             DevError: it does not build; with the last lines of its output.
         """
+        page.build()
         if not self._run(_driver(), "images", "--quiet", _BASE).stdout:
             self._load_base()
         given = {"BASE_IMAGE": _BASE, **(arguments or {})}
@@ -81,8 +66,13 @@ class Buildah:
         flags += [f"--build-arg={name}={value}" for name, value in given.items()]
         flags += [f"--volume={path}:{path}:ro" for path in _HOST_FILES if Path(path).exists()]
         with progress.shown("building the image", lambda: "buildah"):
-            self.run("bud", *flags, "--target=dependencies", f"--tag={_DEPENDENCIES}", str(ROOT))
-            self.run("bud", *flags, f"--tag={tag}", str(ROOT))
+            self.run("bud", *flags, "--target=dependencies", f"--tag={_DEPENDENCIES}", str(context))
+            self.run("bud", *flags, f"--tag={tag}", str(context))
+
+    def archive(self, tag: str, path: Path) -> None:
+        """Write an image into an OCI archive, under the same name."""
+        path.unlink(missing_ok=True)
+        self.run("push", tag, f"oci-archive:{path}:{tag}")
 
     def configuration(self, tag: str) -> dict[str, Any]:
         """The image's configuration: user, entry point, environment, labels."""
@@ -238,9 +228,9 @@ def _codename() -> str:
 
 def _debootstrap(release: str, archive: Path) -> None:
     with tempfile.TemporaryDirectory(prefix="moorage-base-") as folder:
-        packages = "--include=python3,python3-venv,ca-certificates"
+        include = "--include=python3,python3-venv,ca-certificates"
         done = subprocess.run(
-            ["debootstrap", "--variant=minbase", packages, release, folder],
+            ["debootstrap", "--variant=minbase", include, release, folder],
             capture_output=True,
             text=True,
             check=False,

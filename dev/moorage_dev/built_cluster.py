@@ -14,9 +14,9 @@ class BuiltCluster(Cluster):
 
     title = "a control plane on this machine"
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, control_plane: ControlPlane | None = None) -> None:
         self.folder = folder
-        self.control_plane = self._own = ControlPlane(folder)
+        self.control_plane = self._own = control_plane or ControlPlane(folder)
         self.admin_kubeconfig = self._own.admin_kubeconfig
         self.audit_log = self._own.audit_log
 

@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from moorage_dev import patience
 from moorage_dev.failures import DevError
 
 #: Seconds a process has between SIGTERM and SIGKILL.
@@ -75,6 +76,11 @@ def is_running(child: Child) -> bool:
     return child.started != "" and _start_time(child.pid) == child.started
 
 
+def exists(pid: int) -> bool:
+    """Whether a process of this id is there, and not only its remains."""
+    return _start_time(pid) != ""
+
+
 def stop(child: Child, *, grace: float = GRACE) -> None:
     """Ask the process to end and wait; after `grace` seconds its whole group is killed. No-op when it is gone."""
     if not is_running(child):
@@ -109,16 +115,16 @@ def wait_until(child: Child, ready: Callable[[], bool], *, timeout: float, what:
     """Wait until `ready()` is true.
 
     Raises:
-        DevError: the process ended, or `timeout` seconds passed; with the last lines of its log.
+        DevError: the process ended, or it took longer than `timeout` seconds of an idle machine; with the last lines
+            of its log.
     """
-    deadline = time.monotonic() + timeout
+    began = time.monotonic()
     while not ready():
         if not is_running(child):
             raise DevError(f"{child.name} ended before {what}; the end of {child.log}:\n{tail(child.log)}")
-        if time.monotonic() > deadline:
-            raise DevError(
-                f"{child.name}: not {what} after {timeout:.0f} s; the end of {child.log}:\n{tail(child.log)}"
-            )
+        if patience.is_over(began, timeout):
+            waited = time.monotonic() - began
+            raise DevError(f"{child.name}: not {what} after {waited:.0f} s; the end of {child.log}:\n{tail(child.log)}")
         time.sleep(_POLL)
 
 

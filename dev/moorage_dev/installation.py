@@ -7,6 +7,7 @@ from typing import Any
 
 import yaml
 
+from moorage_dev import patience
 from moorage_dev.cluster import Cluster
 from moorage_dev.failures import DevError
 from moorage_dev.kubectl import Kubectl
@@ -38,14 +39,24 @@ def install(cluster: Cluster) -> None:
     install_policies(kubectl)
 
 
+def allow_delivery(kubectl: Kubectl, *resources: str) -> None:
+    """Let the operator follow objects of these kinds (`<plural>.<group>`) and bring releases into them."""
+    named = (resource.partition(".") for resource in resources)
+    rules = [
+        {"apiGroups": [group], "resources": [plural], "verbs": ["list", "watch", "patch"]} for plural, _, group in named
+    ]
+    name = f"{OPERATOR}-delivery"
+    role = {"apiVersion": f"{_RBAC}/v1", "kind": "ClusterRole", "metadata": {"name": name}, "rules": rules}
+    kubectl.apply(role, _binding("ClusterRoleBinding", {"name": name}, "ClusterRole", account=OPERATOR))
+
+
 def install_crds(kubectl: Kubectl) -> None:
     """CRDs and the Namespace; returns when the CRDs are Established."""
     labels = {f"pod-security.kubernetes.io/{mode}": "restricted" for mode in ("enforce", "warn", "audit")}
     kubectl.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE, "labels": labels}})
     crds = [document for path in sorted((ROOT / "crds").glob("*.moorage.dev.yaml")) for document in _documents(path)]
     kubectl.apply(*crds)
-    names = [f"crd/{crd['metadata']['name']}" for crd in crds]
-    kubectl.ok("wait", "--for=condition=Established", f"--timeout={_TIMEOUT:.0f}s", *names)
+    kubectl.wait_for_crds(*(crd["metadata"]["name"] for crd in crds))
 
 
 def install_policies(kubectl: Kubectl) -> None:
@@ -67,6 +78,9 @@ def _accounts() -> list[dict[str, Any]]:
         _cluster_role(OPERATOR, "operator-cluster"),
         _cluster_role(FACADE, "api-cluster"),
         _cluster_role("moorage-deployer", "deployer"),
+        _cluster_role("moorage-approver", "approver"),
+        _cluster_role("moorage-release-manager", "release-manager"),
+        _cluster_role("moorage-workspace-admin", "workspace-admin"),
         _cluster_role("moorage-view", "view", aggregate_to=("view", "edit", "admin")),
         _cluster_role("moorage-edit", "edit", aggregate_to=("edit", "admin")),
         _cluster_binding(OPERATOR),
@@ -99,14 +113,15 @@ def _role_binding(name: str) -> dict[str, Any]:
     return _binding("RoleBinding", {"name": name, "namespace": NAMESPACE}, "Role")
 
 
-def _binding(kind: str, metadata: dict[str, str], role_kind: str) -> dict[str, Any]:
+def _binding(kind: str, metadata: dict[str, str], role_kind: str, *, account: str = "") -> dict[str, Any]:
+    """Role and account have the name of the binding, unless another account is named."""
     name = metadata["name"]
     return {
         "apiVersion": f"{_RBAC}/v1",
         "kind": kind,
         "metadata": metadata,
         "roleRef": {"apiGroup": _RBAC, "kind": role_kind, "name": name},
-        "subjects": [{"kind": "ServiceAccount", "name": name, "namespace": NAMESPACE}],
+        "subjects": [{"kind": "ServiceAccount", "name": account or name, "namespace": NAMESPACE}],
     }
 
 
@@ -133,7 +148,11 @@ def _log_is_stamped(kubectl: Kubectl) -> bool:
 
 def _deletes_are_guarded(kubectl: Kubectl) -> bool:
     """The dry run of a delete is refused once the validating policies are in force."""
-    kubectl.apply(_probe_environment(is_default=True))
+    try:
+        kubectl.apply(_probe_environment(is_default=True))
+    except DevError:
+        # In the first moments the policy that wants a stamp may be in force before the one that stamps.
+        return False
     done = kubectl.run(
         "delete", "environments.moorage.dev", _PROBE_ENVIRONMENT, f"--namespace={NAMESPACE}", "--dry-run=server"
     )
@@ -155,11 +174,11 @@ def _probe_environment(*, is_default: bool) -> dict[str, Any]:
 
 
 def _wait(condition: Callable[[], bool], what: str) -> None:
-    deadline = time.monotonic() + _TIMEOUT
+    began = time.monotonic()
     while not condition():
-        if time.monotonic() > deadline:
+        if patience.is_over(began, _TIMEOUT):
             raise DevError(
-                f"the admission policies are installed, but are not {what} after {_TIMEOUT:.0f} s: "
+                f"the admission policies are installed, but are not {what} after {time.monotonic() - began:.0f} s: "
                 "kubectl get mutatingadmissionpolicies,validatingadmissionpolicies shows why"
             )
         time.sleep(_POLL)

@@ -7,10 +7,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from moorage_dev import patience
 from moorage_dev.failures import DevError
 
 #: Seconds that one call may take.
 TIMEOUT = 120.0
+#: Seconds until the API server serves a new kind, on an idle machine.
+ESTABLISHED = 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +42,7 @@ class Kubectl:
             capture_output=True,
             text=True,
             check=False,
-            timeout=TIMEOUT,
+            timeout=patience.scaled(TIMEOUT),
             env={**environment, "KUBECONFIG": str(self.kubeconfig), "KUBECACHEDIR": str(self.cache)},
         )
 
@@ -53,6 +56,21 @@ class Kubectl:
         if done.returncode != 0:
             raise DevError(f"kubectl {' '.join(arguments)} failed: {done.stderr.strip() or done.stdout.strip()}")
         return done.stdout
+
+    def wait_for_crds(self, *names: str) -> None:
+        """Wait until these CRDs are Established.
+
+        Raises:
+            DevError: one of them is missing, or it takes more than a minute of an idle machine.
+        """
+        arguments = ["wait", "--for=condition=Established", f"--timeout={patience.scaled(ESTABLISHED):.0f}s"]
+        while True:
+            done = self.run(*arguments, *(f"crd/{name}" for name in names))
+            if done.returncode == 0:
+                return
+            # Of a CRD that has no status yet kubectl says this, instead of waiting for one.
+            if "conditions accessor error" not in done.stderr:
+                raise DevError(f"the CRDs {', '.join(names)} are not there: {done.stderr.strip()}")
 
     def apply(self, *objects: dict[str, Any]) -> None:
         """Server-side apply of objects, in the name of the installation."""

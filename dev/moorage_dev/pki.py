@@ -1,4 +1,7 @@
-"""Keys and certificates of the control plane: one authority, short-lived, ECDSA P-256 everywhere."""
+"""Keys and certificates of the control plane: two authorities, short-lived, ECDSA P-256 everywhere.
+
+etcd has an authority of its own: whoever has a client certificate for the API server must not reach the store with it.
+"""
 
 import datetime as dt
 import ipaddress
@@ -26,29 +29,42 @@ class Authority:
         """The file that clients trust."""
         return self.folder / "ca.crt"
 
-    def issue_server(self, stem: str) -> tuple[Path, Path]:
-        """Certificate and key files of a server on the loopback address."""
+    def issue_server(
+        self, stem: str, *, addresses: tuple[str, ...] = (), calls_itself: bool = False
+    ) -> tuple[Path, Path]:
+        """Certificate and key files of a server on the loopback address.
+
+        Args:
+            stem: name of the files.
+            addresses: where else it is reached.
+            calls_itself: it presents the certificate as a client too, as etcd's HTTP gateway and peers do.
+        """
         names = x509.SubjectAlternativeName(
             [
                 x509.DNSName("localhost"),
                 x509.DNSName("kubernetes.default.svc"),
-                x509.IPAddress(ipaddress.ip_address("127.0.0.1")),
+                *(x509.IPAddress(ipaddress.ip_address(address)) for address in ("127.0.0.1", *addresses)),
             ]
         )
-        return self._issue(stem, _subject(stem, ()), ExtendedKeyUsageOID.SERVER_AUTH, names)
+        usages = [ExtendedKeyUsageOID.SERVER_AUTH, *([ExtendedKeyUsageOID.CLIENT_AUTH] if calls_itself else [])]
+        return self._issue(stem, _subject(stem, ()), usages, names)
 
     def issue_client(self, stem: str, *, user: str, groups: tuple[str, ...] = ()) -> tuple[Path, Path]:
         """Certificate and key files by which the API server knows `user` as a member of `groups`."""
-        return self._issue(stem, _subject(user, groups), ExtendedKeyUsageOID.CLIENT_AUTH, None)
+        return self._issue(stem, _subject(user, groups), [ExtendedKeyUsageOID.CLIENT_AUTH], None)
 
     def _issue(
-        self, stem: str, subject: x509.Name, usage: x509.ObjectIdentifier, names: x509.SubjectAlternativeName | None
+        self,
+        stem: str,
+        subject: x509.Name,
+        usages: list[x509.ObjectIdentifier],
+        names: x509.SubjectAlternativeName | None,
     ) -> tuple[Path, Path]:
         ca = x509.load_pem_x509_certificate(self.certificate.read_bytes())
         ca_key = serialization.load_pem_private_key((self.folder / "ca.key").read_bytes(), password=None)
         assert isinstance(ca_key, ec.EllipticCurvePrivateKey)
         key = ec.generate_private_key(ec.SECP256R1())
-        builder = _builder(subject, ca.subject, key).add_extension(x509.ExtendedKeyUsage([usage]), critical=False)
+        builder = _builder(subject, ca.subject, key).add_extension(x509.ExtendedKeyUsage(usages), critical=False)
         builder = builder.add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
         builder = builder.add_extension(
             x509.AuthorityKeyIdentifier.from_issuer_public_key(ca_key.public_key()), critical=False

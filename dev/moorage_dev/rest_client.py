@@ -8,6 +8,7 @@ import ssl
 from collections import deque
 from dataclasses import dataclass
 from http.client import HTTPConnection, HTTPException, HTTPResponse, HTTPSConnection
+from pathlib import Path
 from select import select
 from typing import Any
 from urllib.parse import urlsplit
@@ -38,13 +39,18 @@ class RestClient:
         server: `https://127.0.0.1:6443` or `http://…`.
         ca: certificates to trust, PEM; None for plain HTTP.
         timeout: seconds that one read or connect may take.
+        certificate: certificate and key files by which the server knows this client.
     """
 
-    def __init__(self, server: str, ca: bytes | None, *, timeout: float = 30.0) -> None:
+    def __init__(
+        self, server: str, ca: bytes | None, *, timeout: float = 30.0, certificate: tuple[Path, Path] | None = None
+    ) -> None:
         self.server = server
         self._address = urlsplit(server)
         self._timeout = timeout
         self._tls = ssl.create_default_context(cadata=ca.decode()) if ca else None
+        if self._tls is not None and certificate is not None:
+            self._tls.load_cert_chain(*certificate)
         self._idle: deque[HTTPConnection] = deque()
 
     def request(

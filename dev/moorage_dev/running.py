@@ -18,13 +18,20 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from moorage_dev import children, clusters, processes, users
+from moorage_dev import children, clusters, page, processes, users
 from moorage_dev.cluster import Cluster
+from moorage_dev.demo import images
 from moorage_dev.failures import DevError
-from moorage_dev.installation import install
+from moorage_dev.given_cluster import GivenCluster
+from moorage_dev.installation import allow_delivery, install
+from moorage_dev.node import requirements
+from moorage_dev.node.cluster import NodeCluster
+from moorage_dev.node.node import FIRST
 from moorage_dev.processes import Service
 
 _OPERATOR, _FACADE = "operator", "api"
+#: Releases are brought into workloads of this kind.
+_DELIVERED = "deployments.apps"
 #: Variables by which a person chooses what `up` would choose itself.
 _PORTS = ("MOORAGE_PORT", "MOORAGE_METRICS_PORT")
 
@@ -48,16 +55,23 @@ class State:
     operator_port: str
 
 
-def up(run: Path) -> None:
+def up(run: Path, *, welcome: bool = True) -> None:
     """Bring everything up and wait until it is ready; a no-op when it is, a repair when a part has died.
+
+    What has ended is started again with its data and on its ports, also if it is everything.
+
+    Args:
+        run: folder of everything that is written.
+        welcome: say what to do next.
 
     Raises:
         DevError: something does not come up; nothing that this call started is left running then.
     """
-    with _alone(run):
+    with alone(run):
         state = _read_state(run)
         if state is None:
             _start(run)
+            _say(_WELCOME.format(env=_shown(run / "env"), url=environment(run)["MOORAGE_URL"]) if welcome else "ready")
             return
         repaired = _repair(run, state)
         if repaired:
@@ -68,7 +82,7 @@ def up(run: Path) -> None:
 
 def down(run: Path) -> None:
     """Stop what `up` started and remove the run folder's content but for the logs; a no-op when nothing runs."""
-    with _alone(run):
+    with alone(run):
         state = _read_state(run)
         if state is None:
             left = _stop_leftovers(run)
@@ -79,12 +93,15 @@ def down(run: Path) -> None:
         cluster = _cluster(run, state)
         cluster.stop()
         _clear(run)
-        kept = (
-            ""
-            if cluster.processes or state.kind != "GivenCluster"
-            else "; CRDs, policies and objects stay in your cluster"
-        )
-        _say(f"stopped{kept}")
+        _say(f"stopped; {_gone(cluster)}; the logs of operator and facade stay in {_shown(run)}")
+
+
+def _gone(cluster: Cluster) -> str:
+    """What `down` has deleted."""
+    if isinstance(cluster, GivenCluster):
+        return "CRDs, policies and objects stay in your cluster"
+    node = "its pods, images and cgroups, " if isinstance(cluster, NodeCluster) else ""
+    return f"deleted: {cluster.title}, with {node}its data, keys, audit log and logs"
 
 
 def environment(run: Path) -> dict[str, str]:
@@ -93,10 +110,24 @@ def environment(run: Path) -> dict[str, str]:
     Raises:
         DevError: nothing is running.
     """
+    state = _known_state(run)
+    return _variables(run, _cluster(run, state), state)
+
+
+def opened(run: Path) -> Cluster:
+    """What runs.
+
+    Raises:
+        DevError: nothing is running.
+    """
+    return _cluster(run, _known_state(run))
+
+
+def _known_state(run: Path) -> State:
     state = _read_state(run)
     if state is None:
         raise DevError("nothing is running: start it with `make up`")
-    return _variables(run, _cluster(run, state), state)
+    return state
 
 
 def _start(run: Path) -> None:
@@ -104,15 +135,16 @@ def _start(run: Path) -> None:
         processes.require_free(variable)
     _stop_leftovers(run)
     _clear(run)
-    cluster = clusters.choose(run / "cluster")
+    _build_page()
+    cluster = clusters.choose(run / "cluster", wants_node=lambda: _can_have_node(run))
     _say(f"starting {cluster.title} …")
     started: dict[str, Service] = {}
     try:
         cluster.start()
         _say("installing CRDs, policies and roles …")
-        install(cluster)
+        _install(cluster)
         _say("starting operator and facade …")
-        started[_OPERATOR] = processes.start_operator(cluster, run)
+        started[_OPERATOR] = processes.start_operator(cluster, run, settings=_operator_settings(cluster))
         _save(run, started)
         started[_FACADE] = processes.start_facade(cluster, run, settings=_facade_settings())
         _save(run, started)
@@ -123,7 +155,31 @@ def _start(run: Path) -> None:
         cluster.stop()
         _clear(run)
         raise
-    _say(_WELCOME.format(env=_shown(run / "env"), url=started[_FACADE].url))
+
+
+def _install(cluster: Cluster) -> None:
+    install(cluster)
+    if _may_deliver(cluster):
+        allow_delivery(cluster.admin(), _DELIVERED)
+    images.load(cluster)
+
+
+def _can_have_node(run: Path) -> bool:
+    """Whether pods shall run: where they can, unless NODE=0 says no. Says why they cannot."""
+    if os.environ.get("NODE") == "0":
+        return False
+    reason = requirements.why_not(run)
+    if reason is not None:
+        _say(f"without a node, so without pods: {reason}")
+    return reason is None
+
+
+def _build_page() -> None:
+    """Everything but the page works without the page, so a machine that cannot build it is told and goes on."""
+    try:
+        page.build()
+    except DevError as error:
+        _say(f"without the page: {error}")
 
 
 _WELCOME = """\
@@ -140,13 +196,16 @@ def _repair(run: Path, state: State) -> list[str]:
     """Start again what died, on the same ports; the names of it."""
     cluster = _cluster(run, state)
     repaired = cluster.repair()
+    if FIRST in repaired:
+        # A new node in the place of the old one has no images.
+        images.load(cluster)
     running = children.load(run / "processes.json")
     facade_port, metrics_port = (
         url.rpartition(":")[2].removesuffix("/metrics") for url in (state.url, state.metrics_url)
     )
     restart: dict[str, Callable[[], Service]] = {
         _OPERATOR: lambda: processes.start_operator(
-            cluster, run, settings={"MOORAGE_METRICS_PORT": state.operator_port}
+            cluster, run, settings={**_operator_settings(cluster), "MOORAGE_METRICS_PORT": state.operator_port}
         ),
         _FACADE: lambda: processes.start_facade(
             cluster,
@@ -232,6 +291,16 @@ def _read_state(run: Path) -> State | None:
     return State(**json.loads(path.read_text(encoding="utf-8"))) if path.is_file() else None
 
 
+def _may_deliver(cluster: Cluster) -> bool:
+    """Whether the operator may write workloads: in a cluster that somebody gave, that is for its owner to say."""
+    return not isinstance(cluster, GivenCluster)
+
+
+def _operator_settings(cluster: Cluster) -> dict[str, str]:
+    names = ("MOORAGE_DELIVERY_KINDS", "MOORAGE_DELIVERY_WRITES")
+    return dict.fromkeys(names, _DELIVERED) if _may_deliver(cluster) else {}
+
+
 def _facade_settings() -> dict[str, str]:
     chosen = {variable: os.environ[variable] for variable in _PORTS if os.environ.get(variable)}
     # There is no load balancer that has to notice first.
@@ -253,7 +322,7 @@ def _clear(run: Path) -> None:
 
 
 @contextmanager
-def _alone(run: Path) -> Iterator[None]:
+def alone(run: Path) -> Iterator[None]:
     """One `up` or `down` at a time in this run folder."""
     run.mkdir(parents=True, exist_ok=True)
     with (run / ".lock").open("w") as handle:

@@ -8,8 +8,11 @@ from moorage_dev.failures import DevError
 from moorage_dev.layout import ROOT
 
 
-def text() -> str:
+def text(root: Path = ROOT) -> str:
     """The bill of materials; the same lock gives the same text.
+
+    Args:
+        root: the sources; their version is that of the whole.
 
     Raises:
         DevError: the tool fails.
@@ -18,12 +21,12 @@ def text() -> str:
         [
             Path(sys.executable).parent / "cyclonedx-py",
             "requirements",
-            f"--pyproject={ROOT / 'pyproject.toml'}",
+            f"--pyproject={root / 'pyproject.toml'}",
             "--mc-type=application",
             "--output-reproducible",
             "--output-format=JSON",
             "--validate",
-            ROOT / "requirements.lock",
+            root / "requirements.lock",
         ],
         capture_output=True,
         text=True,

@@ -12,7 +12,21 @@ from moorage_dev.bench.figures import Figure
 from moorage_dev.bench.lab import Lab, opened
 from moorage_dev.bench.plan import Plan
 from moorage_dev.bench.population import World
-from moorage_dev.bench.suites import deploying, draining, growing, lagging, reading, starting, syncing, writing
+from moorage_dev.bench.suites import (
+    commanding,
+    delivering,
+    deploying,
+    draining,
+    governing,
+    growing,
+    guarding,
+    lagging,
+    reading,
+    showing,
+    starting,
+    syncing,
+    writing,
+)
 from moorage_dev.layout import RUN
 
 #: Suites in a world of 10,000 Deployments, in this order: the last one changes it.
@@ -20,6 +34,8 @@ _POPULATED: dict[str, Callable[[Lab, Plan, World], list[Figure]]] = {
     starting.NAME: starting.measure,
     syncing.NAME: syncing.measure,
     reading.NAME: reading.measure,
+    commanding.NAME: commanding.measure,
+    delivering.NAME: delivering.measure,
     deploying.NAME: deploying.measure,
 }
 #: Suites that make what they need.
@@ -27,6 +43,9 @@ _EMPTY: dict[str, Callable[[Lab, Plan], list[Figure]]] = {
     writing.NAME: writing.measure,
     draining.NAME: draining.measure,
     lagging.NAME: lagging.measure,
+    guarding.NAME: guarding.measure,
+    governing.NAME: governing.measure,
+    showing.NAME: showing.measure,
 }
 NAMES = (*_POPULATED, *_EMPTY, growing.NAME)
 

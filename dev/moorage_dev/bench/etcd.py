@@ -13,13 +13,16 @@ from moorage_dev.rest_client import RestClient
 _BATCH = 100
 
 
-def put_all(url: str, pairs: Iterable[tuple[str, bytes]]) -> int:
+def put_all(client: RestClient, pairs: Iterable[tuple[str, bytes]]) -> int:
     """Put keys and values; how many there were.
+
+    Args:
+        client: of etcd (`ControlPlane.etcd`); it is closed.
+        pairs: what to put.
 
     Raises:
         DevError: etcd refuses.
     """
-    client = RestClient(url, None)
     count = 0
     try:
         for batch in _batches(pairs):

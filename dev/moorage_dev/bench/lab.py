@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from moorage_dev import children, processes, progress
+from moorage_dev import children, patience, processes, progress
 from moorage_dev.bench import etcd, population
 from moorage_dev.bench.audit import Follower
 from moorage_dev.bench.population import Workspace, World
@@ -127,7 +127,7 @@ class Lab:
         with progress.shown(f"storing {world.size:,} Deployments with their records", lambda: "through etcd"):
             # The API server would take in every single object as an event; from a list it has them in seconds.
             self._control_plane.kill_api_server()
-            etcd.put_all(self._control_plane.etcd_url, world.stored(beyond=known))
+            etcd.put_all(self._control_plane.etcd(), world.stored(beyond=known))
             self._control_plane.restart_api_server()
             self.client.close()
             wanted = world.size * population.CHANGES_PER_DEPLOYMENT
@@ -222,10 +222,10 @@ def wait(condition: Callable[[], bool], what: str, *, pause: float = 0.05) -> No
     Raises:
         DevError: it does not become true.
     """
-    deadline = time.monotonic() + PATIENCE_SECONDS
+    began = time.monotonic()
     while not condition():
-        if time.monotonic() > deadline:
-            raise DevError(f"gave up after {PATIENCE_SECONDS:.0f} s waiting until {what}")
+        if patience.is_over(began, PATIENCE_SECONDS):
+            raise DevError(f"gave up after {time.monotonic() - began:.0f} s waiting until {what}")
         time.sleep(pause)
 
 

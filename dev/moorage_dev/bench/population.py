@@ -1,7 +1,7 @@
 """A world of a given size, exactly as API server, policies and operator would have left it: stored JSON per key.
 
-Every workspace has 20 Environments, every Environment 10 apps, every Deployment 10 recorded changes. Nothing is random,
-so two runs measure the same world.
+Every workspace has 20 Environments, every Environment 10 apps where nothing else is said, every Deployment 10 recorded
+changes. Nothing is random, so two runs measure the same world.
 """
 
 import math
@@ -13,19 +13,21 @@ from typing import Any
 
 import orjson
 
-from moorage_crds import deployment as deployments
-from moorage_crds import environment as environments
-from moorage_crds import names, record
-from moorage_crds.deployment import Action, Change
-from moorage_crds.record import Binding
-from moorage_operator.decisions import history
-from moorage_operator.decisions.facts import ActiveDeployment, DeploymentFacts, EnvironmentFacts, Progress, to_text
-from moorage_operator.decisions.status import wanted_deployment_status, wanted_environment_status
+from moorage_crds import names
+from moorage_crds.kinds import deployment as deployments
+from moorage_crds.kinds import environment as environments
+from moorage_crds.kinds import record
+from moorage_crds.kinds.deployment import Action, Change
+from moorage_crds.kinds.record import Binding
+from moorage_crds.kinds.registry import kind_of
+from moorage_crds.moments import to_text
+from moorage_operator.facts import ActiveDeployment, DeploymentFacts, EnvironmentFacts, Progress
+from moorage_operator.history import decisions as history
+from moorage_operator.statuses.decisions import wanted_deployment_status, wanted_environment_status
 
 ENVIRONMENTS_PER_WORKSPACE = 20
 APPS_PER_ENVIRONMENT = 10
 CHANGES_PER_DEPLOYMENT = 10
-_PER_WORKSPACE = ENVIRONMENTS_PER_WORKSPACE * APPS_PER_ENVIRONMENT
 
 _USERS = ("alice", "bob", "carol", "ci-bot")
 _REASONS = (None, "release train", None, "fix for the checkout", None)
@@ -57,19 +59,21 @@ class World:
     Attributes:
         size: number of Deployments; rounded up to whole Environments.
         now: the newest change is a minute older.
+        apps: how many stand in each Environment.
     """
 
     size: int
     now: datetime
+    apps: int = APPS_PER_ENVIRONMENT
 
     @property
     def workspaces(self) -> list[Workspace]:
-        return [Workspace(number) for number in range(math.ceil(self.size / _PER_WORKSPACE))]
+        return [Workspace(number) for number in range(math.ceil(self.size / (ENVIRONMENTS_PER_WORKSPACE * self.apps)))]
 
     @property
     def environments(self) -> list[tuple[Workspace, str]]:
         """All Environments: workspace and slug."""
-        count = math.ceil(self.size / APPS_PER_ENVIRONMENT)
+        count = math.ceil(self.size / self.apps)
         everything = (
             (one, f"env-{index:02}") for one in self.workspaces for index in range(ENVIRONMENTS_PER_WORKSPACE)
         )
@@ -77,8 +81,8 @@ class World:
 
     def stored(self, *, beyond: int = 0) -> Iterator[tuple[str, bytes]]:
         """Key and JSON of every object in etcd; of a world that holds `beyond` Deployments already, what it lacks."""
-        for workspace, slug in self.environments[beyond // APPS_PER_ENVIRONMENT :]:
-            yield from _environment(workspace, slug, self.now)
+        for workspace, slug in self.environments[beyond // self.apps :]:
+            yield from _environment(workspace, slug, self.now, self.apps)
 
 
 def uid(*parts: object) -> str:
@@ -90,7 +94,7 @@ def app_name(index: int) -> str:
     return f"app-{index:02}"
 
 
-def _environment(workspace: Workspace, slug: str, now: datetime) -> Iterator[tuple[str, bytes]]:
+def _environment(workspace: Workspace, slug: str, now: datetime, apps: int) -> Iterator[tuple[str, bytes]]:
     born = now - timedelta(days=60)
     body = {
         **_head(names.ENVIRONMENTS, workspace.namespace, slug, born, manager="kubectl"),
@@ -99,7 +103,7 @@ def _environment(workspace: Workspace, slug: str, now: datetime) -> Iterator[tup
     }
     own_uid = body["metadata"]["uid"]
     active: list[ActiveDeployment] = []
-    for index in range(APPS_PER_ENVIRONMENT):
+    for index in range(apps):
         stored, last = _deployment(workspace, slug, app_name(index), environment_uid=own_uid, now=now)
         active.append(ActiveDeployment(app_name(index), last.release or "", last.at))
         yield from stored
@@ -192,7 +196,7 @@ def _head(plural: str, namespace: str, name: str, born: datetime, *, manager: st
         "generation": 1,
         "managedFields": [{"manager": manager, "operation": "Update", "time": to_text(born)}],
     }
-    return {"apiVersion": names.API_VERSION, "kind": names.KINDS[plural], "metadata": metadata}
+    return {**kind_of(plural).header, "metadata": metadata}
 
 
 def _stored(plural: str, body: dict[str, Any], now: datetime) -> tuple[str, bytes]:

@@ -15,13 +15,15 @@ from typing import Any, Final
 import aiohttp
 import orjson
 
-from moorage_crds import deployment as deployments
-from moorage_crds import environment as environments
-from moorage_crds import names, record
+from moorage_crds import names
+from moorage_crds.kinds import deployment as deployments
+from moorage_crds.kinds import environment as environments
+from moorage_crds.kinds import record
+from moorage_crds.moments import to_text
 from moorage_dev.bench.load import wire
-from moorage_operator.decisions import history
-from moorage_operator.decisions.facts import ActiveDeployment, DeploymentFacts, EnvironmentFacts, to_text
-from moorage_operator.decisions.status import wanted_deployment_status, wanted_environment_status
+from moorage_operator.facts import ActiveDeployment, DeploymentFacts, EnvironmentFacts
+from moorage_operator.history import decisions as history
+from moorage_operator.statuses.decisions import wanted_deployment_status, wanted_environment_status
 
 _GROUP: Final = "/apis/moorage.dev/v1"
 

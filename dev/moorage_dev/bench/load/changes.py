@@ -80,7 +80,9 @@ class _Load:
         paths: list[str] = job["paths"]
         self._paths = itertools.cycle(paths)
         self._numbers = itertools.count()
-        self._prefix: str = job["prefix"]
+        self._prefix: str = job.get("prefix", "")
+        self._releases: list[str] = job.get("releases", [])
+        self._many = len(paths)
         self._idle: deque[wire.Caller] = deque()
         self.latencies: list[float] = []
         self.answered: dict[str, float] = {}
@@ -90,9 +92,16 @@ class _Load:
         """The Deployment whose turn it is."""
         return next(self._paths)
 
+    def _release(self) -> str:
+        """A release that was never there; with `releases` all Deployments get the next of these in turns."""
+        number = next(self._numbers)
+        if self._releases:
+            return self._releases[number // self._many % len(self._releases)]
+        return f"{self._prefix}.{number}"
+
     async def change(self, path: str) -> str | None:
         """Change the release of a Deployment; the name of its record, None if it was refused."""
-        body = {"spec": {"release": f"{self._prefix}.{next(self._numbers)}"}}
+        body = {"spec": {"release": self._release()}}
         request = self.target.request("PATCH", path, body, "application/merge-patch+json")
         caller = self._idle.pop() if self._idle else wire.Caller(self.target)
         before = time.perf_counter()
@@ -114,7 +123,7 @@ async def run(job: Mapping[str, Any]) -> dict[str, Any]:
 
     `rate`: changes a second whether or not the ones before are answered; without it, `connections` each as fast as
     they can. `watch`: as whom to note when each record appears; `wait`: each connection waits for its record before
-    it goes on; `each`: so many changes of a Deployment in a row.
+    it goes on; `each`: so many changes of a Deployment in a row; `releases`: names to take in turns.
     """
     load = _Load(job)
     began = time.perf_counter()

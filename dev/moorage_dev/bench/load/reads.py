@@ -45,9 +45,14 @@ class _Reader:
 
 
 async def run(job: Mapping[str, Any]) -> dict[str, Any]:
-    """Read `paths` in turns for `seconds` over `connections`; rate, latencies in ms, statuses (0: connection lost)."""
+    """Read `paths` in turns for `seconds` over `connections`; rate, latencies in ms, statuses (0: connection lost).
+
+    With a `body` they are POSTs; `headers` are further ones.
+    """
     target = wire.target(job["target"])
-    requests = cycle([target.request("GET", path) for path in job["paths"]])
+    body, headers = job.get("body"), job.get("headers")
+    method = "GET" if body is None else "POST"
+    requests = cycle([target.request(method, path, body, headers=headers) for path in job["paths"]])
     statuses: Counter[int] = Counter()
     started = time.perf_counter()
     readers = [_Reader(requests, started + job["seconds"], statuses) for _ in range(job["connections"])]
@@ -67,6 +72,7 @@ async def run(job: Mapping[str, Any]) -> dict[str, Any]:
         "rate": len(latencies) / seconds,
         "p50_ms": percentile(latencies, 0.5),
         "p95_ms": percentile(latencies, 0.95),
+        "p99_ms": percentile(latencies, 0.99),
         "bytes": sum(reader.bytes for reader in readers) / max(1, len(latencies)),
         "statuses": statuses,
     }

@@ -34,14 +34,22 @@ class Target:
     ca: str
     token: str
 
-    def request(self, method: str, path: str, body: object = None, content_type: str = "application/json") -> bytes:
-        """A complete request."""
+    def request(
+        self,
+        method: str,
+        path: str,
+        body: object = None,
+        content_type: str = "application/json",
+        headers: Mapping[str, str] | None = None,
+    ) -> bytes:
+        """A complete request; `headers` are further ones."""
         host = urlsplit(self.url).netloc
         lines = [
             f"{method} {path} HTTP/1.1",
             f"Host: {host}",
             f"Authorization: Bearer {self.token}",
             "Accept: application/json",
+            *(f"{name}: {value}" for name, value in (headers or {}).items()),
         ]
         content = b"" if body is None else orjson.dumps(body)
         if content:

@@ -1,0 +1,116 @@
+"""The endpoints for Argo CD and Flux, with 5,000 releases in one answer, against LISTs of the same objects."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from moorage_dev.bench import generator
+from moorage_dev.bench.figures import Aim, Baseline, Figure, Samples
+from moorage_dev.bench.lab import GROUP, Lab
+from moorage_dev.bench.plan import Plan
+from moorage_dev.bench.population import Workspace, World
+from moorage_dev.failures import DevError
+from moorage_dev.processes import Service
+from moorage_dev.progress import shown
+from moorage_dev.rest_client import RestClient
+
+NAME = "delivery"
+_SECONDS = 4.0
+#: Of 200 bindings each: 5,000.
+_WORKSPACES = 25
+_PLUGIN = "/api/v1/getparams.execute"
+_NOTE = (
+    "delivery: one request at a time; the facade over plain HTTP, the API server over TLS, which is "
+    "all it offers; its LIST is that of as many Deployments, without their history"
+)
+
+
+@dataclass(slots=True)
+class _Way:
+    """One way to ask, and the p99 of its rounds."""
+
+    job: dict[str, Any]
+    status: int = 200
+    p50: list[float] = field(default_factory=list)
+    p99: list[float] = field(default_factory=list)
+
+    def measure(self, seconds: float) -> None:
+        result = generator.run("reads", {**self.job, "connections": 1, "seconds": seconds})
+        generator.require_only(result, self.status)
+        self.p50.append(result["p50_ms"])
+        self.p99.append(result["p99_ms"])
+
+
+def measure(lab: Lab, plan: Plan, world: World) -> list[Figure]:
+    """Whole answers, and answers that say that nothing has changed."""
+    workspaces = world.workspaces[:_WORKSPACES]
+    seconds = max(1.0, _SECONDS * min(1.0, plan.scale * 4))
+    with lab.facade() as facade:
+        target = {"url": facade.url, "ca": "", "token": lab.token}
+        ways = {
+            "plugin of Argo CD": _plugin(target, workspaces),
+            "inputs of Flux, one workspace": _Way({"target": target, "paths": [_inputs(workspaces[0])]}),
+        }
+        same = {f"{name}: nothing new (304)": _unchanged(facade, lab.token, way) for name, way in ways.items()}
+        size = sum(1 for one, _ in world.environments if one in workspaces) * 10
+        pairs = {
+            **{name: (way, _list(lab, workspaces, size, name)) for name, way in ways.items()},
+            **{name: (way, None) for name, way in same.items()},
+        }
+        with shown("asking as Argo CD and Flux do", lambda: "facade and API server in turns"):
+            for way, baseline in pairs.values():
+                _in_turns(way, baseline, rounds=plan.rounds, seconds=seconds)
+    return [figure for name, (way, baseline) in pairs.items() for figure in _figures(name, size, way, baseline)]
+
+
+def _plugin(target: Mapping[str, str], workspaces: list[Workspace]) -> _Way:
+    parameters = {"workspace": [one.name for one in workspaces]}
+    body = {"applicationSetName": "bench", "input": {"parameters": parameters}}
+    return _Way({"target": dict(target), "paths": [_PLUGIN], "body": body})
+
+
+def _inputs(workspace: Workspace) -> str:
+    return f"/v1/orgs/{workspace.org}/workspaces/{workspace.name}/inputs?limit=10000"
+
+
+def _unchanged(facade: Service, token: str, way: _Way) -> _Way:
+    """The same question by a client that has the answer."""
+    [path] = way.job["paths"]
+    body = way.job.get("body")
+    answer = RestClient(facade.url, None).request("POST" if body else "GET", path, token=token, body=body)
+    if answer.status != 200:
+        raise DevError(f"{path}: {answer.status} {answer.body[:200].decode(errors='replace')}")
+    return _Way({**way.job, "headers": {"If-None-Match": answer.headers["etag"]}}, status=304)
+
+
+def _list(lab: Lab, workspaces: list[Workspace], size: int, name: str) -> _Way:
+    one = name.startswith("inputs")
+    place = f"namespaces/{workspaces[0].namespace}/deployments" if one else f"deployments?limit={size}"
+    return _Way({"target": generator.target(lab, lab.admin_token), "paths": [f"{GROUP}/{place}"]})
+
+
+def _in_turns(way: _Way, baseline: _Way | None, *, rounds: int, seconds: float) -> None:
+    for one in (way, baseline):
+        if one is not None:
+            # One round that does not count: connections, access reviews, caches.
+            one.measure(1.0)
+            one.p50.clear()
+            one.p99.clear()
+    for _ in range(rounds):
+        if baseline is not None:
+            baseline.measure(seconds)
+        way.measure(seconds)
+
+
+def _figures(name: str, size: int, way: _Way, baseline: _Way | None) -> list[Figure]:
+    aim = Aim(2) if way.status == 304 else Aim(20)
+
+    def figure(what: str, mine: list[float], theirs: list[float] | None, *aims: Aim) -> Figure:
+        beside = Baseline("API server LIST", Samples.of(theirs)) if theirs is not None else None
+        sized = name if name.startswith("inputs") else f"{name}, {size:,} releases"
+        return Figure(NAME, f"{sized}: {what}", "ms", Samples.of(mine), beside, aims, _NOTE)
+
+    return [
+        figure("p50", way.p50, baseline.p50 if baseline else None),
+        figure("p99", way.p99, baseline.p99 if baseline else None, aim),
+    ]

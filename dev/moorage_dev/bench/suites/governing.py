@@ -1,0 +1,143 @@
+"""What rules cost a change of a release: the same PATCH without policies, with no rule, with Freezes, protected."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from moorage_crds import names
+from moorage_crds.kinds.protection import MAX_PROVEN
+from moorage_dev.bench import generator, usage
+from moorage_dev.bench.figures import Aim, Baseline, Figure, Samples
+from moorage_dev.bench.lab import GROUP, Lab, wait
+from moorage_dev.bench.plan import Plan
+from moorage_dev.bench.population import Workspace, app_name
+from moorage_dev.bench.suites.guarding import without
+from moorage_dev.failures import DevError
+from moorage_dev.progress import shown
+from moorage_dev.rest_client import MERGE_PATCH
+
+NAME = "gates"
+#: Fewer changes of each Deployment than may be unrecorded, and than an Environment proves releases: no operator runs.
+_APPS, _CHANGES = 60, MAX_PROVEN
+_EVIDENCE: Final = 500
+_FREEZES, _WINDOWS = 5, 20
+_POLICIES = tuple(
+    f"{name}.{names.GROUP}"
+    for name in (
+        "freezes", "freezes-observed", "clusterfreezes", "clusterfreezes-observed", "promotion", "promotion-observed",
+        "approvals", "approvals-observed", "rejections", "overrides",
+    )
+)  # fmt: skip
+_RELEASES = [f"1.{number}" for number in range(_CHANGES)]
+_NOTE = (
+    "gates: merge patches of the release, one at a time, 9 of each Deployment, without an operator, each kind on a "
+    "workspace of its own, in turns; Freezes: 5 with 20 open windows each; protected: promotion with evidence about "
+    "500 apps, 9 releases each"
+)
+
+
+@dataclass(slots=True)
+class _Cost:
+    """What a change cost, per round."""
+
+    cpu_ms: list[float] = field(default_factory=list)
+    p50_ms: list[float] = field(default_factory=list)
+
+
+def measure(lab: Lab, plan: Plan) -> list[Figure]:
+    """In turns, each on Deployments of its own."""
+    costs = {kind: _Cost() for kind in ("bare", "no rule", "freezes", "protected")}
+    rules: dict[str, Callable[[Lab, Workspace], None]] = {"freezes": _freeze, "protected": _protect}
+    numbers = iter(range(600, 10_000))
+    with shown("changing releases", lambda: "under rules"):
+        for _ in range(plan.rounds):
+            with without(lab, _POLICIES, _governed):
+                _round(lab, plan, Workspace(next(numbers)), costs["bare"])
+            for kind in ("no rule", "freezes", "protected"):
+                _round(lab, plan, Workspace(next(numbers)), costs[kind], rules.get(kind))
+    figures: list[Figure] = []
+    for kind, against, limit in (
+        ("no rule", "bare", 1.02),
+        ("freezes", "no rule", 1.15),
+        ("protected", "no rule", 1.15),
+    ):
+        own, other = costs[kind], costs[against]
+        figures.append(_figure(kind, "p50", own.p50_ms, other.p50_ms, against, Aim(limit, of_ratio=True)))
+        figures.append(_figure(kind, "CPU of the API server", own.cpu_ms, other.cpu_ms, against))
+    return figures
+
+
+def _figure(kind: str, what: str, own: list[float], other: list[float], against: str, *aims: Aim) -> Figure:
+    baseline = Baseline("without these policies" if against == "bare" else against, Samples.of(other))
+    return Figure(NAME, f"PATCH of a release, {kind}: {what}", "ms", Samples.of(own), baseline, aims, _NOTE)
+
+
+def _round(
+    lab: Lab, plan: Plan, workspace: Workspace, cost: _Cost, rule: Callable[[Lab, Workspace], None] | None = None
+) -> None:
+    lab.make_workspace(workspace)
+    paths = lab.make_bindings(workspace, 1, plan.sized(_APPS, least=10))
+    if rule is not None:
+        rule(lab, workspace)
+    server = lab.cluster.processes["apiserver"].pid
+    count = len(paths) * _CHANGES
+    job = {"paths": paths, "count": count, "connections": 1, "target": generator.target(lab), "releases": _RELEASES}
+    before = usage.cpu_seconds(server)
+    result = generator.run("changes", job)
+    generator.require_only(result, 200)
+    cost.cpu_ms.append((usage.cpu_seconds(server) - before) * 1000 / result["count"])
+    cost.p50_ms.append(result["p50_ms"])
+
+
+def _freeze(lab: Lab, workspace: Workspace) -> None:
+    """Freezes that are open now; one of them closes what no measured change is about, to see that they are in force."""
+    base = f"{GROUP}/namespaces/{workspace.namespace}/{names.FREEZES}"
+    windows = [
+        {"from": f"29{number:02}-01-01T00:00:00Z", "until": f"29{number:02}-01-02T00:00:00Z"}
+        for number in range(_WINDOWS)
+    ]
+    for number in range(_FREEZES):
+        spec: dict[str, Any] = {"reason": "inventory", "windows": windows}
+        lab.create(base, _object("Freeze", f"inventory-{number}", spec))
+    always = {
+        "reason": "closed",
+        "apps": ["probe"],
+        "windows": [{"from": "2000-01-01T00:00:00Z", "until": "2999-01-01T00:00:00Z"}],
+    }
+    lab.create(base, _object("Freeze", "probe", always))
+    wait(lambda: not _takes(lab, workspace.namespace, "probe", "1"), "the Freezes are in force")
+
+
+def _protect(lab: Lab, workspace: Workspace) -> None:
+    """Protect the environment, with evidence for every release that is measured."""
+    path = f"{GROUP}/namespaces/{workspace.namespace}/{names.ENVIRONMENTS}/env-00"
+    _patch(lab, path, {"spec": {"promotion": {"from": "staging"}}})
+    proven = [{"release": release, "eligibleAt": "2026-01-01T00:00:00Z"} for release in _RELEASES]
+    rule = {"from": "staging", "soak": "0s", "require": "Deployed"}
+    gates = {"closed": False, "provenFor": rule, "proven": {app_name(index): proven for index in range(_EVIDENCE)}}
+    _patch(lab, f"{path}/status", {"status": {"gates": gates}})
+    wait(lambda: not _takes(lab, workspace.namespace, "probe", "1"), "the protection is in force")
+    wait(lambda: _takes(lab, workspace.namespace, app_name(_EVIDENCE - 1), _RELEASES[0]), "the evidence is known")
+
+
+def _patch(lab: Lab, path: str, body: dict[str, Any]) -> None:
+    answer = lab.client.request("PATCH", path, token=lab.admin_token, body=body, content_type=MERGE_PATCH)
+    if answer.status != 200:
+        raise DevError(f"PATCH {path}: {answer.status} {answer.body[:200].decode(errors='replace')}")
+
+
+def _takes(lab: Lab, namespace: str, app: str, release: str, **change: Any) -> bool:
+    """Whether the API server would take that release now."""
+    spec = {"environment": "env-00", "app": app, "release": release, **({"change": change} if change else {})}
+    path = f"{GROUP}/namespaces/{namespace}/deployments?dryRun=All"
+    body = _object("Deployment", f"env-00.{app}", spec)
+    return lab.client.request("POST", path, token=lab.admin_token, body=body).status in {201, 409}
+
+
+def _governed(lab: Lab) -> bool:
+    """Whether an override without a reason is refused."""
+    return not _takes(lab, "default", "probe", "1", override=["promotion"])
+
+
+def _object(kind: str, name: str, spec: dict[str, Any]) -> dict[str, Any]:
+    return {"apiVersion": names.API_VERSION, "kind": kind, "metadata": {"name": name}, "spec": spec}

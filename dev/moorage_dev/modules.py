@@ -1,0 +1,117 @@
+"""The Go modules under dev/ that pin programs: which programs, in which version, linked how."""
+
+import hashlib
+import re
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from moorage_dev.layout import DEV
+
+_CONTAINERD = "github.com/containerd/containerd/v2"
+_ARGOCD = "github.com/argoproj/argo-cd/v3"
+
+
+@dataclass(frozen=True, slots=True)
+class Module:
+    """A Go module that pins programs.
+
+    Attributes:
+        name: folder under dev/, and prefix of the folder in the cache.
+        title: what a person reads while it is built.
+        programs: file name of each program → its Go package.
+        files: name of each further file that is kept beside the programs → the module that has it, and its path there.
+    """
+
+    name: str
+    title: str
+    programs: dict[str, str]
+    files: dict[str, tuple[str, str]] = field(default_factory=dict)
+
+    @property
+    def folder(self) -> Path:
+        """Where go.mod and go.sum are."""
+        return DEV / self.name
+
+    @property
+    def oldest_go(self) -> tuple[int, int, int]:
+        """The oldest Go that builds it: the `go` line of go.mod."""
+        text = (self.folder / "go.mod").read_text(encoding="utf-8")
+        found = re.search(r"^go (\d+)\.(\d+)(?:\.(\d+))?$", text, re.MULTILINE)
+        assert found, f"dev/{self.name}/go.mod has no go line"
+        return int(found[1]), int(found[2]), int(found[3] or 0)
+
+    @property
+    def versions(self) -> dict[str, str]:
+        """Module path → version, such as `v1.37.2`, of everything that go.mod names."""
+        text = (self.folder / "go.mod").read_text(encoding="utf-8")
+        return dict(re.findall(r"^\s*(\S+) (v\S+)", text, re.MULTILINE))
+
+    @property
+    def link_flags(self) -> str:
+        """Stripped programs that know their version: `/version` and `kubectl version` cannot be parsed without it."""
+        flags = ["-s", "-w"]
+        versions = self.versions
+        if kubernetes := versions.get("k8s.io/kubernetes"):
+            major, minor, _ = kubernetes.removeprefix("v").split(".", 2)
+            values = {"gitVersion": kubernetes, "gitMajor": major, "gitMinor": minor, "gitTreeState": "clean"}
+            packages = ("k8s.io/component-base/version", "k8s.io/client-go/pkg/version")
+            flags += [f"-X {package}.{name}={value}" for package in packages for name, value in values.items()]
+        if helm := versions.get("helm.sh/helm/v4"):
+            flags.append(f"-X helm.sh/helm/v4/internal/version.version={helm}")
+        if containerd := versions.get(_CONTAINERD):
+            flags.append(f"-X {_CONTAINERD}/version.Version={containerd}")
+        return " ".join(flags)
+
+    @property
+    def fingerprint(self) -> str:
+        """A hash of everything that decides what the programs are; part of the name of their folder in the cache."""
+        digest = hashlib.sha256()
+        for part in (self.folder / "go.mod", self.folder / "go.sum", *sorted(self.folder.glob("*/*.go"))):
+            digest.update(part.read_bytes())
+        digest.update(repr((sorted(self.programs.items()), self.link_flags)).encode())
+        if self.files:
+            digest.update(repr(sorted(self.files.items())).encode())
+        return digest.hexdigest()[:16]
+
+
+CONTROL_PLANE = Module(
+    "controlplane",
+    "building the control plane (once; about 8 minutes on two cores)",
+    {
+        "etcd": "go.etcd.io/etcd/server/v3",
+        "kube-apiserver": "k8s.io/kubernetes/cmd/kube-apiserver",
+        "kube-controller-manager": "k8s.io/kubernetes/cmd/kube-controller-manager",
+        "kubectl": "k8s.io/kubernetes/cmd/kubectl",
+    },
+)
+CLI = Module(
+    "cli",
+    "building helm and kubeconform (once; about 3 minutes on two cores)",
+    {"helm": "helm.sh/helm/v4/cmd/helm", "kubeconform": "github.com/yannh/kubeconform/cmd/kubeconform"},
+)
+NODE = Module(
+    "node",
+    "building what a node runs (once; about 3 minutes on two cores after the control plane)",
+    {
+        "kubelet": "k8s.io/kubernetes/cmd/kubelet",
+        "kube-proxy": "k8s.io/kubernetes/cmd/kube-proxy",
+        "kube-scheduler": "k8s.io/kubernetes/cmd/kube-scheduler",
+        "bridge": "github.com/containernetworking/plugins/plugins/main/bridge",
+        "host-local": "github.com/containernetworking/plugins/plugins/ipam/host-local",
+        **{name: f"./{name}" for name in ("coredns", "gate", "netpol", "pause")},
+    },
+)
+CONTAINERD = Module(
+    "containerd",
+    "building containerd (once; about 3 minutes on two cores)",
+    {name: f"{_CONTAINERD}/cmd/{name}" for name in ("containerd", "containerd-shim-runc-v2", "ctr")},
+)
+ARGOCD = Module(
+    "argocd",
+    "building Argo CD (once; about 6 minutes on two cores)",
+    {name: f"./{name}" for name in ("argocd", "cache")},
+    {
+        f"{name}.yaml": (_ARGOCD, f"manifests/crds/{name}-crd.yaml")
+        for name in ("application", "applicationset", "appproject")
+    },
+)
