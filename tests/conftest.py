@@ -4,14 +4,21 @@ import signal
 import threading
 from collections.abc import Callable, Iterator
 
+import durations
+import hypothesis
 import pytest
-from cluster import Facade, Facades, LiveCluster, Operators, Workspaces
+from cluster import LiveCluster, Workspaces
+from services import Facade, Facades, Operators
 
 from moorage_dev import binaries, children, clusters
 from moorage_dev.built_cluster import BuiltCluster
 from moorage_dev.control_plane import ControlPlane
 from moorage_dev.installation import install
 from moorage_dev.processes import Service
+
+# How long an example takes is a matter of the machine, and no reason to fail.
+hypothesis.settings.register_profile("moorage", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
+hypothesis.settings.load_profile("moorage")
 
 
 def pytest_configure() -> None:
@@ -20,6 +27,10 @@ def pytest_configure() -> None:
         signal.signal(signal.SIGTERM, signal.default_int_handler)
 
 
+#: Markers of tests that are no part of `make test`.
+_ONLY_BY_NAME = ("campaign", "engines")
+#: So many tests are named at the end of a run.
+SLOWEST = 25
 _FIGURES = pytest.StashKey[list[str]]()
 
 
@@ -35,23 +46,37 @@ def figures(request: pytest.FixtureRequest) -> Callable[[str], None]:
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
-    """The figures of all suites that ran."""
-    lines = config.stash.get(_FIGURES, [])
+    """The figures of all suites that ran, and how long each part of the run took."""
+    _section(terminalreporter, "figures", config.stash.get(_FIGURES, []))
+    reports = [each for group in terminalreporter.stats.values() for each in group if hasattr(each, "duration")]
+    _section(terminalreporter, "slowest tests", durations.slowest(reports, SLOWEST))
+    _section(terminalreporter, "time by folder (minutes:seconds)", durations.lines(reports))
+
+
+def _section(terminalreporter: pytest.TerminalReporter, title: str, lines: list[str]) -> None:
     if lines:
-        terminalreporter.section("figures")
+        terminalreporter.section(title)
         for line in lines:
             terminalreporter.write_line(line)
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Mark what uses the cluster, and leave campaigns out unless somebody asks for them with -m."""
+    """Mark what uses the cluster, and leave out what runs only when somebody asks for it with -m."""
     for item in items:
+        _give_time(item)
         if "cluster" in getattr(item, "fixturenames", ()) or "/tests/cluster/" in item.path.as_posix():
             item.add_marker(pytest.mark.cluster)
-    if "campaign" not in config.option.markexpr:
-        campaigns = [item for item in items if item.get_closest_marker("campaign")]
-        items[:] = [item for item in items if not item.get_closest_marker("campaign")]
-        config.hook.pytest_deselected(items=campaigns)
+    for marker in _ONLY_BY_NAME:
+        if marker not in config.option.markexpr:
+            left_out = [item for item in items if item.get_closest_marker(marker)]
+            items[:] = [item for item in items if not item.get_closest_marker(marker)]
+            config.hook.pytest_deselected(items=left_out)
+
+
+def _give_time(item: pytest.Item) -> None:
+    """Bounds of single tests are those of an idle machine, and end nothing but hangs."""
+    if marker := item.get_closest_marker("timeout"):
+        item.add_marker(pytest.mark.timeout(4 * marker.args[0]), append=False)
 
 
 @pytest.fixture(scope="session")

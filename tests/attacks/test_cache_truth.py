@@ -12,13 +12,17 @@ from typing import Any
 
 import pytest
 from api_server_proxy import ApiServerProxy, Fault, Seen, no_fault
-from cluster import ADMIN, GROUP_PATH, Facade, Facades, LiveCluster, Workspace, eventually
+from cluster import ADMIN, GROUP_PATH, LiveCluster, Workspace
 from etcd import Etcd
+from services import Facade, Facades
+from waiting import eventually
 
-from moorage_crds import deployment, record
-from moorage_crds.clock import SystemClock, to_rfc3339
-from moorage_crds.deployment import Change
-from moorage_crds.record import Binding
+from moorage_crds.clock import SystemClock
+from moorage_crds.kinds import deployment, record
+from moorage_crds.kinds.deployment import Change
+from moorage_crds.kinds.record import Binding
+from moorage_crds.moments import to_text
+from moorage_dev import patience
 from moorage_dev.rest_client import MERGE_PATCH
 
 #: Seconds after the way to the API server is open again.
@@ -165,7 +169,7 @@ class Churn:
             last = deployment.deletion_change(last_sequence=found.logged, release=found.release)
             assert last is not None
             binding = Binding(found.namespace, found.name, found.uid, found.environment, found.app)
-            self._write_record(binding, replace(last, at=to_rfc3339(SystemClock().now())), self._tips[found.uid])
+            self._write_record(binding, replace(last, at=to_text(SystemClock().now())), self._tips[found.uid])
 
         return end
 
@@ -336,7 +340,7 @@ def _mend(proxy: ApiServerProxy, facade: Facade, space: Workspace, *, listing: I
     proxy.fault = no_fault
     lists = {seen.path.rpartition("/")[2] for seen in proxy.seen[before:] if seen.method == "GET" and not seen.is_watch}
     assert set(listing) <= lists, f"not listed again: {set(listing) - lists}"
-    assert took <= LIMIT, f"true only after {took:.1f} s"
+    assert took <= patience.scaled(LIMIT), f"true only after {took:.1f} s"
     return took
 
 

@@ -1,7 +1,6 @@
 """Slow, greedy and stubborn clients cost the others nothing, and a stop in the middle of traffic loses nothing."""
 
 import itertools
-import json
 import os
 import signal
 import socket
@@ -15,10 +14,12 @@ from http.client import HTTPException
 from pathlib import Path
 from typing import Any
 
-from cluster import Facade, Facades, LiveCluster, Workspace, Workspaces, account, eventually
+from cluster import LiveCluster, Workspace, Workspaces, account
 from raw_http import connect, seconds_until_closed
+from services import Facade, Facades
+from waiting import eventually
 
-from moorage_dev import children
+from moorage_dev import children, patience
 from moorage_dev.rest_client import Answer, RestClient
 
 #: Seconds after which a slow client must be gone, and what a busy machine may add to it.
@@ -68,7 +69,7 @@ def test_slow_clients_are_closed_and_nobody_else_waits(
             waits.append(time.perf_counter() - begun)
             _pace(50)
     closed = {kind: max(future.result() for future in futures) for kind, futures in running.items()}
-    assert max(closed.values()) <= SLOW_LIMIT + TOLERANCE, closed
+    assert max(closed.values()) <= SLOW_LIMIT + patience.scaled(TOLERANCE), closed
     figures(
         f"{EACH * len(kinds)} slow clients, closed at the latest after {max(closed.values()):.1f} s; meanwhile "
         f"{len(waits)} reads of others, median {percentile(waits, 0.5) * 1000:.1f} ms, "
@@ -80,23 +81,20 @@ def _all_done(futures: Iterable[Future[Any]]) -> bool:
     return all(future.done() for future in futures)
 
 
-def test_connections_beyond_the_cap_are_told_and_closed(facades: Facades) -> None:
+def test_connections_beyond_the_cap_are_answered_and_the_oldest_idle_ones_closed(facades: Facades) -> None:
     facade = facades.start({"MOORAGE_MAX_CONNECTIONS": "20"})
     facade.client.close()
-    hogs: list[socket.socket] = []
-    refused = 0
+    clients: list[socket.socket] = []
     for _ in range(40):
-        hog = connect(facade.service.url)
-        hog.sendall(b"GET /healthz HTTP/1.1\r\nHost: moorage\r\n\r\n")
-        head, _, body = hog.recv(65_536).partition(b"\r\n\r\n")
-        if b" 503 " in head.partition(b"\r\n")[0]:
-            assert json.loads(body)["details"] == {"reason": "Busy"}
-            refused += 1
-        hogs.append(hog)
-    for hog in hogs:
-        hog.close()
-    assert 18 <= refused <= 22
-    eventually(lambda: facade.client.ready("/healthz"))
+        client = connect(facade.service.url)
+        client.sendall(b"GET /healthz HTTP/1.1\r\nHost: moorage\r\n\r\n")
+        assert client.recv(65_536).startswith(b"HTTP/1.1 200 ")
+        clients.append(client)
+    # Long before they would be closed for being idle.
+    for client in clients[:20]:
+        assert seconds_until_closed(client) < SLOW_LIMIT / 2
+    for client in clients:
+        client.close()
 
 
 class Flood:
@@ -130,7 +128,8 @@ def test_greedy_user_is_told_to_wait_and_others_are_served(
     waits, started, mark = [], time.monotonic(), cluster.audit_mark()
     with ThreadPoolExecutor(5) as pool:
         running = [pool.submit(flood.run, lambda _: greedy, 600) for _ in range(3)]
-        running += [pool.submit(flood.run, lambda number, who=who: f"bad-{who}-{number}", 400) for who in range(2)]
+        # They wait for their turns, ten a second in all.
+        running += [pool.submit(flood.run, lambda number, who=who: f"bad-{who}-{number}", 60) for who in range(2)]
         assert flood.limited.wait(30)
         while not _all_done(running) or len(waits) < 50:
             begun = time.perf_counter()
@@ -145,7 +144,7 @@ def test_greedy_user_is_told_to_wait_and_others_are_served(
     grown = (_resident(facade) - before) / 1024
     assert grown <= 20, f"the process grew by {grown:.0f} MiB"
     figures(
-        f"greedy user and 800 bad tokens: {dict(sorted(flood.statuses.items()))}; another user meanwhile "
+        f"greedy user and 120 bad tokens: {dict(sorted(flood.statuses.items()))}; another user meanwhile "
         f"{len(waits)} reads, all 200, p99 {percentile(waits, 0.99) * 1000:.0f} ms; memory {grown:+.0f} MiB"
     )
 
@@ -230,7 +229,7 @@ def test_stop_in_the_middle_of_traffic_loses_nothing(
         lost = {app for app, status in traffic.answered.items() if status == 200} - there
         assert lost == set()
         answered, unanswered = answered + len(traffic.answered), unanswered + len(traffic.unanswered)
-    assert max(took) <= 20
+    assert max(took) <= patience.scaled(20)
     figures(
         f"3 stops under 6 clients: {answered} answered, 0 lost, {unanswered} without an answer; "
         f"ended after at most {max(took):.1f} s"

@@ -2,8 +2,9 @@
 
 from collections.abc import Callable
 
-from cluster import Facade, Workspaces
+from cluster import Workspaces
 from raw_http import Exchange, exchange
+from services import Facade
 
 END = b"\r\n\r\n"
 

@@ -11,7 +11,9 @@ from http.client import HTTPException
 from typing import Any
 
 import pytest
-from cluster import Facade, Facades, Workspace, Workspaces, eventually
+from cluster import Workspace, Workspaces
+from services import Facade, Facades
+from waiting import eventually
 
 from moorage_dev import children
 from moorage_dev.processes import Service

@@ -6,8 +6,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from cluster import Facade, Facades, LiveCluster, Workspace, Workspaces, eventually
+from cluster import LiveCluster, Workspace, Workspaces
 from raw_http import exchange
+from services import Facade, Facades
+from waiting import eventually
 
 ROUNDS = 12
 #: What breaks lines, terminals and JSON, or hides text.

@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 import tokens
-from cluster import ADMIN, Facade, LiveCluster, Workspace, Workspaces
+from cluster import ADMIN, LiveCluster, Workspace, Workspaces
+from services import Facade
 
 from moorage_dev.rest_client import Answer
 
@@ -21,7 +22,8 @@ class Operation:
     """A call of the contract with the rights that its table asks for.
 
     Attributes:
-        path: below the environments of a workspace; writes are dry runs, so that all cases meet the same state.
+        path: below the environments of a workspace, or `/freezes`, which stand beside them; writes are dry runs, so
+            that all cases meet the same state.
     """
 
     method: str
@@ -32,7 +34,10 @@ class Operation:
     body: Any = None
 
 
-ENVIRONMENTS, BINDINGS, LOCKS = "environments", "deployments", "environmentlocks"
+ENVIRONMENTS, BINDINGS, LOCKS, FREEZES = "environments", "deployments", "environmentlocks", "freezes"
+APPROVALS = "approvals"
+#: A Freeze that holds nothing back during the tests.
+RULE = {"reason": "inventory", "windows": [{"from": "2090-01-01T00:00:00Z", "until": "2090-01-02T00:00:00Z"}]}
 OPERATIONS = (
     Operation("GET", "", "environments:read", (("list", ENVIRONMENTS),)),
     Operation(
@@ -70,7 +75,44 @@ OPERATIONS = (
         body={"reason": "freeze"},
     ),
     Operation("DELETE", "/frozen/lock?dry_run=true", "environments:lock", (("get", ENVIRONMENTS), ("delete", LOCKS))),
+    Operation(
+        "GET",
+        "/prod/gates?app_id=web&release_id=r3",
+        "gates:read",
+        (("get", ENVIRONMENTS), ("list", BINDINGS), ("get", LOCKS), ("list", FREEZES)),
+    ),
+    Operation(
+        "POST",
+        "/prod/promote?dry_run=true",
+        "deployments:deploy",
+        (("list", BINDINGS), ("create", BINDINGS), ("patch", BINDINGS)),
+        body={"from_environment_id": "frozen"},
+    ),
+    Operation("GET", "/prod/approvals", "approvals:read", (("get", ENVIRONMENTS), ("list", APPROVALS))),
+    Operation(
+        "POST",
+        "/prod/approvals?dry_run=true",
+        "approvals:create",
+        (("get", ENVIRONMENTS), ("create", APPROVALS), ("approve", ENVIRONMENTS)),
+        success=201,
+        body={"app_id": "web", "release_id": "r3"},
+    ),
+    Operation("GET", "/freezes", "freezes:read", (("list", FREEZES),)),
+    Operation("GET", "/freezes/frozen", "freezes:read", (("get", FREEZES),)),
+    Operation(
+        "PUT",
+        "/freezes/frozen?dry_run=true",
+        "freezes:update",
+        (("create", FREEZES), ("patch", FREEZES)),
+        body=RULE,
+    ),
+    Operation("DELETE", "/freezes/frozen?dry_run=true", "freezes:delete", (("delete", FREEZES),)),
 )
+
+
+def url(environments: str, path: str) -> str:
+    """The address of an operation. `environments`: of those of a workspace."""
+    return (environments.removesuffix("/environments") if path.startswith("/freezes") else environments) + path
 
 
 class Truth:
@@ -129,8 +171,45 @@ def furnish(space: Workspace, facade: Facade, secret: str) -> None:
         body = {"app_id": "web", "release_id": release, "reason": secret}
         answer = facade.call("POST", f"{space.rest}/prod/deploy", user=ADMIN, body=body)
         assert answer.status == 200, answer.body
-    answer = facade.call("PUT", f"{space.rest}/frozen/lock", user=ADMIN, body={"reason": secret})
-    assert answer.status == 200, answer.body
+    for path, body in (("/frozen/lock", {"reason": secret}), ("/freezes/frozen", {**RULE, "reason": secret})):
+        answer = facade.call("PUT", url(space.rest, path), user=ADMIN, body=body)
+        assert answer.status == 200, answer.body
+
+
+#: Identities with some rights alone: what the roles never separate, an answer has to.
+NARROW = {
+    "environments alone": (("get", ENVIRONMENTS), ("list", ENVIRONMENTS), ("patch", ENVIRONMENTS)),
+    "changes alone": (("create", BINDINGS), ("patch", BINDINGS)),
+    "records alone": (("list", "deploymentrecords"),),
+    "locks alone": (("get", ENVIRONMENTS), ("create", LOCKS), ("patch", LOCKS), ("delete", LOCKS)),
+    "freezes alone": (("get", FREEZES), ("list", FREEZES)),
+    "approvals alone": (("get", ENVIRONMENTS), ("list", APPROVALS), ("create", APPROVALS), ("approve", ENVIRONMENTS)),
+    "environments and bindings": (("get", ENVIRONMENTS), ("list", ENVIRONMENTS), ("list", BINDINGS)),
+    "environments and locks": (("get", ENVIRONMENTS), ("list", ENVIRONMENTS), ("get", LOCKS)),
+    "environments and records": (("get", ENVIRONMENTS), ("list", "deploymentrecords")),
+}
+
+
+def narrow_accounts(cluster: LiveCluster, namespace: str) -> dict[str, str]:
+    """Name of a narrow identity → token of a service account that has just these rights."""
+    made = {}
+    for title, rights in NARROW.items():
+        name = title.replace(" ", "-")
+        tokens.create_account(cluster, namespace, name)
+        rules = [{"apiGroups": ["moorage.dev"], "resources": [plural], "verbs": [verb]} for verb, plural in rights]
+        role = {"kind": "Role", "metadata": {"name": name, "namespace": namespace}, "rules": rules}
+        binding = {
+            "kind": "RoleBinding",
+            "metadata": {"name": name, "namespace": namespace},
+            "roleRef": {"apiGroup": RBAC, "kind": "Role", "name": name},
+            "subjects": [{"kind": "ServiceAccount", "name": name, "namespace": namespace}],
+        }
+        for plural, body in (("roles", role), ("rolebindings", binding)):
+            path = f"/apis/{RBAC}/v1/namespaces/{namespace}/{plural}"
+            answer = cluster.raw("POST", path, body={"apiVersion": f"{RBAC}/v1", **body})
+            assert answer.status == 201, answer.body
+        made[title] = cluster.service_account_token(namespace, name)
+    return made
 
 
 def bind_account(cluster: LiveCluster, namespace: str, name: str) -> None:
@@ -156,6 +235,7 @@ def identities(cluster: LiveCluster, space: Workspace, other: Workspace, members
     stranger = tokens.create_account(cluster, other.namespace, f"stranger-{space.name}")
     return {
         **{f"own {role}": cluster.token(user) for user, role in members.items()},
+        **narrow_accounts(cluster, space.namespace),
         "other tenant": cluster.token("dave"),
         "admin": cluster.token(ADMIN),
         "none": "",
@@ -219,7 +299,7 @@ def test_every_answer_is_what_the_clusters_own_reviews_say(
     secrets = {f"secret-of-{space.name}" for space, _, _ in tenants}
     identified = [(space, name, token) for space, _, known in tenants for name, token in known.items()]
     for (space, identity, token), operation in itertools.product(identified, OPERATIONS):
-        path = f"{space.rest}{operation.path}"
+        path = url(space.rest, operation.path)
         answer = facade.call(operation.method, path, user=None, token=token, body=operation.body)
         statuses[answer.status] += 1
         case = f"{identity} in {space.name}: {operation.method} {operation.path}"
@@ -258,12 +338,73 @@ def test_outsiders_hear_the_same_of_what_is_there_and_what_is_not(
             for name in ("prod", "spare", "frozen"):
                 paths.append(operation.path.replace(f"/{name}", "/absent", 1))
             heard = {
-                _without_time(facade.call(operation.method, root + path, user=None, token=token, body=operation.body))
+                _without_time(
+                    facade.call(operation.method, url(root, path), user=None, token=token, body=operation.body)
+                )
                 for root in roots
                 for path in paths
             }
             assert len(heard) == 1, (operation, heard)
             assert next(iter(heard))[0] == 403
+
+
+#: Where a secret may be read in the walk below: right → words that it opens.
+OPENS = {
+    ("list", BINDINGS): {b"present-secret"},
+    ("get", LOCKS): {b"lock-secret"},
+    ("list", FREEZES): {b"freeze-secret"},
+    ("get", FREEZES): {b"freeze-secret"},
+    ("list", "deploymentrecords"): {b"present-secret", b"past-secret", b"reason-secret"},
+}
+
+
+def test_no_answer_shows_more_than_its_caller_may_read(
+    cluster: LiveCluster, facade: Facade, workspace: Workspaces, figures: Callable[[str], None]
+) -> None:
+    """Every operation, with and without dry run, its refusals too, for identities that have some rights alone."""
+    space = workspace("prod", "frozen")
+    for release in ("past-secret", "present-secret"):
+        body = {"app_id": "web", "release_id": release, "reason": "reason-secret"}
+        answer = facade.call("POST", f"{space.rest}/prod/deploy", user=ADMIN, body=body)
+        assert answer.status == 200, answer.body
+    answer = facade.call("PUT", f"{space.rest}/frozen/lock", user=ADMIN, body={"reason": "lock-secret"})
+    assert answer.status == 200, answer.body
+    rule = {**RULE, "reason": "freeze-secret"}
+    assert facade.call("PUT", url(space.rest, "/freezes/frozen"), user=ADMIN, body=rule).status == 200
+    moment = str(facade.call("GET", f"{space.rest}/prod", user=ADMIN).json()["updated_at"])
+    expected = {"app_id": "web", "release_id": "x", "expected_release_id": "nope"}
+    walk: list[tuple[str, str, Any]] = [
+        ("GET", "", None), ("GET", "/prod", None), ("GET", "/frozen", None), ("GET", "/prod/deployments", None),
+        ("GET", f"/prod?at={moment}", None), ("GET", "/prod?at=2020-01-01T00:00:00Z", None),
+        ("PUT", "/prod", {}), ("PUT", "/frozen?dry_run=true", {"name": "N"}), ("PUT", "/prod", {"created_by": "x"}),
+        ("POST", "/prod/deploy", expected), ("POST", "/prod/deploy?dry_run=true", expected),
+        ("POST", "/prod/deploy/web/rollback", {"expected_release_id": "nope"}),
+        ("POST", "/prod/deploy/web/rollback?dry_run=true", {}), ("DELETE", "/prod/deploy/web?dry_run=true", None),
+        ("DELETE", "/prod/deploy/web?expected_release_id=nope", None),
+        ("PUT", "/prod/lock?dry_run=true", {"reason": "mine"}),
+        ("PUT", "/frozen/lock?dry_run=true", {"reason": "mine"}),
+        ("DELETE", "/frozen/lock?dry_run=true", None), ("DELETE", "/prod?dry_run=true", None),
+        ("POST", "?dry_run=true", {"name": "N", "slug": "prod"}),
+        ("GET", "/prod/approvals", None), ("POST", "/prod/approvals", {"app_id": "web", "release_id": "x"}),
+        ("GET", "/prod/gates", None), ("GET", "/freezes", None), ("GET", "/freezes/frozen", None),
+        ("PUT", "/freezes/frozen?dry_run=true", RULE), ("DELETE", "/freezes/frozen?dry_run=true", None),
+    ]  # fmt: skip
+    leaks, shown = [], 0
+    secrets = set().union(*OPENS.values())
+    for title, token in narrow_accounts(cluster, space.namespace).items():
+        opened: set[bytes] = set().union(*(OPENS.get(right, set()) for right in NARROW[title]))
+        for method, path, body in walk:
+            answer = facade.call(method, url(space.rest, path), user=None, token=token, body=body)
+            assert answer.status < 500, answer.body
+            seen = {secret for secret in secrets if secret in answer.body}
+            shown += len(seen)
+            leaks += [f"{title}: {method} {path}: {secret!r}" for secret in seen - opened]
+    assert leaks == []
+    # The control: those who may see something see it.
+    assert shown >= 6
+    figures(
+        f"{len(NARROW)} narrow identities, {len(walk)} calls each; {shown} words shown to those who may, 0 to others"
+    )
 
 
 def _without_time(answer: Answer) -> tuple[int, bytes, str]:

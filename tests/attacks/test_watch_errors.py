@@ -7,7 +7,9 @@ from collections.abc import Callable
 
 import pytest
 from api_server_proxy import ApiServerProxy, Fault, Seen, no_fault
-from cluster import Facade, Facades, LiveCluster, Workspace, Workspaces, eventually
+from cluster import LiveCluster, Workspace, Workspaces
+from services import Facade, Facades
+from waiting import eventually
 
 from moorage_dev.rest_client import MERGE_PATCH, Answer
 

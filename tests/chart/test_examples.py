@@ -9,8 +9,10 @@ from typing import Any
 
 import pytest
 import yaml
-from cluster import Facade, LiveCluster, Operators, Workspace, Workspaces, eventually
+from cluster import LiveCluster, Workspace, Workspaces
 from lupa import lua51, lua55
+from services import Facade, Operators
+from waiting import eventually
 
 from moorage_dev.layout import ROOT
 
@@ -33,8 +35,7 @@ def gitops(cluster: LiveCluster, data: Path) -> Iterator[None]:
     ]
     cluster.apply(*namespaces)
     assert cluster.kubectl("apply", "--server-side", "-f", str(data / "gitops-stubs.yaml")).returncode == 0
-    established = ("wait", "--for=condition=Established", "--timeout=60s", *(f"crd/{name}" for name in STUBS))
-    assert cluster.kubectl(*established).returncode == 0
+    cluster.underlying.admin().wait_for_crds(*STUBS)
     yield
     cluster.kubectl("delete", "--wait=false", "-f", str(data / "gitops-stubs.yaml"))
     cluster.kubectl("delete", "--wait=false", "namespace", "argocd", "flux-system")

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 import yaml
-from cluster import Facade
 from helm import CHART
+from services import Facade
 
 from moorage_dev.layout import ROOT
 from moorage_dev.processes import Service

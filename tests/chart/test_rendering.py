@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 from chart_values import COMBINATIONS
-from cluster import eventually
 from helm import CHART, Helm
 from kube_schemas import LOCATION, write
 from pydantic_settings import BaseSettings
+from waiting import eventually
 
 from moorage_api.config import ApiSettings
 from moorage_dev import binaries, users
@@ -52,13 +52,13 @@ def stubs(chart_cluster: BuiltCluster, data: Path) -> Iterator[None]:
     """The kinds of other projects."""
     kubectl = chart_cluster.admin()
     kubectl.ok("apply", "--server-side", "-f", str(data / "stub-crds.yaml"))
-    kubectl.ok("wait", "--for=condition=Established", "--timeout=60s", *(f"crd/{name}" for name in STUBS))
+    kubectl.wait_for_crds(*STUBS)
     yield
     kubectl.ok("delete", "--wait=false", "-f", str(data / "stub-crds.yaml"))
 
 
-def test_thirty_combinations_are_covered() -> None:
-    assert len(COMBINATIONS) == 30
+def test_thirty_one_combinations_are_covered() -> None:
+    assert len(COMBINATIONS) == 31
 
 
 def test_helm_lints_the_chart(renderer: Helm) -> None:
@@ -225,6 +225,52 @@ def _selector(one: Object) -> dict[str, str] | None:
     if one["kind"] == "PodDisruptionBudget":
         return dict(one["spec"]["selector"]["matchLabels"])
     return dict(one["spec"]["podSelector"]["matchLabels"]) if one["kind"] == "NetworkPolicy" else None
+
+
+def network(objects: list[Object], component: str) -> Object:
+    """The NetworkPolicy of one component."""
+    [found] = [one for one in objects if one["kind"] == "NetworkPolicy" and one["metadata"]["name"].endswith(component)]
+    return dict(found["spec"])
+
+
+def ports(rules: list[Object]) -> set[object]:
+    """All ports of some rules."""
+    return {port["port"] for rule in rules for port in rule["ports"]}
+
+
+@pytest.mark.parametrize("component", ["operator", "api"])
+def test_metrics_are_for_the_namespace_of_monitoring_alone(rendered: dict[str, list[Object]], component: str) -> None:
+    rules = network(rendered["defaults"], component)["ingress"]
+    [metrics] = [rule for rule in rules if ports([rule]) == {"metrics"}]
+    assert metrics["from"] == [{"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "monitoring"}}}]
+
+
+@pytest.mark.parametrize("component", ["operator", "api"])
+def test_nobody_reads_metrics_where_the_list_is_empty(rendered: dict[str, list[Object]], component: str) -> None:
+    spec = network(rendered["api-server-by-name"], component)
+    assert "Ingress" in spec["policyTypes"]
+    assert "metrics" not in ports(spec.get("ingress", []))
+
+
+@pytest.mark.parametrize(("combination", "asked"), [("defaults", False), ("api-server-by-name", True)])
+def test_dns_is_asked_by_the_test_and_by_the_processes_only_where_it_is_wanted(
+    rendered: dict[str, list[Object]], combination: str, asked: bool
+) -> None:
+    objects = rendered[combination]
+    assert {name: 53 in ports(network(objects, name)["egress"]) for name in ("operator", "api", "test")} == {
+        "operator": asked,
+        "api": asked,
+        "test": True,
+    }
+
+
+def test_first_probe_comes_when_the_process_listens(rendered: dict[str, list[Object]]) -> None:
+    """Four seconds were measured; what fails before that is a Warning event of each start."""
+    workloads = [one for one in rendered["defaults"] if one["kind"] == "Deployment"]
+    assert len(workloads) == 2
+    for one in workloads:
+        [container] = one["spec"]["template"]["spec"]["containers"]
+        assert container["startupProbe"]["initialDelaySeconds"] >= 5
 
 
 def test_processes_take_the_settings_of_every_combination(

@@ -20,10 +20,7 @@ MISTAKES = {
     "image.digest=sha256:12": ("/image/digest", "does not match pattern"),
     "image.pullPolicy=Sometimes": ("/image/pullPolicy", "'Always', 'IfNotPresent', 'Never'"),
     "runAsUser=0": ("/runAsUser", "minimum: got 0, want 10,000"),
-    "tls.enabled=true": ("/tls/secretName", "minLength"),
     "tls.certManager.enabled=true": ("/tls/enabled", "must be true"),
-    "ingress.enabled=true": ("/ingress/host", "minLength"),
-    "httpRoute.enabled=true": ("/httpRoute/parentRefs", "minItems"),
     "networkPolicy.apiServer.cidrs={10.0.0.1}": ("/networkPolicy/apiServer/cidrs/0", "does not match pattern"),
     "metrics.port=80": ("/metrics/port", "minimum"),
     "metrics.serviceMonitor.interval=often": ("/metrics/serviceMonitor/interval", "does not match pattern"),
@@ -32,8 +29,29 @@ MISTAKES = {
     "operator.antiAffinity=maybe": ("/operator/antiAffinity", "'soft', 'hard', 'none'"),
     "api.gitopsManagers={a\\,b}": ("/api/gitopsManagers/0", "does not match pattern"),
     "fullnameOverride=Upper": ("/fullnameOverride", "does not match pattern"),
+    "delivery.kinds={pods}": ("/delivery/kinds/0", "must be one of"),
+    "events.allowedCidrs={10.0.0.1}": ("/events/allowedCidrs/0", "does not match pattern"),
+    "delivery.refreshes={deployments.apps}": ("/delivery/refreshes/0", "must be one of"),
     "crds.keep=forever": ("/crds/keep", "want boolean"),
 }
+
+
+#: What is needed with something else: the value that is missing, and a word of what to do.
+INCOMPLETE = {
+    "tls.enabled=true": ("tls.secretName", "tls.certManager.enabled=true"),
+    "tls.enabled=true,tls.certManager.enabled=true": ("tls.certManager.issuerRef.name", "ClusterIssuer"),
+    "ingress.enabled=true": ("ingress.host", "name the host"),
+    "httpRoute.enabled=true": ("httpRoute.parentRefs", "name the Gateway"),
+}
+
+
+@pytest.mark.parametrize("values", INCOMPLETE)
+def test_missing_value_is_named_with_what_to_do(renderer: Helm, values: str) -> None:
+    done = renderer.run("template", "moorage", CHART, f"--set={values}")
+    assert done.returncode != 0
+    name, advice = INCOMPLETE[values]
+    assert f"{name} is empty: " in done.stderr
+    assert advice in done.stderr
 
 
 @pytest.mark.parametrize("mistake", MISTAKES)

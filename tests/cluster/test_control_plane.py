@@ -6,7 +6,9 @@ from base64 import b64encode
 from pathlib import Path
 
 import pytest
-from cluster import WRITES, Facades, LiveCluster, Operators, Workspaces, account, eventually
+from cluster import WRITES, LiveCluster, Workspaces, account
+from services import Facades, Operators
+from waiting import eventually
 
 from moorage_dev import children
 from moorage_dev.control_plane import ControlPlane
@@ -96,11 +98,36 @@ def test_killed_parts_come_back_with_the_same_data(tmp_path: Path) -> None:
 
 
 def _gateway_reads_what_is_stored(plane: ControlPlane) -> None:
-    client = RestClient(plane.etcd_url, None)
+    client = plane.etcd()
     key = b64encode(b"/registry/namespaces/kept").decode()
     answer = client.request("POST", "/v3/kv/range", body={"key": key})
     client.close()
     assert answer.json()["count"] == "1"
+
+
+def test_store_lets_in_nobody_without_a_certificate_of_its_own(tmp_path: Path) -> None:
+    """Every user of the machine reaches the loopback address, and users of the API server have client certificates."""
+    plane = ControlPlane(tmp_path / "plane")
+    plane.start()
+    try:
+        plane.client_kubeconfig("mallory", "system:masters")
+        keys = plane.folder / f"pki/client-{b'mallory'.hex()}"
+        theirs = (keys.with_suffix(".crt"), keys.with_suffix(".key"))
+        trusted = (plane.folder / "etcd-pki/ca.crt").read_bytes()
+        for url in plane.etcd_urls:
+            plain = url.replace("https:", "http:")
+            for client in (
+                RestClient(url, trusted),
+                RestClient(url, trusted, certificate=theirs),
+                RestClient(plain, None),
+            ):
+                assert not client.ready("/version"), url
+                client.close()
+        own = plane.etcd()
+        assert own.ready("/version")
+        own.close()
+    finally:
+        plane.remove()
 
 
 def test_two_control_planes_do_not_collide_and_stop_alone(cluster: LiveCluster, tmp_path: Path) -> None:

@@ -8,7 +8,9 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from cluster import Facade, Facades, LiveCluster, Workspaces, eventually
+from cluster import LiveCluster, Workspaces
+from services import Facade, Facades
+from waiting import eventually
 
 from moorage_dev import children, ports
 from moorage_dev.control_plane import ControlPlane

@@ -2,8 +2,9 @@
 
 import urllib.request
 
-from cluster import LiveCluster, Workspace, Workspaces, eventually
+from cluster import LiveCluster, Workspace, Workspaces
 from policy_switch import without_change_log
+from waiting import eventually
 
 from moorage_dev.processes import Service
 

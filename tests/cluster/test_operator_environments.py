@@ -1,6 +1,8 @@
 """What the operator does when Environments and workspaces come and go."""
 
-from cluster import LiveCluster, Operators, Workspace, Workspaces, account, eventually, eventually_passes
+from cluster import LiveCluster, Workspace, Workspaces, account
+from services import Operators
+from waiting import eventually, eventually_passes
 
 from moorage_dev.processes import Service
 

@@ -1,6 +1,7 @@
 """The API server goes away and comes back: the operator stays, and nothing is missing afterwards."""
 
-from cluster import LiveCluster, Workspace, Workspaces, eventually
+from cluster import LiveCluster, Workspace, Workspaces
+from waiting import eventually
 
 from moorage_dev import children
 from moorage_dev.control_plane import ControlPlane

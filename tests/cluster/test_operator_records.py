@@ -1,6 +1,8 @@
 """One operator: what happens to a Deployment becomes history and status."""
 
-from cluster import WRITES, LiveCluster, Operators, Workspace, Workspaces, account, eventually, eventually_passes
+from cluster import WRITES, LiveCluster, Workspace, Workspaces, account
+from services import Operators
+from waiting import eventually, eventually_passes
 
 from moorage_dev import children
 from moorage_dev.processes import Service

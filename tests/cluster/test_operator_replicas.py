@@ -3,7 +3,9 @@
 import urllib.request
 from collections import Counter
 
-from cluster import LiveCluster, Operators, Workspace, Workspaces, eventually
+from cluster import LiveCluster, Workspace, Workspaces
+from services import Operators
+from waiting import eventually
 
 from moorage_dev import children
 from moorage_dev.rest_client import MERGE_PATCH

@@ -10,26 +10,36 @@ import yaml
 from cluster import LiveCluster, Workspace
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from pydantic import BaseModel, ValidationError
+from pydantic import ValidationError
 
-from moorage_crds import models
+from moorage_crds.kinds import approval, deployment, environment, lock
+from moorage_crds.kinds.kind import Kind, Scope
+from moorage_crds.kinds.registry import KINDS
 
 ROOT = Path(__file__).resolve().parents[2]
 
-VALID: dict[type[models.Kind], dict[str, Any]] = {
-    models.Environment: {"displayName": "Production", "description": "line one\nline two", "isDefault": False},
-    models.EnvironmentLock: {"reason": "audit"},
-    models.Deployment: {
+VALID: dict[Kind[Any], dict[str, Any]] = {
+    environment.KIND: {"displayName": "Production", "description": "line one\nline two", "isDefault": False},
+    lock.KIND: {"reason": "audit"},
+    deployment.KIND: {
         "environment": "production",
         "app": "web_shop",
         "release": "registry/web@sha256:ab+c",
         "change": {"reason": "why", "requestId": "r-1", "action": "deploy"},
     },
+    approval.KIND: {
+        "environment": "production",
+        "app": "web_shop",
+        "release": "registry/web@sha256:ab+c",
+        "decision": "Approve",
+        "comment": "tested",
+    },
 }
 NAMES = {
-    models.Environment: "production",
-    models.EnvironmentLock: "production",
-    models.Deployment: "production.web-shop",
+    environment.KIND: "production",
+    lock.KIND: "production",
+    deployment.KIND: "production.web-shop",
+    approval.KIND: "approve-1",
 }
 
 #: Values that are near to good ones; each is tried in every field of every spec.
@@ -48,7 +58,7 @@ def fields(spec: dict[str, Any]) -> list[tuple[str, ...]]:
 
 
 @st.composite
-def near_valid(draw: st.DrawFn) -> tuple[type[models.Kind], dict[str, Any]]:
+def near_valid(draw: st.DrawFn) -> tuple[Kind[Any], dict[str, Any]]:
     kind = draw(st.sampled_from(list(VALID)))
     spec = copy.deepcopy(VALID[kind])
     path = draw(st.sampled_from(fields(spec)))
@@ -62,28 +72,26 @@ def near_valid(draw: st.DrawFn) -> tuple[type[models.Kind], dict[str, Any]]:
     return kind, spec
 
 
-def model_accepts(kind: type[BaseModel], spec: dict[str, Any]) -> bool:
+def model_accepts(kind: Kind[Any], spec: dict[str, Any]) -> bool:
     try:
-        kind.model_validate({"spec": spec}, strict=True)
+        kind.model.model_validate({"spec": spec}, strict=True)
     except ValidationError:
         return False
     return True
 
 
-def dry_run(cluster: LiveCluster, place: Workspace, kind: type[models.Kind], name: str, spec: dict[str, Any]) -> Any:
-    body = {
-        "apiVersion": "moorage.dev/v1",
-        "kind": kind.__name__,
-        "metadata": {"name": name, "namespace": place.namespace},
-        "spec": spec,
-    }
-    return cluster.raw("POST", place.path(kind.plural) + "?dryRun=All&fieldValidation=Strict", body=body)
+def dry_run(cluster: LiveCluster, place: Workspace, kind: Kind[Any], name: str, spec: dict[str, Any]) -> Any:
+    everywhere = kind.scope is Scope.CLUSTER
+    metadata = {"name": name} if everywhere else {"name": name, "namespace": place.namespace}
+    body = {"apiVersion": "moorage.dev/v1", "kind": kind.kind, "metadata": metadata, "spec": spec}
+    path = f"{kind.prefix}/{kind.plural}" if everywhere else place.path(kind.plural)
+    return cluster.raw("POST", f"{path}?dryRun=All&fieldValidation=Strict", body=body)
 
 
-def name_for(kind: type[models.Kind], spec: dict[str, Any]) -> str:
+def name_for(kind: Kind[Any], spec: dict[str, Any]) -> str:
     """A Deployment must be named after its fields, so that only the field itself is on trial."""
     environment, app = spec.get("environment"), spec.get("app")
-    if kind is models.Deployment and isinstance(environment, str) and isinstance(app, str):
+    if kind is deployment.KIND and isinstance(environment, str) and isinstance(app, str):
         return f"{environment}.{app.lower().replace('_', '-')}"
     return NAMES[kind]
 
@@ -94,7 +102,7 @@ def test_models_and_crds_accept_the_same_objects(cluster: LiveCluster, workspace
 
     @settings(max_examples=500, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True, database=None)
     @given(near_valid())
-    def compare(candidate: tuple[type[models.Kind], dict[str, Any]]) -> None:
+    def compare(candidate: tuple[Kind[Any], dict[str, Any]]) -> None:
         nonlocal tried
         kind, spec = candidate
         if not re.fullmatch(r"[-.a-z0-9]{1,200}", name_for(kind, spec)):
@@ -102,23 +110,26 @@ def test_models_and_crds_accept_the_same_objects(cluster: LiveCluster, workspace
         tried += 1
         answer = dry_run(cluster, place, kind, name_for(kind, spec), spec)
         assert answer.status in {201, 400, 422}, answer.body
-        assert (answer.status == 201) is model_accepts(kind, spec), (kind.__name__, spec, answer.body)
+        assert (answer.status == 201) is model_accepts(kind, spec), (kind.kind, spec, answer.body)
 
     compare()
     assert tried > 300
 
 
-@pytest.mark.parametrize("kind", list(VALID))
-def test_nothing_of_a_full_spec_is_pruned(kind: type[models.Kind], cluster: LiveCluster, workspace: Any) -> None:
+@pytest.mark.parametrize("kind", list(VALID), ids=lambda kind: kind.kind)
+def test_nothing_of_a_full_spec_is_pruned(kind: Kind[Any], cluster: LiveCluster, workspace: Any) -> None:
     answer = dry_run(cluster, workspace(), kind, NAMES[kind], VALID[kind])
     assert answer.status == 201, answer.body
     assert answer.json()["spec"] == VALID[kind]
 
 
-@pytest.mark.parametrize("page", sorted(path.name for path in (ROOT / "docs/spec").glob("*.md")))
-def test_examples_of_the_spec_pages_are_accepted(page: str, cluster: LiveCluster, workspace: Any) -> None:
-    text = (ROOT / "docs/spec" / page).read_text(encoding="utf-8")
-    kinds = {kind.__name__: kind for kind in models.KINDS}
+PAGES = ["docs/governance.md", *sorted(f"docs/spec/{path.name}" for path in (ROOT / "docs/spec").glob("*.md"))]
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_examples_of_the_pages_are_accepted(page: str, cluster: LiveCluster, workspace: Any) -> None:
+    text = (ROOT / page).read_text(encoding="utf-8")
+    kinds = {kind.kind: kind for kind in KINDS}
     place = workspace()
     for block in re.findall(r"```yaml\n(.*?)```", text, re.DOTALL):
         document = yaml.safe_load(block)

@@ -7,7 +7,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from cluster import Facade, LiveCluster, Operators, Workspace, eventually_passes
+from cluster import LiveCluster, Workspace
+from services import Facade, Operators
+from waiting import eventually_passes
 
 ENVIRONMENTS = ("development", "production")
 APPS = [f"app-{number:02}" for number in range(10)]

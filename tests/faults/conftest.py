@@ -3,8 +3,9 @@
 from collections.abc import Iterator
 
 import pytest
-from cluster import LiveCluster, Operators
+from cluster import LiveCluster
 from fault_proxy import FaultProxy
+from services import Operators
 
 
 @pytest.fixture

@@ -11,11 +11,12 @@ from contextlib import contextmanager
 
 import pytest
 import scenarios
-from cluster import LiveCluster, Workspaces, eventually
+from cluster import LiveCluster, Workspaces
 from fault_proxy import FaultProxy
 from oracles import Witness, check_history, end_state, in_parallel, records_of, writes_are_few
 from scenarios import PATIENCE, Scenario
 from supervisor import Supervisor
+from waiting import eventually
 
 #: How a crash can meet a write.
 CRASHES = ("kill", "commit, drop reply, kill", "commit, reply, kill")

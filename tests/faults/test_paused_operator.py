@@ -3,9 +3,11 @@
 import urllib.request
 
 import pytest
-from cluster import LiveCluster, Operators, Workspace, Workspaces, eventually
+from cluster import LiveCluster, Workspace, Workspaces
 from fault_proxy import FaultProxy
 from oracles import Ledger, check_history, records_of, settled
+from services import Operators
+from waiting import eventually
 
 from moorage_dev import children
 from moorage_dev.processes import Service

@@ -15,7 +15,19 @@ from _pytest.mark import ParameterSet
 
 ROOT = Path(__file__).parents[2]
 BUGS = sorted(Path(__file__).with_name("seeded_bugs").glob("*.patch"))
-SOURCES = ("crds", "operator", "api", "dev", "tests", "charts", "docs", "pyproject.toml", "Makefile", "README.md")
+SOURCES = (
+    "crds",
+    "operator",
+    "api",
+    "cli",
+    "dev",
+    "tests",
+    "charts",
+    "docs",
+    "pyproject.toml",
+    "Makefile",
+    "README.md",
+)
 
 
 @pytest.fixture(scope="module")
@@ -77,7 +89,7 @@ def test_without_a_bug_the_same_tests_pass(copy: Path) -> None:
 
 
 def _run(copy: Path, tests: list[str]) -> subprocess.CompletedProcess[str]:
-    paths = os.pathsep.join(str(copy / root) for root in ("crds", "operator", "api", "dev"))
+    paths = os.pathsep.join(str(copy / root) for root in ("crds", "operator", "api", "cli", "dev"))
     return subprocess.run(
         [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", *tests],
         cwd=copy,

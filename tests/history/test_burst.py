@@ -1,7 +1,9 @@
 """One binding, as many changes as the API server takes: back-pressure is the only refusal, and nothing is dropped."""
 
-from cluster import LiveCluster, Operators, Workspaces, eventually
+from cluster import LiveCluster, Workspaces
 from oracles import BACK_PRESSURE, Ledger, check_history, in_parallel, records_of, settled
+from services import Operators
+from waiting import eventually
 
 from moorage_dev.processes import Service
 

@@ -1,8 +1,11 @@
 """Deleting a Namespace or the installation never waits for an operator that is not there."""
 
-from cluster import LiveCluster, Operators, Workspace, Workspaces, eventually
+from cluster import LiveCluster, Workspace, Workspaces
 from oracles import Ledger, settled
+from services import Operators
+from waiting import eventually
 
+from moorage_dev import patience
 from moorage_dev.installation import policies
 
 #: Seconds that a Namespace may take to go.
@@ -58,4 +61,4 @@ def test_after_an_uninstallation_everything_can_be_deleted(own_cluster: LiveClus
     eventually(lambda: own_cluster.raw("DELETE", shop.path("environments", "staging")).status == 200)
     _goes(own_cluster, "moorage-system")
     _goes(own_cluster, shop.namespace)
-    kubectl.ok("delete", "crd", "--all", f"--timeout={LIMIT}s")
+    kubectl.ok("delete", "crd", "--all", f"--timeout={patience.scaled(LIMIT):.0f}s")

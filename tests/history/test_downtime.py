@@ -3,8 +3,10 @@
 import time
 
 import pytest
-from cluster import LiveCluster, Operators, Workspace, Workspaces, account, eventually
+from cluster import LiveCluster, Workspace, Workspaces, account
 from oracles import ANY_REQUEST_ID, Ledger, check_history, records_of, settled
+from services import Operators
+from waiting import eventually
 
 from moorage_dev import children
 

@@ -3,8 +3,10 @@
 import time
 
 import pytest
-from cluster import WRITES, AuditEvent, LiveCluster, Operators, Workspace, Workspaces, account, eventually
+from cluster import WRITES, AuditEvent, LiveCluster, Workspace, Workspaces, account
 from oracles import Ledger, check_history, is_quiet, records_of, settled
+from services import Operators
+from waiting import eventually
 
 #: Seconds of silence.
 SILENCE = 60.0

@@ -5,8 +5,10 @@ import time
 from datetime import datetime
 from typing import Any
 
-from cluster import Facade, Facades, LiveCluster, Operators, Workspace, Workspaces, eventually, eventually_passes
+from cluster import LiveCluster, Workspace, Workspaces
 from oracles import settled
+from services import Facade, Facades, Operators
+from waiting import eventually, eventually_passes
 
 from moorage_dev.processes import Service
 

@@ -3,9 +3,11 @@
 import json
 from typing import Any
 
-from cluster import LiveCluster, Operators, Workspace, Workspaces, eventually
+from cluster import LiveCluster, Workspace, Workspaces
 from oracles import DELETED, chains_are_whole, records_of, settled
 from policy_switch import without_change_log
+from services import Operators
+from waiting import eventually
 
 from moorage_dev.processes import Service
 

@@ -5,8 +5,10 @@ from collections import Counter
 from collections.abc import Callable
 
 import pytest
-from cluster import LiveCluster, Operators, Workspace, Workspaces, account, eventually
+from cluster import LiveCluster, Workspace, Workspaces, account
 from oracles import BACK_PRESSURE, Ledger, check_history, in_parallel, records_of, settled
+from services import Operators
+from waiting import eventually
 
 from moorage_dev import children
 from moorage_dev.processes import Service
@@ -34,43 +36,45 @@ def _outage(ledger: Ledger, shop: Workspace) -> None:
     in_parallel(THREADS, [lambda number=number: binding(number) for number in range(BINDINGS)])
 
 
-def _storm(ledger: Ledger, shop: Workspace) -> None:
+def _storm(ledger: Ledger, shop: Workspace, kills: list[int]) -> None:
+    """Each tenth of it waits for the kill before it, so that a slow machine does not kill after the storm."""
+
     def change(number: int) -> None:
+        eventually(lambda: len(kills) * CHANGES_IN_THE_STORM // KILLS + CHANGES_IN_THE_STORM // KILLS > number, 120)
         name = f"production.app-{number % BINDINGS}"
         ledger.insist(shop, name, f"s{number}", user=("alice", "bob")[number % 2], reason=f"storm {number}")
 
     in_parallel(THREADS, [lambda number=number: change(number) for number in range(CHANGES_IN_THE_STORM)])
 
 
-def _kill_in_turn(ledger: Ledger, operators: Operators, pair: list[Service], weather: threading.Thread) -> int:
-    """Kill the older one whenever a tenth of the storm has passed; how often that was done."""
-    base, kills = BINDINGS * CHANGES_IN_THE_OUTAGE, 0
-    while kills < KILLS and weather.is_alive():
-        passed = base + CHANGES_IN_THE_STORM * kills // KILLS
-        eventually(lambda passed=passed: ledger.count >= passed or not weather.is_alive(), timeout=120)
+def _kill_in_turn(ledger: Ledger, operators: Operators, pair: list[Service], kills: list[int]) -> None:
+    """Kill the older one whenever a tenth of the storm has passed; `kills`: after how many changes that was done."""
+    while len(kills) < KILLS:
+        passed = BINDINGS * CHANGES_IN_THE_OUTAGE + CHANGES_IN_THE_STORM * len(kills) // KILLS
+        eventually(lambda passed=passed: ledger.count >= passed, timeout=120)
         children.kill(pair.pop(0).child)
         pair.append(operators.start(wait=False))
-        kills += 1
-    return kills
+        kills.append(ledger.count)
 
 
 def _storm_and_kills(ledger: Ledger, shop: Workspace, operators: Operators) -> int:
     """How many operators were killed while the changes went on."""
     failures: list[BaseException] = []
+    kills: list[int] = []
 
     def blow() -> None:
         try:
-            _storm(ledger, shop)
+            _storm(ledger, shop, kills)
         except BaseException as error:
             failures.append(error)
 
     pair = [operators.start(), operators.start()]
     weather = threading.Thread(target=blow)
     weather.start()
-    kills = _kill_in_turn(ledger, operators, pair, weather)
+    _kill_in_turn(ledger, operators, pair, kills)
     weather.join()
     assert failures == []
-    return kills
+    return len(kills)
 
 
 @pytest.mark.timeout(600)

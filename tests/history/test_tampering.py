@@ -17,8 +17,10 @@ from typing import Any
 
 import pytest
 import rfc8785
-from cluster import ADMIN, GROUP_PATH, LiveCluster, Operators, Workspace, Workspaces, eventually
+from cluster import ADMIN, GROUP_PATH, LiveCluster, Workspace, Workspaces
 from etcd import Etcd
+from services import Operators
+from waiting import eventually
 
 from moorage_dev.bench.etcd import put_all
 from moorage_dev.bench.population import World, whole_second
@@ -64,7 +66,7 @@ class Chain:
         """Store a record under the name and Namespace that it says."""
         meta = body["metadata"]
         key = f"/registry/moorage.dev/deploymentrecords/{meta['namespace']}/{meta['name']}"
-        put_all(self.shop.cluster.control_plane.etcd_url, [(key, json.dumps(body).encode())])
+        put_all(self.shop.cluster.control_plane.etcd(), [(key, json.dumps(body).encode())])
 
     def edit(self, sequence: int, change: Callable[[Object], object]) -> None:
         self._etcd.edit("deploymentrecords", self.shop.namespace, self.record_name(sequence), change)
@@ -253,7 +255,7 @@ def scene(own_cluster: LiveCluster) -> Scene:
     small, exported_few = verify(own_cluster), moorage(own_cluster, "export")
     # The API server would take in every single object as an event; from a list it has them at once.
     own_cluster.control_plane.kill_api_server()
-    put_all(own_cluster.control_plane.etcd_url, World(BULK, whole_second()).stored())
+    put_all(own_cluster.control_plane.etcd(), World(BULK, whole_second()).stored())
     own_cluster.control_plane.restart_api_server()
     for plural, count in {"deployments": 1012, "deploymentrecords": 10_060}.items():
         eventually(lambda plural=plural, count=count: _has(own_cluster, plural, count), timeout=60)

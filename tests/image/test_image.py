@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from cluster import LiveCluster, Workspaces, eventually
+from cluster import LiveCluster, Workspaces
+from waiting import eventually
 
 from moorage_dev import children, ports
 from moorage_dev.buildah import Container

@@ -12,36 +12,60 @@ from pathlib import Path
 
 import pytest
 
-from moorage_dev import sbom
+from moorage_dev import page, sbom
 from moorage_dev.layout import ROOT
 
-SOURCES = ("pyproject.toml", "README.md", "LICENSE", "crds", "operator", "api")
+SOURCES = (
+    "pyproject.toml",
+    "hatch_build.py",
+    "README.md",
+    "LICENSE",
+    "crds",
+    "operator",
+    "api",
+    "cli",
+    "client",
+    "web/dist",
+)
 
 
 @pytest.fixture
 def wheels(tmp_path: Path) -> list[Path]:
     """Two wheels, built in two places from copies of the sources with other times."""
+    page.build()
     return [_wheel(tmp_path / name, moment) for name, moment in (("here", 1_000_000_000), ("elsewhere", 1_500_000_000))]
 
 
 def _wheel(folder: Path, moment: int) -> Path:
     folder.mkdir()
+    _copy(folder)
+    for path in folder.rglob("*"):
+        os.utime(path, (moment, moment))
+    done = _hatchling(folder)
+    assert done.returncode == 0, done.stderr
+    [wheel] = (folder / "dist").glob("*.whl")
+    return wheel
+
+
+def _copy(folder: Path, *, without: str = "") -> None:
     for name in SOURCES:
+        if name == without:
+            continue
         if (ROOT / name).is_dir():
             shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
         else:
             shutil.copy(ROOT / name, folder / name)
-    for path in folder.rglob("*"):
-        os.utime(path, (moment, moment))
-    subprocess.run(
+
+
+def _hatchling(folder: Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
         [sys.executable, "-m", "hatchling", "build", "--target=wheel", f"--directory={folder / 'dist'}"],
         cwd=folder,
         env={**os.environ, "SOURCE_DATE_EPOCH": "1735689600"},
         capture_output=True,
-        check=True,
+        text=True,
+        check=False,
     )
-    [wheel] = (folder / "dist").glob("*.whl")
-    return wheel
 
 
 def test_two_builds_give_the_same_bytes(wheels: list[Path]) -> None:
@@ -49,12 +73,21 @@ def test_two_builds_give_the_same_bytes(wheels: list[Path]) -> None:
     assert first == second
 
 
-def test_wheel_holds_the_three_packages_and_the_policies_and_nothing_else(wheels: list[Path]) -> None:
+def test_wheel_holds_the_packages_the_policies_and_the_page_and_nothing_else(wheels: list[Path]) -> None:
     names = zipfile.ZipFile(wheels[0]).namelist()
     tops = {name.split("/")[0] for name in names if ".dist-info/" not in name}
-    assert tops == {"moorage_crds", "moorage_operator", "moorage_api"}
+    assert tops == {"moorage_crds", "moorage_operator", "moorage_api", "moorage_cli", "moorage_client"}
     assert "moorage_crds/policies/records.yaml" in names
+    built = {f"moorage_api/page/{file.relative_to(page.DIST)}" for file in page.DIST.rglob("*") if file.is_file()}
+    assert {name for name in names if name.startswith("moorage_api/page/")} == built
     assert any(name.endswith(".dist-info/licenses/LICENSE") for name in names)
+
+
+def test_wheel_without_the_page_is_refused_with_what_to_do(tmp_path: Path) -> None:
+    _copy(tmp_path, without="web/dist")
+    done = _hatchling(tmp_path)
+    assert done.returncode != 0
+    assert done.stderr.splitlines()[-1].endswith("run `make page` first")
 
 
 def test_bill_of_materials_names_every_locked_package() -> None:

@@ -1,7 +1,7 @@
-"""A reverse proxy between a facade and the API server: it sees every request, and fails as networks and servers do.
+"""A reverse proxy in front of the API server: it sees every request, and fails as networks and servers do.
 
-The facade gets a kubeconfig that points here (`settings`), with the token of its own service account, so nothing else
-differs from a facade that speaks to the API server directly.
+A process gets a kubeconfig that points here (`settings`), with the token of its own service account, so nothing else
+differs from one that speaks to the API server directly.
 """
 
 import asyncio
@@ -67,12 +67,14 @@ class Fault:
         body: content, as it is.
         headers: further headers.
         hang: instead of an answer, none until the proxy ends or the client goes.
+        alter: forward, and change the content of the answer.
     """
 
     status: int = 500
     body: bytes = b'{"kind":"Status","apiVersion":"v1","status":"Failure","code":500,"message":"injected"}'
     headers: tuple[tuple[str, str], ...] = ()
     hang: bool = False
+    alter: Callable[[bytes], bytes] | None = None
 
 
 def no_fault(_seen: Seen) -> Fault | None:
@@ -101,12 +103,12 @@ class ApiServerProxy:
         self._frozen: set[web.StreamResponse] = set()
         self.url = self._run(self._start())
 
-    def settings(self, cluster: LiveCluster) -> dict[str, str]:
-        """Settings of a facade that goes through this proxy, under the chart's service account."""
-        token = cluster.service_account_token(NAMESPACE, FACADE)
+    def settings(self, cluster: LiveCluster, account: str = FACADE) -> dict[str, str]:
+        """Settings of a facade (or of an operator) that goes through this proxy, under the chart's service account."""
+        token = cluster.service_account_token(NAMESPACE, account)
         path = cluster.folder / f"proxied-{secrets.token_hex(4)}.kubeconfig"
         proxied = Endpoint(self.url, self._endpoint.ca)
-        kubeconfigs.with_token(path, proxied, user=FACADE, token=token)
+        kubeconfigs.with_token(path, proxied, user=account, token=token)
         return {"MOORAGE_KUBECONFIG": str(path)}
 
     def cut(self) -> None:
@@ -192,25 +194,34 @@ class ApiServerProxy:
         if self._is_cut:
             return _hang_up(transport)
         fault = self.fault(seen)
-        if fault is not None:
+        alter = fault.alter if fault is not None else None
+        if fault is not None and alter is None:
             return await _fail(fault, transport)
         self._connections.add(transport)
         try:
-            return await self._forward(request, seen)
+            return await self._forward(request, seen, alter)
         except (aiohttp.ClientError, OSError):
             return _hang_up(transport)
         finally:
             self._connections.discard(transport)
 
-    async def _forward(self, request: web.BaseRequest, seen: Seen) -> web.StreamResponse:
+    async def _forward(
+        self, request: web.BaseRequest, seen: Seen, alter: Callable[[bytes], bytes] | None
+    ) -> web.StreamResponse:
         headers = [(name, value) for name, value in request.headers.items() if name.lower() not in _HOP]
+        if alter is not None:
+            headers = [
+                *(one for one in headers if one[0].lower() != "accept-encoding"),
+                ("Accept-Encoding", "identity"),
+            ]
         url = URL(self._endpoint.server + seen.target, encoded=True)
         async with self._session.request(
             seen.method, url, data=seen.body or None, headers=headers, allow_redirects=False
         ) as upstream:
             passed = [(name, value) for name, value in upstream.headers.items() if name.lower() not in _HOP]
             if not (seen.is_watch and upstream.status == 200):
-                return _answer(upstream.status, await upstream.read(), passed)
+                content = await upstream.read()
+                return _answer(upstream.status, alter(content) if alter is not None else content, passed)
             return await self._stream(request, seen, upstream, passed)
 
     async def _stream(

@@ -5,10 +5,10 @@ from collections.abc import Iterable
 from datetime import timedelta
 from typing import Any
 
-from fakes import START
+from fake_cluster import START
 
 from moorage_crds import names
-from moorage_crds.clock import to_rfc3339
+from moorage_crds.moments import to_text
 from moorage_crds.objects import RawObject
 
 NAMESPACE = "shop"
@@ -21,7 +21,7 @@ def uid_of(text: str) -> str:
 
 def at(seconds: float = 0) -> str:
     """A moment so many seconds after `START`, RFC 3339."""
-    return to_rfc3339(START + timedelta(seconds=seconds))
+    return to_text(START + timedelta(seconds=seconds))
 
 
 def namespace(name: str = NAMESPACE, *, seeded: bool = False, deleting: bool = False, **labels: str) -> RawObject:

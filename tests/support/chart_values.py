@@ -1,4 +1,4 @@
-"""Thirty combinations of values of the chart, each a cluster that somebody could have."""
+"""Thirty-one combinations of values of the chart, each a cluster that somebody could have."""
 
 from typing import Any
 
@@ -36,7 +36,16 @@ COMBINATIONS: dict[str, dict[str, Any]] = {
     "without-crds": {"crds": {"install": False}},
     "crds-go-with-the-release": {"crds": {"keep": False}},
     "without-policies": {"policies": {"install": False}},
-    "without-roles": {"rbac": {"create": False, "aggregate": False, "deployerRole": ""}},
+    "without-roles": {
+        "rbac": {
+            "create": False,
+            "aggregate": False,
+            "deployerRole": "",
+            "workspaceAdminRole": "",
+            "approverRole": "",
+            "releaseManagerRole": "",
+        }
+    },
     "accounts-made-elsewhere": {
         "operator": {"serviceAccount": {"create": False, "name": "operator-account"}},
         "api": {"serviceAccount": {"create": False, "name": "api-account"}},
@@ -106,12 +115,21 @@ COMBINATIONS: dict[str, dict[str, Any]] = {
         }
     },
     "open-network": {"networkPolicy": {"enabled": False}},
+    "api-server-by-name": {"networkPolicy": {"dns": True, "metricsFrom": []}},
     "monitoring": {"metrics": {"port": 9100, **_MONITORING}},
     "limits-of-a-large-site": {
         "logLevel": "WARNING",
-        "retention": {"records": 1000, "days": 730},
+        "delivery": {
+            "kinds": ["deployments.apps", "helmreleases.helm.toolkit.fluxcd.io"],
+            "writes": ["deployments.apps"],
+            "configMaps": ["default", "*"],
+            "refreshes": ["applicationsets.argoproj.io", "helmreleases.helm.toolkit.fluxcd.io"],
+        },
+        "events": {"enabled": True, "allowedCidrs": ["10.0.0.0/8", "fd00::/8"], "ports": [443, 8443]},
+        "retention": {"records": 1000, "days": 730, "maxRecords": 50000},
         "operator": {
             "sweepIntervalSeconds": 600,
+            "kubernetesEvents": False,
             "resources": {"limits": {"memory": "2Gi"}},
             "terminationGracePeriodSeconds": 60,
         },
@@ -119,7 +137,11 @@ COMBINATIONS: dict[str, dict[str, Any]] = {
             "resources": {"requests": {"cpu": 2, "memory": "1Gi"}, "limits": {"memory": "2Gi"}},
             "rateLimit": {"perSecond": 0.5, "burst": 1000000, "failedPerSecond": 1, "failedBurst": 5},
             "maxConnections": 20000,
+            "maxConnectionsPerClient": 2000,
+            "trustedProxies": ["10.0.0.0/8", "fd00::/8"],
+            "sessionKeySecretName": "page-sessions",
             "maxStalenessSeconds": 60,
+            "maxInputStalenessSeconds": 10,
             "stopDelaySeconds": 20,
             "terminationGracePeriodSeconds": 90,
             "gitopsManagers": ["argocd-controller", "our-tool"],

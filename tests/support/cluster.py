@@ -7,71 +7,28 @@ import asyncio
 import json
 import secrets
 import subprocess
-import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import pytest
+from waiting import eventually
 
-from moorage_dev import children, kubeconfigs, processes, users
+from moorage_dev import kubeconfigs, users
 from moorage_dev.cluster import Cluster
 from moorage_dev.control_plane import ControlPlane
 from moorage_dev.failures import DevError
 from moorage_dev.kubeconfigs import Endpoint
-from moorage_dev.processes import Service
 from moorage_dev.rest_client import Answer, RestClient
 
 ADMIN = users.ADMIN
 GROUP_PATH = "/apis/moorage.dev/v1"
 RBAC = "rbac.authorization.k8s.io"
 
-T = TypeVar("T")
-
 WRITES = frozenset({"create", "update", "patch", "delete", "deletecollection"})
-
-
-def eventually(ask: Callable[[], T], timeout: float = 15.0, *, interval: float = 0.05) -> T:
-    """Ask again and again until the answer is true, and return it. The only wait of the tests.
-
-    An assertion that fails while asking means "not yet", as a false answer does; None is false too, so a function that
-    only asserts goes to `eventually_passes`.
-
-    Raises:
-        AssertionError: it did not become true within `timeout` seconds.
-    """
-    deadline = time.monotonic() + timeout
-    while True:
-        problem: AssertionError | None = None
-        answer: Any = None
-        try:
-            answer = ask()
-        except AssertionError as error:
-            problem = error
-        if answer:
-            return answer
-        if time.monotonic() > deadline:
-            message = f"not within {timeout:.0f} s; the last answer was {answer!r}"
-            raise AssertionError(message) from problem
-        time.sleep(interval)
-
-
-def eventually_passes(check: Callable[[], object], timeout: float = 15.0) -> None:
-    """Call a function that only asserts until no assertion fails; as `eventually` otherwise."""
-
-    def passes() -> bool:
-        check()
-        return True
-
-    eventually(passes, timeout)
-
-
-async def eventually_async(ask: Callable[[], T], timeout: float = 15.0) -> T:
-    """`eventually` for async tests; `ask` runs in a thread."""
-    return await asyncio.to_thread(eventually, ask, timeout)
 
 
 @dataclass(frozen=True, slots=True)
@@ -395,153 +352,14 @@ class Workspaces:
         self._made.clear()
 
 
-@dataclass(slots=True)
-class Facade:
-    """A running facade and a client for it."""
-
-    service: Service
-    cluster: LiveCluster
-    client: RestClient = field(init=False)
-
-    def __post_init__(self) -> None:
-        self.client = RestClient(self.service.url, None)
-
-    def call(
-        self,
-        method: str,
-        path: str,
-        *,
-        user: str | None = "alice",
-        token: str | None = None,
-        body: object = None,
-        content_type: str | None = None,
-        headers: dict[str, str] | None = None,
-    ) -> Answer:
-        """One request as `user` (None: without a token), or with any `token`."""
-        bearer = token if token is not None else self.cluster.token(user) if user else None
-        return self.client.request(method, path, token=bearer, body=body, content_type=content_type, headers=headers)
-
-    async def call_async(self, method: str, path: str, **options: Any) -> Answer:
-        """`call` for async tests."""
-        return await asyncio.to_thread(self.call, method, path, **options)
-
-
-#: Tests meet 429 only where they mean to.
-FACADE_SETTINGS = {
-    "MOORAGE_RATE_LIMIT": "100000",
-    "MOORAGE_RATE_BURST": "100000",
-    "MOORAGE_FAILED_RATE_LIMIT": "100000",
-    "MOORAGE_FAILED_RATE_BURST": "100000",
-    "MOORAGE_STOP_DELAY_SECONDS": "0",
-}
-
-
-class Operators:
-    """Operators under the chart's service account: shared ones that go on from test to test, and own ones of a test."""
-
-    def __init__(self, cluster: LiveCluster) -> None:
-        self._cluster = cluster
-        self.shared: list[Service] = []
-        self.own: list[Service] = []
-        self._numbers: Iterator[int] = iter(range(1, 10_000))
-
-    def ensure(self, count: int = 1) -> list[Service]:
-        """Exactly `count` shared operators that run and are ready."""
-        self.shared = [service for service in self.shared if children.is_running(service.child)]
-        while len(self.shared) > count:
-            children.stop(self.shared.pop().child)
-        while len(self.shared) < count:
-            self.shared.append(self._start(None, wait=True))
-        return list(self.shared)
-
-    def start(self, settings: Mapping[str, str] | None = None, *, wait: bool = True) -> Service:
-        """Start one more for this test, with settings of its own."""
-        service = self._start(settings, wait=wait)
-        self.own.append(service)
-        return service
-
-    def stop(self) -> None:
-        """Stop all of them: nothing is recorded until `ensure` or `start`."""
-        for service in (*self.shared, *self.own):
-            children.stop(service.child)
-        self.shared.clear()
-        self.own.clear()
-
-    def clean(self) -> None:
-        """Stop those of this test."""
-        for service in self.own:
-            children.stop(service.child)
-        self.own.clear()
-
-    def _start(self, settings: Mapping[str, str] | None, *, wait: bool) -> Service:
-        name = f"operator-{next(self._numbers)}"
-        return processes.start_operator(
-            self._cluster.underlying, self._cluster.folder, name=name, settings=settings, wait=wait
-        )
-
-
-class Facades:
-    """Facades under the chart's service account: a shared one, and own ones of a test."""
-
-    def __init__(self, cluster: LiveCluster) -> None:
-        self._cluster = cluster
-        self.shared: Facade | None = None
-        self.own: list[Facade] = []
-        self._numbers: Iterator[int] = iter(range(1, 10_000))
-
-    def ensure(self) -> Facade:
-        """The shared facade; it runs and is ready."""
-        if self.shared is None or not children.is_running(self.shared.service.child):
-            self.shared = self._start({})
-        return self.shared
-
-    def start(self, settings: Mapping[str, str] | None = None, *, wait: bool = True) -> Facade:
-        """Start one more for this test; `settings` win over `FACADE_SETTINGS`."""
-        facade = self._start(settings or {}, wait=wait)
-        self.own.append(facade)
-        return facade
-
-    def stop(self) -> None:
-        """Stop all of them."""
-        self.clean()
-        if self.shared is not None:
-            self.shared.client.close()
-            children.stop(self.shared.service.child)
-            self.shared = None
-
-    def clean(self) -> None:
-        """Stop those of this test."""
-        for facade in self.own:
-            facade.client.close()
-            children.stop(facade.service.child)
-        self.own.clear()
-
-    def _start(self, settings: Mapping[str, str], *, wait: bool = True) -> Facade:
-        service = processes.start_facade(
-            self._cluster.underlying,
-            self._cluster.folder,
-            name=f"api-{next(self._numbers)}",
-            settings={**FACADE_SETTINGS, **settings},
-            wait=wait,
-        )
-        return Facade(service, self._cluster)
-
-
 __all__ = [
     "ADMIN",
-    "FACADE_SETTINGS",
     "GROUP_PATH",
     "WRITES",
     "AuditEvent",
     "DevError",
-    "Facade",
-    "Facades",
     "LiveCluster",
-    "Operators",
     "Workspace",
     "Workspaces",
     "account",
-    "eventually",
-    "eventually_async",
-    "eventually_passes",
 ]

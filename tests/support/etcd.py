@@ -2,7 +2,6 @@
 
 import base64
 import json
-import urllib.request
 from collections.abc import Callable
 from typing import Any
 
@@ -13,7 +12,7 @@ class Etcd:
     """The store of a control plane of ours."""
 
     def __init__(self, control_plane: ControlPlane) -> None:
-        self._url = control_plane.etcd_url
+        self._control_plane = control_plane
 
     def edit(self, plural: str, namespace: str, name: str, change: Callable[[dict[str, Any]], object]) -> None:
         """Change a stored custom resource in place."""
@@ -35,11 +34,13 @@ class Etcd:
         self._post("compaction", {"revision": revision, "physical": True})
 
     def _post(self, call: str, body: dict[str, Any]) -> dict[str, Any]:
-        request = urllib.request.Request(  # noqa: S310 — loopback
-            f"{self._url}/v3/kv/{call}", data=json.dumps(body).encode(), headers={"Content-Type": "application/json"}
-        )
-        with urllib.request.urlopen(request, timeout=10) as answer:  # noqa: S310 — as above
-            return dict(json.load(answer))
+        client = self._control_plane.etcd(timeout=10)
+        try:
+            answer = client.request("POST", f"/v3/kv/{call}", body=body)
+        finally:
+            client.close()
+        assert answer.status == 200, answer.body
+        return dict(answer.json())
 
 
 def _encode(text: str) -> str:

@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 
 from facade_world import BASE, World
 
-from moorage_api.protocol import EdgeServer
+from moorage_api.edge.server import EdgeServer
 
 
 @asynccontextmanager

@@ -9,7 +9,7 @@ from typing import Any
 
 import yaml
 
-from moorage_dev import binaries
+from moorage_dev import binaries, patience
 from moorage_dev.layout import ROOT
 
 CHART = ROOT / "charts/moorage"
@@ -24,10 +24,12 @@ class Helm:
     Attributes:
         home: folder for its caches and settings.
         kubeconfig: whose cluster it works on; None where it only renders.
+        timeout: seconds that one call may take; more than `TIMEOUT` where it waits for pods.
     """
 
     home: Path
     kubeconfig: Path | None = None
+    timeout: float = TIMEOUT
 
     def run(self, *arguments: str | Path) -> subprocess.CompletedProcess[str]:
         """Run it; a failure is in the result, not raised."""
@@ -39,7 +41,7 @@ class Helm:
             capture_output=True,
             text=True,
             check=False,
-            timeout=TIMEOUT,
+            timeout=patience.scaled(self.timeout),
             env={**environment, **own, **kubeconfig},
         )
 

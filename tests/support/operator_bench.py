@@ -2,33 +2,46 @@
 
 import asyncio
 import contextlib
+import copy
 import selectors
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from itertools import pairwise
 from typing import Any
 
 import builders
-from fakes import CountedMeasures, FixedClock, FixedLeadership, InMemoryStore
+import stamping
+from fake_cluster import FakeCluster, FixedClock
+from fakes import CountedMeasures, FixedLeadership
 
-from moorage_crds import names
-from moorage_crds.objects import RawObject
-from moorage_operator.decisions.retention import RetentionRule
-from moorage_operator.loops.cascade import Cascade
-from moorage_operator.loops.intake import Intake, Loops
-from moorage_operator.loops.policies import Policies
-from moorage_operator.loops.queue import KeyedQueue
-from moorage_operator.loops.recorder import Recorder
-from moorage_operator.loops.repair import Repair
-from moorage_operator.loops.retention import Retention
-from moorage_operator.loops.seeding import Seeding
-from moorage_operator.loops.status_writer import DeploymentStatusWriter, EnvironmentStatusWriter
-from moorage_operator.loops.surroundings import Surroundings
-from moorage_operator.loops.sweep import Sweep
-from moorage_operator.loops.watchdog import Watchdog
-from moorage_operator.loops.worker import work
-from moorage_operator.loops.world import World
+from moorage_crds import names, schema
+from moorage_crds.conditions import ConditionType, find
+from moorage_crds.kinds.record import spec_hash
+from moorage_crds.kinds.refresh import LABEL_REFRESH, REFRESH_RESOURCES
+from moorage_crds.kinds.target import LABEL_TARGET, TARGET_RESOURCES
+from moorage_crds.objects import RawObject, metadata
+from moorage_dev import patience
+from moorage_operator.assembly import Machinery, Tuning, assemble
+from moorage_operator.delivery.reading import target_of
+from moorage_operator.dispatch import Intake, Loops
+from moorage_operator.events.ports import Courier
+from moorage_operator.memory.refreshables import Refreshables
+from moorage_operator.memory.targets import Targets
+from moorage_operator.memory.world import World
+from moorage_operator.refreshing.reading import refreshable_of
+from moorage_operator.retention.decisions import RetentionRule
+from moorage_operator.retention.remover import Retention
+from moorage_operator.sweep.sweep import Sweep
+from moorage_operator.sweep.watchdog import Watchdog
+from moorage_operator.work.context import Surroundings
+from moorage_operator.work.worker import work
+
+#: The binding of most tests.
+WEB = "production.web"
+#: Read once: a bench is made for every test.
+WANTED_POLICIES = schema.wanted_policies()
 
 
 @dataclass
@@ -38,28 +51,52 @@ class Replica:
     world: World
     leadership: FixedLeadership
     measures: CountedMeasures
-    loops: Loops
-    intake: Intake
-    sweep: Sweep
-    retention: Retention
-    watchdog: Watchdog
+    machinery: Machinery
+    targets: Targets
+    refreshables: Refreshables
 
-    def queues(self) -> list[tuple[KeyedQueue[Any], Callable[[Any], Any]]]:
-        """Each queue with its step."""
-        loops = (
-            self.loops.recorder,
-            self.loops.statuses,
-            self.loops.environments,
-            self.loops.cascade,
-            self.loops.seeding,
-            self.retention,
-        )
-        return [(loop.queue, loop.step) for loop in loops]
+    @property
+    def loops(self) -> Loops:
+        """The loops by name."""
+        return self.machinery.loops
+
+    @property
+    def intake(self) -> Intake:
+        """Where news goes in."""
+        return self.machinery.intake
+
+    @property
+    def sweep(self) -> Sweep:
+        """Compares with full lists."""
+        return self.machinery.sweep
+
+    @property
+    def retention(self) -> Retention:
+        """Removes records."""
+        return self.machinery.retention
+
+    @property
+    def watchdog(self) -> Watchdog:
+        """Judges the watches."""
+        return self.machinery.watchdog
+
+    def hears(self, plural: str, kind: str, raw: RawObject) -> None:
+        """One event of a watch."""
+        if LABEL_REFRESH in metadata(raw).get("labels", {}):
+            self.refreshables.sink(plural).apply(kind, refreshable_of(plural, raw))
+        if plural not in {*TARGET_RESOURCES, *REFRESH_RESOURCES}:
+            self.intake.watched(plural, kind, raw)
+        elif LABEL_TARGET not in metadata(raw).get("labels", {}):
+            return
+        elif kind != "DELETED":
+            self.targets.put(target_of(plural, raw))
+        else:
+            self.targets.drop(target_of(plural, raw))
 
     @property
     def settled(self) -> bool:
         """Nothing is due, in work or delayed (but what waits out a backoff)."""
-        return all(queue.settled for queue, _ in self.queues())
+        return all(loop.queue.settled for loop in self.machinery.table)
 
 
 class _HurriedSelector(selectors.DefaultSelector):
@@ -95,21 +132,34 @@ class Bench:
     def __init__(self) -> None:
         hurry(asyncio.get_running_loop())
         self.clock = FixedClock()
-        self.store = InMemoryStore(self.clock)
+        self.store = FakeCluster(self.clock)
         self.replicas: list[Replica] = []
         self.store.put(builders.namespace())
 
-    def replica(self, *, acts: bool = True, records: int = 50, days: int = 90) -> Replica:
-        """One more operator; it hears of everything from now on."""
-        replica = _replica(self.store, self.clock, acts=acts, rule=RetentionRule(records, timedelta(days=days)))
+    def replica(
+        self,
+        *,
+        acts: bool = True,
+        records: int = 50,
+        days: int = 90,
+        most: int = 10_000,
+        writes: Sequence[str] = (),
+        courier: Courier | None = None,
+    ) -> Replica:
+        """One more operator; it hears of everything from now on, and follows and writes targets of these kinds."""
+        rule = RetentionRule(records, timedelta(days=days), most)
+        replica = _replica(self.store, self.clock, acts=acts, rule=rule, writes=writes, courier=courier)
         self.replicas.append(replica)
-        self.store.watchers.append(replica.intake.watched)
+        self.store.watchers.append(replica.hears)
         return replica
 
-    async def settle(self, seconds: float = 5.0) -> None:
-        """Let all loops work until none has anything to do (or only waits out a backoff)."""
+    async def settle(self, seconds: float = 120.0) -> None:
+        """Let all loops work until none has anything to do (or only waits out a backoff).
+
+        The seconds are those of the loop, which no machine makes longer; some loops plan half a minute ahead.
+        """
         async with self.working():
-            async with asyncio.timeout(seconds):
+            async with asyncio.timeout(patience.scaled(seconds)):
                 while not all(replica.settled for replica in self.replicas):  # noqa: ASYNC110 — any of many queues
                     await asyncio.sleep(0.001)
 
@@ -117,9 +167,9 @@ class Bench:
     async def working(self) -> AsyncIterator[None]:
         """Workers of all replicas, until the block ends."""
         tasks = [
-            asyncio.create_task(work(queue, step, name="bench"))
+            asyncio.create_task(work(loop.queue, loop.step, name="bench"))
             for replica in self.replicas
-            for queue, step in replica.queues()
+            for loop in replica.machinery.table
             for _ in range(2)
         ]
         try:
@@ -132,7 +182,7 @@ class Bench:
     async def until(self, holds: Callable[[], Any], seconds: float = 5.0) -> None:
         """Let all loops work until a condition holds."""
         async with self.working():
-            async with asyncio.timeout(seconds):
+            async with asyncio.timeout(patience.scaled(seconds)):
                 while not holds():  # noqa: ASYNC110 — any condition
                     await asyncio.sleep(0.001)
 
@@ -154,47 +204,65 @@ class Bench:
         assert raw is not None
         return raw
 
-    def release(self, release: str | None, *, app: str = "web", stamped: bool = True, by: str = "alice") -> RawObject:
-        """Change the release of a binding, as the API server would: with a log entry, or without a policy."""
+    def release(
+        self,
+        release: str | None,
+        *,
+        app: str = "web",
+        stamped: bool = True,
+        by: str = "alice",
+        when: float | None = None,
+    ) -> RawObject:
+        """Change the release of a binding, as the API server would: with a log entry, or without a policy.
+
+        `when` is a stamp other than the present moment, in seconds after `START`.
+        """
         name = names.binding_name("production", app)
         raw = self.store.one(names.DEPLOYMENTS, builders.NAMESPACE, name) or builders.deployment(app=app)
-        before = raw["spec"].get("release")
+        before = copy.deepcopy(raw)
         raw["spec"].pop("release", None)
         if release is not None:
             raw["spec"]["release"] = release
         raw["metadata"]["generation"] += 1
         if stamped:
-            log = raw.setdefault("changeLog", {"sequence": 0, "entries": []})
-            seconds = (self.clock.now() - builders.START).total_seconds()
-            entry = builders.entry(log["sequence"] + 1, release, previous=before, by=by, when=seconds)
-            log["entries"] = [*log["entries"], entry][-16:]
-            log["sequence"] += 1
+            at = self.store.stamp() if when is None else builders.at(when)
+            raw = stamping.stamped(names.DEPLOYMENTS, before, raw, user=by, at=at)
         return self.store.put(raw)
 
 
-def _replica(store: InMemoryStore, clock: FixedClock, *, acts: bool, rule: RetentionRule) -> Replica:
+def _replica(
+    store: FakeCluster,
+    clock: FixedClock,
+    *,
+    acts: bool,
+    rule: RetentionRule,
+    writes: Sequence[str],
+    courier: Courier | None,
+) -> Replica:
     def jitter() -> float:
         return 0.5
 
-    world, leadership, measures = World(clock), FixedLeadership(acts), CountedMeasures()
-    around = Surroundings(store, world, leadership, measures, clock)
-    statuses = DeploymentStatusWriter(around, KeyedQueue(jitter))
-    environments = EnvironmentStatusWriter(around, KeyedQueue(jitter))
-    loops = Loops(
-        recorder=Recorder(around, statuses=statuses, environments=environments, queue=KeyedQueue(jitter)),
-        statuses=statuses,
-        environments=environments,
-        cascade=Cascade(around, queue=KeyedQueue(jitter), request_id=lambda: "request-1"),
-        seeding=Seeding(around, queue=KeyedQueue(jitter)),
-    )
-    intake = Intake(around, loops)
-    retention = Retention(around, statuses=statuses, rule=rule, per_second=1000, queue=KeyedQueue(jitter))
-    sweep = Sweep(
-        around,
-        intake,
-        policies=Policies(store, measures=measures),
-        repair=Repair(around, intake),
-        retention=retention,
-    )
-    watchdog = Watchdog(around, intake, recorder_queue=loops.recorder.queue)
-    return Replica(world, leadership, measures, loops, intake, sweep, retention, watchdog)
+    world, leadership, measures, targets = World(clock), FixedLeadership(acts), CountedMeasures(), Targets()
+    around = Surroundings(store, world, leadership, measures, clock, targets)
+    tuning = Tuning(jitter, lambda: "request-1", rule, 1000, 0.0, WANTED_POLICIES, frozenset(writes), courier)
+    return Replica(world, leadership, measures, assemble(around, tuning), targets, around.refreshables)
+
+
+def releases(bench: Bench) -> list[tuple[int, str, str | None, str | None]]:
+    """What the records say: number, action, release before and after."""
+    return [
+        (spec["sequence"], spec["action"], spec.get("previousRelease"), spec.get("release")) for spec in bench.records()
+    ]
+
+
+def condition(raw: dict[str, Any], kind: ConditionType) -> tuple[str, str] | None:
+    """Status and reason of a condition; None if there is none of that kind."""
+    found = find(raw["status"]["conditions"], kind)
+    return (found["status"], found["reason"]) if found else None
+
+
+def is_one_chain(bench: Bench) -> bool:
+    """Whether every record names the one before, and its own hash is right."""
+    specs = bench.records()
+    linked = all(after["previousHash"] == before["hash"] for before, after in pairwise(specs))
+    return linked and all(spec["hash"] == spec_hash(spec) for spec in specs)

@@ -16,7 +16,8 @@ from itertools import pairwise
 from typing import Any, TypeVar
 
 import rfc8785
-from cluster import AuditEvent, LiveCluster, Workspace, eventually
+from cluster import AuditEvent, LiveCluster, Workspace
+from waiting import eventually
 
 from moorage_dev.rest_client import MERGE_PATCH, Answer
 
@@ -226,8 +227,10 @@ class Ledger:
         request_id: str | None = None,
         action: str | None = None,
     ) -> None:
-        # A write that only removes the release leaves no time: the record gets the moment at which it was seen.
-        timeless = release is None and reason is None and request_id is None
+        # A stamp has the true time or none (ADR 0008): a write that only removes the release leaves none, nor does one
+        # that brings a first note in the second of the change before. Then the record has the moment of the sight.
+        entries = stored.get("changeLog", {}).get("entries") or [{"at": ""}]
+        timeless = (release is None and reason is None and request_id is None) or "at" not in entries[-1]
         change = Accepted(
             version=int(stored["metadata"]["resourceVersion"]),
             action=action or ("undeploy" if release is None else "deploy"),

@@ -6,6 +6,8 @@ import time
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
+from moorage_dev import patience
+
 #: Seconds that a server may take for an answer or for closing a connection.
 PATIENCE = 20.0
 #: The version is the request's own, even where that is refused.
@@ -32,12 +34,12 @@ class Exchange:
         return found[1].decode("latin-1") if found else None
 
 
-def connect(url: str, *, timeout: float = PATIENCE) -> socket.socket:
+def connect(url: str, *, timeout: float | None = None) -> socket.socket:
     """A connection to the server of a URL."""
     address = urlsplit(url)
     assert address.hostname is not None
     assert address.port is not None
-    return socket.create_connection((address.hostname, address.port), timeout=timeout)
+    return socket.create_connection((address.hostname, address.port), timeout=timeout or patience.scaled(PATIENCE))
 
 
 def exchange(url: str, data: bytes, *, until_closed: bool) -> Exchange:
@@ -63,7 +65,7 @@ def seconds_until_closed(connection: socket.socket, *, drip: bytes = b"", every:
     begun = time.monotonic()
     left = iter(drip)
     connection.settimeout(every)
-    while time.monotonic() - begun < 2 * PATIENCE:
+    while time.monotonic() - begun < patience.scaled(2 * PATIENCE):
         try:
             if not connection.recv(65_536):
                 break

@@ -7,9 +7,10 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from cluster import LiveCluster, Workspace, Workspaces, account, eventually
+from cluster import LiveCluster, Workspace, Workspaces, account
 from etcd import Etcd
 from oracles import ANY_REQUEST_ID, Ledger, settled
+from waiting import eventually
 
 from moorage_dev.rest_client import MERGE_PATCH
 

@@ -20,12 +20,12 @@ from moorage_dev.installation import NAMESPACE
 #: Imports what an operator needs, waits for a file, and runs the command.
 _PROGRAM = """
 import pathlib, sys, time
-import moorage_operator.__main__, moorage_operator.handlers.lifecycle, moorage_operator.wiring
-from moorage_crds import cli
+import moorage_operator.__main__, moorage_operator.handlers.kopf_settings, moorage_operator.wiring
+from moorage_crds.process import entry
 while not pathlib.Path(sys.argv[1]).exists():
     time.sleep(0.005)
 sys.argv[1:] = ["operator"]
-sys.exit(cli.main())
+sys.exit(entry.main())
 """
 
 
@@ -44,6 +44,8 @@ class Supervisor:
             "MOORAGE_METRICS_PORT": str(ports.free(1)[0]),
             "MOORAGE_LEASE_ENABLED": "false",
             "MOORAGE_SWEEP_INTERVAL_SECONDS": "10",
+            # Events of Kubernetes are no step of the history: who dies before it tells of a change tells nothing.
+            "MOORAGE_KUBERNETES_EVENTS": "false",
         }
         self._environment = {**clean, **own, **settings}
         self._name = name

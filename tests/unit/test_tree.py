@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-SOURCE_ROOTS = ("crds", "operator", "api")
+SOURCE_ROOTS = ("crds", "operator", "api", "cli")
 
 
 @pytest.mark.parametrize("folder", SOURCE_ROOTS)

@@ -5,23 +5,25 @@ import json
 from base64 import urlsafe_b64encode
 
 import pytest
-from facade_world import HandClock, Reviews
+from facade_world import Reviews
+from fake_cluster import FixedClock
 
-from moorage_api.access import MAX_ANSWERS, Access, Answers
-from moorage_api.limits import MAX_BUCKETS, RateLimit
+from moorage_api.access import Access
+from moorage_api.edge.limits import MAX_BUCKETS, RateLimit
+from moorage_api.reviews.answers import MAX_ANSWERS, Answers
 from moorage_crds.store import Identity, Right, UnavailableError
 
 RIGHT = Right("get", "environments", "ns")
 
 
-def token_that_expires(clock: HandClock, seconds: float) -> str:
+def token_that_expires(clock: FixedClock, seconds: float) -> str:
     payload = json.dumps({"exp": clock.now().timestamp() + seconds}).encode()
     return f"head.{urlsafe_b64encode(payload).decode().rstrip('=')}.sum"
 
 
 async def test_answer_is_asked_for_once_by_many_at_once() -> None:
     reviews = Reviews()
-    access = Access(reviews, HandClock())
+    access = Access(reviews, FixedClock())
 
     callers = await asyncio.gather(*(access.authenticate("alice") for _ in range(20)))
 
@@ -30,7 +32,7 @@ async def test_answer_is_asked_for_once_by_many_at_once() -> None:
 
 
 async def test_token_is_believed_for_a_second_because_the_api_server_believes_it_for_ten() -> None:
-    clock, reviews = HandClock(), Reviews()
+    clock, reviews = FixedClock(), Reviews()
     access = Access(reviews, clock)
     await access.authenticate("alice")
     clock.advance(0.99)
@@ -44,7 +46,7 @@ async def test_token_is_believed_for_a_second_because_the_api_server_believes_it
 
 
 async def test_refused_token_is_not_asked_about_again_for_ten_seconds() -> None:
-    clock, reviews = HandClock(), Reviews()
+    clock, reviews = FixedClock(), Reviews()
     access = Access(reviews, clock)
     await access.authenticate("bad")
     clock.advance(9.99)
@@ -58,7 +60,7 @@ async def test_refused_token_is_not_asked_about_again_for_ten_seconds() -> None:
 
 
 async def test_token_is_not_believed_beyond_its_own_end() -> None:
-    clock, reviews = HandClock(), Reviews()
+    clock, reviews = FixedClock(), Reviews()
     access = Access(reviews, clock)
     token = token_that_expires(clock, 0.5)
     await access.authenticate(token)
@@ -71,7 +73,7 @@ async def test_token_is_not_believed_beyond_its_own_end() -> None:
 
 async def test_error_is_raised_and_not_kept() -> None:
     reviews = Reviews()
-    access = Access(reviews, HandClock())
+    access = Access(reviews, FixedClock())
     reviews.broken = UnavailableError("down")
     with pytest.raises(UnavailableError):
         await access.authenticate("alice")
@@ -85,7 +87,7 @@ async def test_blank_user_is_nobody() -> None:
         async def authenticate(self, token: str) -> Identity | None:
             return Identity(" ")
 
-    assert await Access(Blank(), HandClock()).authenticate("x") is None
+    assert await Access(Blank(), FixedClock()).authenticate("x") is None
 
 
 async def test_identity_with_other_groups_is_asked_about_anew() -> None:
@@ -94,7 +96,7 @@ async def test_identity_with_other_groups_is_asked_about_anew() -> None:
             return Identity("alice", groups=(token,))
 
     reviews = Groups()
-    access = Access(reviews, HandClock())
+    access = Access(reviews, FixedClock())
     for token in ("one", "two"):
         caller = await access.authenticate(token)
         assert caller is not None
@@ -105,7 +107,7 @@ async def test_identity_with_other_groups_is_asked_about_anew() -> None:
 
 async def test_distrusted_right_is_asked_for_again() -> None:
     reviews = Reviews()
-    access = Access(reviews, HandClock())
+    access = Access(reviews, FixedClock())
     caller = await access.authenticate("root")
     assert caller is not None
     await access.allowed(caller, RIGHT)
@@ -117,7 +119,7 @@ async def test_distrusted_right_is_asked_for_again() -> None:
 
 
 async def test_caller_who_goes_away_does_not_take_the_answer_along() -> None:
-    answers: Answers[str] = Answers(HandClock())
+    answers: Answers[str] = Answers(FixedClock())
     gate = asyncio.Event()
 
     async def ask() -> str:
@@ -133,7 +135,7 @@ async def test_caller_who_goes_away_does_not_take_the_answer_along() -> None:
 
 
 async def test_kept_answers_are_bounded() -> None:
-    answers: Answers[int] = Answers(HandClock())
+    answers: Answers[int] = Answers(FixedClock())
 
     async def ask() -> int:
         return 1
@@ -145,13 +147,13 @@ async def test_kept_answers_are_bounded() -> None:
 
 
 def test_token_is_not_in_the_text_of_a_caller() -> None:
-    caller = asyncio.run(Access(Reviews(), HandClock()).authenticate("secret-token"))
+    caller = asyncio.run(Access(Reviews(), FixedClock()).authenticate("secret-token"))
 
     assert "secret-token" not in repr(caller).replace("'secret-token'", "", 1)
 
 
 def test_bucket_empties_and_fills() -> None:
-    clock = HandClock()
+    clock = FixedClock()
     limit = RateLimit(rate=0.5, burst=2, clock=clock)
     taken = [limit.take("a") for _ in range(3)]
     clock.advance(2)
@@ -162,7 +164,7 @@ def test_bucket_empties_and_fills() -> None:
 
 
 def test_buckets_are_bounded() -> None:
-    limit = RateLimit(rate=1, burst=1, clock=HandClock())
+    limit = RateLimit(rate=1, burst=1, clock=FixedClock())
     for number in range(MAX_BUCKETS + 5):
         limit.take(str(number))
 
@@ -170,7 +172,7 @@ def test_buckets_are_bounded() -> None:
 
 
 async def test_token_that_cannot_be_asked_about_again_is_believed_ten_seconds_and_no_longer() -> None:
-    clock, reviews = HandClock(), Reviews()
+    clock, reviews = FixedClock(), Reviews()
     access = Access(reviews, clock)
     await access.authenticate("alice")
     reviews.broken = UnavailableError("down")

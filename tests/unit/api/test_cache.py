@@ -3,14 +3,18 @@
 import asyncio
 from dataclasses import dataclass
 
-from facade_world import HandClock, StillFeed
+import pytest
+from facade_world import StillFeed
+from fake_cluster import FixedClock
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from moorage_api.cache.freshness import Freshness
 from moorage_api.cache.kind import MAX_GONE, KindCache
 from moorage_api.cache.versions import Versions
-from moorage_api.views import Words
+from moorage_api.cache.views import Words
+from moorage_api.reviews.heard import HeardReviewer
+from moorage_crds.store import Identity, Right, UnavailableError
 
 
 @dataclass(frozen=True)
@@ -110,7 +114,7 @@ def test_words_are_kept_once_and_bounded() -> None:
 
 
 def test_short_reconnect_is_not_stale() -> None:
-    clock = HandClock()
+    clock = FixedClock()
     feed = StillFeed("environments")
     freshness = Freshness([feed], max_staleness=300, clock=clock)
     clock.advance(100)
@@ -165,3 +169,36 @@ def test_remembered_removals_are_bounded() -> None:
         kept.apply("DELETED", Thing(str(number), f"u{number}", str(number + 1)))
 
     assert len(kept._gone) == MAX_GONE
+
+
+class MuteReviewer:
+    """Answers, or does not, as a test says."""
+
+    def __init__(self) -> None:
+        self.mute = False
+
+    async def authenticate(self, token: str) -> Identity | None:
+        if self.mute:
+            raise UnavailableError("no answer")
+        return Identity(token)
+
+    async def allowed(self, identity: Identity, right: Right) -> bool:
+        return bool(await self.authenticate(identity.username))
+
+
+async def test_reviews_without_answers_make_the_cache_stale_but_not_useless() -> None:
+    """A frozen API server keeps the watches open: that reviews have no answer is the only sign."""
+    clock, mute = FixedClock(), MuteReviewer()
+    reviewer = HeardReviewer(mute, clock)
+    freshness = Freshness([StillFeed("deployments")], max_staleness=5, clock=clock, silence=reviewer.silent_seconds)
+    freshness.sample()
+    mute.mute = True
+    with pytest.raises(UnavailableError):
+        await reviewer.authenticate("x")
+    fresh = freshness.stale_seconds
+    clock.advance(60)
+    stale, usable = freshness.stale_seconds, freshness.usable
+    mute.mute = False
+    await reviewer.allowed(Identity("x"), Right("get", "environments"))
+
+    assert (fresh, stale, usable, freshness.stale_seconds) == (0, 60, True, 0)

@@ -7,6 +7,7 @@ import pytest
 from facade_world import BASE, NAMESPACE, World
 
 from moorage_crds import names
+from moorage_crds.store import UnavailableError
 
 STAGING = f"{BASE}/staging"
 DEPLOY = f"{STAGING}/deploy"
@@ -52,7 +53,9 @@ async def test_reason_is_shown_in_the_history_before_and_after_it_is_recorded(
     world.record()
     recorded = (await history(world))[0]
     assert (pending["reason"], pending["recorded"]) == ("why not", False)
-    assert recorded == {**pending, "recorded": True}
+    stored = [raw["spec"] for (plural, *_), raw in world.cluster.objects.items() if plural == names.RECORDS]
+    assert pending["hash"] is None
+    assert recorded == {**pending, "recorded": True, "hash": max(stored, key=lambda spec: spec["sequence"])["hash"]}
     assert (await history(world))[1]["reason"] is None
 
 
@@ -136,7 +139,7 @@ async def test_updated_at_is_the_time_of_the_last_change_of_the_specification() 
     world.clock.advance(60)
     await world.deploy("checkout", "v2")
     raw = world.raw(names.ENVIRONMENTS, "staging")
-    world.cluster.put(names.ENVIRONMENTS, {**raw, "status": {"x": 1}})
+    world.cluster.put({**raw, "status": {"x": 1}}, names.ENVIRONMENTS)
 
     shown = (await world.call("GET", STAGING)).json
 
@@ -153,10 +156,11 @@ async def test_locking_again_replaces_reason_user_and_time() -> None:
     world.clock.advance(5)
 
     same = await world.call("PUT", LOCK, {"reason": "audit"}, user="root")
-    other = await world.call("PUT", LOCK, {"reason": "freeze"}, user="root")
+    other = await world.call("PUT", f"{LOCK}?take_over=true", {"reason": "freeze"}, user="root")
 
-    first = {"reason": "audit", "locked_by": "alice", "locked_at": "2026-01-31T12:00:00Z"}
-    second = {"reason": "freeze", "locked_by": "root", "locked_at": "2026-01-31T12:00:05Z"}
+    both = {"locked_by_known": True, "until": None, "first_locked_by": "alice"}
+    first = {"reason": "audit", "locked_by": "alice", "locked_at": "2026-01-31T12:00:00Z", **both}
+    second = {"reason": "freeze", "locked_by": "root", "locked_at": "2026-01-31T12:00:05Z", **both}
     assert (same.json["environment"]["lock"], other.json["environment"]["lock"]) == (first, second)
     assert (await world.call("GET", STAGING)).json["lock"] == second
 
@@ -180,29 +184,29 @@ async def test_what_a_tool_declares_is_changed_on_demand_only(
     method: str, path: str, body: Any, field: str, tracked: bool
 ) -> None:
     world = await deployed("v1", "v2")
-    await world.call("PUT", LOCK, {"reason": "audit"})
+    if field == "spec.reason":
+        await world.call("PUT", LOCK, {"reason": "audit"})
     mark = {"annotations": {"meta.helm.sh/release-name": "shop"}} if tracked else {"managedFields": OWNED}
-    for plural, name in (
-        (names.DEPLOYMENTS, "staging.checkout"), (names.ENVIRONMENTS, "staging"), (names.LOCKS, "staging"),
-    ):  # fmt: skip
+    places = {(names.DEPLOYMENTS, "staging.checkout"), (names.ENVIRONMENTS, "staging"), (names.LOCKS, "staging")}
+    for plural, name in [(plural, name) for plural, _, name in world.cluster.objects if (plural, name) in places]:
         raw = world.raw(plural, name)
-        world.cluster.put(plural, {**raw, "metadata": {**raw["metadata"], **mark}})
-    before = list(world.cluster.writes)
+        world.cluster.put({**raw, "metadata": {**raw["metadata"], **mark}}, plural)
+    before = list(world.cluster.accepted)
 
     refused = await world.call(method, path, body)
-    untouched = list(world.cluster.writes) == before
+    untouched = list(world.cluster.accepted) == before
     overridden = await world.call(method, f"{path}?override_ownership=true", body)
 
     assert (refused.status, untouched, overridden.status) == (409, True, 200)
     assert refused.json["details"] == {"reason": "ManagedDeclaratively", "managed_by": "helm", "fields": [field]}
-    assert len(world.cluster.writes) == len(before) + 1
+    assert len(world.cluster.accepted) == len(before) + 1
 
 
 async def test_declared_environment_and_its_declared_bindings_are_removed_on_demand_only() -> None:
     world = await deployed("v1")
     for plural, name in ((names.DEPLOYMENTS, "staging.checkout"), (names.ENVIRONMENTS, "staging")):
         raw = world.raw(plural, name)
-        world.cluster.put(plural, {**raw, "metadata": {**raw["metadata"], "labels": {"kapp.k14s.io/app": "1"}}})
+        world.cluster.put({**raw, "metadata": {**raw["metadata"], "labels": {"kapp.k14s.io/app": "1"}}}, plural)
 
     refused = await world.call("DELETE", f"{STAGING}?dry_run=true")
     allowed = await world.call("DELETE", f"{STAGING}?dry_run=true&override_ownership=true")
@@ -299,3 +303,47 @@ async def test_key_may_hold_every_printable_character(key: str) -> None:
     await world.deploy("checkout", "v2")
 
     assert (await world.deploy("checkout", "v1", headers=headers)).json == first.json
+
+
+# --- small answers that said the wrong thing
+
+
+@pytest.mark.parametrize(
+    ("body", "key"),
+    [(b'{"name": "a", "name": "b", "slug": "s"}', "name"), (b'{"name": {"x": 1, "x": 2}, "slug": "s"}', "x")],
+)
+async def test_duplicate_key_is_the_end_of_its_place(body: bytes, key: str) -> None:
+    reply = await World().call("POST", BASE, body)
+
+    problem = reply.json["detail"][0]
+    assert (reply.status, problem["type"], problem["loc"]) == (422, "duplicate_key", ["body", key])
+
+
+async def test_weak_tag_is_told_from_a_changed_resource() -> None:
+    world = await deployed()
+    tag = (await world.call("GET", STAGING)).headers["ETag"]
+
+    weak = await world.call("PUT", STAGING, {"name": "A"}, headers={"If-Match": f"W/{tag}"})
+    both = await world.call("PUT", STAGING, {"name": "B"}, headers={"If-Match": f"W/{tag}, {tag}"})
+    stale = await world.call("PUT", STAGING, {"name": "C"}, headers={"If-Match": tag})
+
+    assert (weak.status, "W/" in weak.json["message"], weak.json["details"]) == (412, True, {"etag": tag})
+    assert both.status == 200
+    assert (stale.status, stale.json["message"]) == (412, "The resource has changed")
+
+
+async def test_webhook_that_cannot_be_reached_is_named() -> None:
+    world = await deployed()
+
+    def unreachable(_verb: str, _plural: str, _name: str) -> None:
+        raise UnavailableError("POST /x: 500 Post https://10.0.0.1/validate: refused", webhook="guard.example.com")
+
+    world.cluster.before = unreachable
+    reply = await world.call("PUT", STAGING, {"name": "A"})
+
+    assert (reply.status, reply.json["details"]) == (
+        503,
+        {"reason": "ClusterUnavailable", "webhook": "guard.example.com"},
+    )
+    assert "guard.example.com" in reply.json["message"]
+    assert "10.0.0.1" not in reply.content.decode()

@@ -7,11 +7,13 @@ from typing import Any
 
 import pytest
 from facade_sockets import exchange, get, listening
-from facade_world import BASE, HandClock, World
+from facade_world import BASE, World
+from fake_cluster import FixedClock
 
-from moorage_api import access
-from moorage_api.access import Access, Upstream
+from moorage_api.access import Access
 from moorage_api.config import ApiSettings
+from moorage_api.reviews import answers
+from moorage_api.reviews.answers import Upstream
 from moorage_crds import names
 from moorage_crds.store import Identity, Right, ThrottledError, UnavailableError
 
@@ -91,8 +93,8 @@ async def test_reviews_that_nobody_waits_for_are_bounded(monkeypatch: pytest.Mon
         async def allowed(self, identity: Identity, right: Right) -> bool:
             return False
 
-    monkeypatch.setattr(access, "MAX_OPEN", 3)
-    asked = Access(Silent(), HandClock())
+    monkeypatch.setattr(answers, "MAX_OPEN", 3)
+    asked = Access(Silent(), FixedClock())
     clients = [asyncio.ensure_future(asked.authenticate(str(number))) for number in range(3)]
     await asyncio.sleep(0)
     for client in clients:
@@ -107,7 +109,7 @@ async def test_old_tokens_are_let_go_of() -> None:
     for user in ("alice", "bad"):
         await world.call("GET", BASE, user=user)
     kept = world.facade.access
-    assert (len(kept._callers), len(kept._rights)) == (2, 1)
+    assert (len(kept._callers), len(kept._rights)) == (2, 4)
 
     world.clock.advance(10.1)
     kept.drop_expired()
@@ -156,7 +158,7 @@ async def test_log_has_who_what_and_how_long(caplog: pytest.LogCaptureFixture) -
 
 
 async def test_time_that_others_are_waited_for_counts_too() -> None:
-    clock = HandClock()
+    clock = FixedClock()
     gate = asyncio.Event()
 
     class Slow:
@@ -240,7 +242,7 @@ async def test_what_is_refused_before_it_is_a_request_is_answered_counted_and_lo
 
 
 async def test_version_that_this_replica_does_not_reach_is_not_synced(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("moorage_api.middlewares.VERSION_SECONDS", 0.01)
+    monkeypatch.setattr("moorage_api.edge.pipeline.VERSION_SECONDS", 0.01)
     world = World(held=True)
     world.environment()
     version = (await world.deploy("checkout", "v1")).headers["X-Resource-Version"]

@@ -1,95 +1,17 @@
-"""The index of the history against a plain list, and the rules of what belongs to an environment."""
+"""The index of the history: pages, chains, what is expected and what is kept."""
 
 from dataclasses import replace
-from typing import Any
 
 import pytest
+from fake_cluster import FixedClock
+from history_lines import LINES, SECONDS, UIDS, binding, change, in_place, line, page
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from moorage_api.cache.history import Filters, HistoryIndex
-from moorage_api.ownership import UNOWNED
-from moorage_api.views import BindingView, EnvironmentView, Line
-from moorage_crds.deployment import Action, Change
-
-UIDS = [f"{number:08d}-0000-4000-8000-000000000000" for number in range(3)]
-ALL = Filters()
-
-
-def environment(created_at: str = "2026-01-01T00:00:00Z", uid: str = "e") -> EnvironmentView:
-    return EnvironmentView(
-        namespace="ns",
-        name="staging",
-        uid=uid,
-        resource_version="1",
-        generation=1,
-        display_name="",
-        description="",
-        is_default=False,
-        created_by=None,
-        created_at=created_at,
-        updated_at=created_at,
-        ownership=UNOWNED,
-    )
-
-
-def line(uid: str = UIDS[0], sequence: int = 1, at: str | None = "2026-01-02T00:00:00Z", **more: Any) -> Line:
-    fields: dict[str, Any] = {
-        "namespace": "ns",
-        "environment": "staging",
-        "app": f"app-{uid[7]}",
-        "action": Action.DEPLOY,
-        "previous": None,
-        "release": "v1",
-        "by": "alice",
-        "reason": None,
-        "request_id": None,
-        "recorded": True,
-        "version": "10",
-        **more,
-    }
-    return Line(uid=uid, sequence=sequence, at=at, **fields)
-
-
-def binding(
-    uid: str = UIDS[0], *changes: Change, release: str | None = "v1", recorded: int = 0, version: str = "20"
-) -> BindingView:
-    return BindingView(
-        namespace="ns",
-        name=f"staging.app-{uid[7]}",
-        uid=uid,
-        resource_version=version,
-        environment="staging",
-        app=f"app-{uid[7]}",
-        release=release,
-        pending=changes,
-        last_sequence=changes[-1].sequence if changes else recorded,
-        recorded=recorded,
-        floor=1,
-        declared_by=None,
-    )
-
-
-def change(sequence: int, at: str | None = "2026-01-02T00:00:00Z") -> Change:
-    return Change(sequence, Action.DEPLOY, None, "v1", by="alice", at=at)
-
-
-def page(index: HistoryIndex, env: EnvironmentView | None = None, **more: Any) -> Any:
-    options = {"filters": ALL, "after": None, "limit": 1000, **more}
-    return index.page(env or environment(), options.pop("birth", None), **options)
-
-
-SECONDS = st.integers(0, 3).map(lambda second: f"2026-01-02T00:00:0{second}Z")
-LINES = st.lists(
-    st.builds(
-        lambda uid, sequence, at, action: line(uid, sequence, at, action=action),
-        st.sampled_from(UIDS),
-        st.integers(1, 12),
-        SECONDS,
-        st.sampled_from([Action.DEPLOY, Action.ROLLBACK]),
-    ),
-    unique_by=lambda one: (one.uid, one.sequence),
-)
+from moorage_api.cache.history import HistoryIndex
+from moorage_api.cache.line import NO_TIME, Line
+from moorage_api.cache.lines import Filters
+from moorage_crds.kinds.deployment import Action, Change
 
 
 @settings(max_examples=150, deadline=None)
@@ -108,18 +30,18 @@ LINES = st.lists(
 def test_pages_are_the_sorted_list_in_pieces(
     before: list[Line], after: list[Line], filters: Filters, limit: int
 ) -> None:
-    index = HistoryIndex()
+    index = HistoryIndex(FixedClock())
     index.replace(before, "10")
     index.replace([replace(one, version="11") for one in after], "11")
     wanted = sorted(
         (
             one
-            for one in after
+            for one in in_place(after)
             if filters.match(one)
-            and (filters.since is None or (one.at or "") >= filters.since)
-            and (filters.until is None or (one.at or "") <= filters.until)
+            and (filters.since is None or one.key[0] >= filters.since)
+            and (filters.until is None or one.key[0] <= filters.until)
         ),
-        key=lambda one: (one.at or "", one.uid, one.sequence),
+        key=lambda one: one.key,
         reverse=True,
     )
 
@@ -138,7 +60,7 @@ def test_pages_are_the_sorted_list_in_pieces(
 
 
 def test_unrecorded_change_becomes_its_record_without_a_gap() -> None:
-    index = HistoryIndex()
+    index = HistoryIndex(FixedClock())
     index.binding_changed(binding(UIDS[0], change(1)))
     (unrecorded,) = page(index).lines
     index.binding_changed(binding(UIDS[0], recorded=1, version="21"))
@@ -152,15 +74,19 @@ def test_unrecorded_change_becomes_its_record_without_a_gap() -> None:
 
 
 def test_line_without_time_stands_first() -> None:
-    index = HistoryIndex()
+    index = HistoryIndex(FixedClock())
     index.apply("ADDED", line(UIDS[0], 1, "2026-01-09T00:00:00Z"))
     index.binding_changed(binding(UIDS[1], change(1, at=None)))
 
-    assert [one.at for one in page(index).lines] == [None, "2026-01-09T00:00:00Z"]
+    # People see the moment at which it was seen here.
+    assert [(one.at, one.key[0]) for one in page(index).lines] == [
+        ("2026-01-31T12:00:00Z", NO_TIME),
+        ("2026-01-09T00:00:00Z", "2026-01-09T00:00:00Z"),
+    ]
 
 
 def test_bare_delete_is_an_undeploy_at_once_and_keeps_its_number() -> None:
-    index = HistoryIndex()
+    index = HistoryIndex(FixedClock())
     view = binding(UIDS[0], change(1))
     index.binding_changed(view)
     index.binding_gone(view, namespace_stays=True)
@@ -177,7 +103,7 @@ def test_bare_delete_is_an_undeploy_at_once_and_keeps_its_number() -> None:
 
 
 def test_nothing_stays_of_a_namespace_that_is_gone() -> None:
-    index = HistoryIndex()
+    index = HistoryIndex(FixedClock())
     view = binding(UIDS[0], change(1))
     index.binding_changed(view)
     index.apply("ADDED", line(UIDS[0], 1))
@@ -198,14 +124,14 @@ def test_nothing_stays_of_a_namespace_that_is_gone() -> None:
         ("2025-12-31T23:59:59Z", "10", None, True, "v1", True),
         ("2026-01-01T00:00:00Z", "10", "9", False, None, True),
         ("2026-01-01T00:00:00Z", "10", "11", True, None, False),
-        ("2026-01-01T00:00:00Z", "10", None, False, None, False),
+        ("2026-01-01T00:00:00Z", "10", None, False, None, True),
         ("2026-01-01T00:00:00Z", "10", None, True, None, True),
     ],
 )
 def test_which_chains_belong_to_an_environment(
     last_at: str, version: str, birth: str | None, live: bool, release: str | None, belongs: bool
 ) -> None:
-    index = HistoryIndex()
+    index = HistoryIndex(FixedClock())
     index.apply("ADDED", line(UIDS[0], 1, last_at, version=version))
     if live:
         index.binding_changed(binding(UIDS[0], release=release, recorded=1))
@@ -214,7 +140,7 @@ def test_which_chains_belong_to_an_environment(
 
 
 def test_refilled_shelf_does_not_look_unchanged() -> None:
-    index = HistoryIndex()
+    index = HistoryIndex(FixedClock())
     index.apply("ADDED", line(UIDS[0], 1))
     first = index.revision("ns", "staging")
     index.apply("DELETED", line(UIDS[0], 1))
@@ -224,25 +150,29 @@ def test_refilled_shelf_does_not_look_unchanged() -> None:
 
 
 class Recorder:
-    """Lines with a time, and adopted changes that get theirs when they are recorded; replicas that know all that."""
+    """Lines with a time, and adopted changes that get theirs when they are recorded; replicas that know all that.
+
+    Changes of one Deployment are recorded in their order, and their times do not go back.
+    """
 
     def __init__(self, timed: int, untimed: int) -> None:
-        self.version = 10
+        self.version, self.second = 10, 0
         self.pending = {number: Change(number, Action.ADOPT, None, "v1") for number in range(1, untimed + 1)}
         self.records = {(UIDS[0], n): line(UIDS[0], n, f"2026-01-02T00:00:0{n}Z") for n in range(1, timed + 1)}
 
     def replica(self) -> HistoryIndex:
-        index = HistoryIndex()
+        index = HistoryIndex(FixedClock())
         index.replace(list(self.records.values()), str(self.version))
         rest = tuple(change for _, change in sorted(self.pending.items()))
         index.binding_changed(binding(UIDS[1], *rest, recorded=0, version=str(self.version)))
         return index
 
-    def record(self, index: HistoryIndex, number: int, second: int) -> None:
+    def record(self, index: HistoryIndex, second: int) -> None:
+        number = min(self.pending, default=0)
         if self.pending.pop(number, None) is None:
             return
-        self.version += 1
-        at = f"2026-01-02T00:00:0{second}Z"
+        self.version, self.second = self.version + 1, max(second, self.second)
+        at = f"2026-01-02T00:00:0{self.second}Z"
         made = line(UIDS[1], number, at, action=Action.ADOPT, by=None, version=str(self.version))
         self.records[UIDS[1], number] = made
         index.apply("ADDED", made)
@@ -251,13 +181,13 @@ class Recorder:
 @settings(max_examples=150, deadline=None)
 @given(
     sizes=st.tuples(st.integers(0, 8), st.integers(1, 8)),
-    recordings=st.lists(st.lists(st.tuples(st.integers(0, 7), st.integers(0, 9)), max_size=3), max_size=20),
+    recordings=st.lists(st.lists(st.integers(0, 9), max_size=3), max_size=20),
     limit=st.integers(1, 4),
     app=st.none() | st.just("app-1"),
     restart=st.integers(0, 10),
 )
 def test_line_that_gets_its_time_between_pages_is_shown_once(
-    sizes: tuple[int, int], recordings: list[list[tuple[int, int]]], limit: int, app: str | None, restart: int
+    sizes: tuple[int, int], recordings: list[list[int]], limit: int, app: str | None, restart: int
 ) -> None:
     recorder = Recorder(*sizes)
     wanted = {key for key in recorder.records if app is None} | {(UIDS[1], number) for number in recorder.pending}
@@ -265,8 +195,8 @@ def test_line_that_gets_its_time_between_pages_is_shown_once(
     piece = page(index, filters=Filters(app=app), limit=limit)
     found, rounds = list(piece.lines), 0
     while piece.last is not None:
-        for number, second in recordings[rounds] if rounds < len(recordings) else ():
-            recorder.record(index, number, second)
+        for second in recordings[rounds] if rounds < len(recordings) else ():
+            recorder.record(index, second)
         if rounds == restart:
             index = recorder.replica()
         rounds += 1
@@ -279,7 +209,7 @@ def test_line_that_gets_its_time_between_pages_is_shown_once(
 
 
 def test_index_of_keys_forgets_with_the_line_and_knows_only_stamped_users() -> None:
-    index = HistoryIndex()
+    index = HistoryIndex(FixedClock())
     made = [
         line(UIDS[number], 1, request_id=f"key{number}.x", by=by) for number, by in enumerate(("alice", "bob", None))
     ]

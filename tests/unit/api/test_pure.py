@@ -7,13 +7,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from moorage_api import idempotency, ownership, strict_json
-from moorage_api.cache import pages
+from moorage_api.cache import ownership, pages
 from moorage_api.config import GITOPS_MANAGERS
-from moorage_api.errors import ApiError
-from moorage_api.flows import etag
-from moorage_api.router import NoSuchMethodError, NoSuchPathError, Router
-from moorage_api.strict_json import JsonError
+from moorage_api.contract import idempotency
+from moorage_api.contract.errors import ApiError
+from moorage_api.edge import strict_json
+from moorage_api.edge.router import NoSuchMethodError, NoSuchPathError, Router
+from moorage_api.edge.strict_json import JsonError
+from moorage_api.reads import etag
 
 JSON_VALUES = st.recursive(
     st.none() | st.booleans() | st.integers(-(10**9), 10**9) | st.text(),

@@ -10,19 +10,21 @@ from moorage_crds.identifiers import BindingName, NamespaceName
 from moorage_crds.store import ObjectRef
 
 STAGING = f"{BASE}/staging"
+FROZEN = f"{BASE}/frozen"
 DEPLOY = f"{STAGING}/deploy"
 CHECKOUT = ObjectRef(names.DEPLOYMENTS, NamespaceName.parse(NAMESPACE), BindingName.parse("staging.checkout"))
 OWNED = [{"manager": "helm", "fieldsV1": {"f:spec": {"f:release": {}, "f:displayName": {}, "f:reason": {}}}}]
 
 
 async def lagging_world() -> World:
-    """checkout went from v1 to v2, payments was taken out, staging is locked; the cache knows all that."""
+    """checkout went from v1 to v2, payments was taken out, frozen is locked; the cache knows all that."""
     world = World(held=True)
     world.environment(displayName="Staging")
+    world.environment("frozen")
     for app, release in (("checkout", "v1"), ("checkout", "v2"), ("payments", "v1")):
         await world.deploy(app, release)
     await world.call("DELETE", f"{DEPLOY}/payments")
-    await world.call("PUT", f"{STAGING}/lock", {"reason": "audit"})
+    await world.call("PUT", f"{FROZEN}/lock", {"reason": "audit"})
     world.deliver()
     world.cluster.reads.clear()
     return world
@@ -38,7 +40,7 @@ async def releases(world: World, release: str | None) -> None:
 def changes(world: World, plural: str, name: str, spec: dict[str, Any] | None = None, **metadata: Any) -> None:
     raw = world.raw(plural, name)
     raw = {**raw, "spec": {**raw["spec"], **(spec or {})}, "metadata": {**raw["metadata"], **metadata}}
-    world.cluster.put(plural, raw)
+    world.cluster.put(raw, plural)
 
 
 async def test_active_release_is_looked_up_before_nothing_is_done() -> None:
@@ -53,12 +55,12 @@ async def test_active_release_is_looked_up_before_nothing_is_done() -> None:
 
 async def test_lock_that_is_gone_is_made_anew() -> None:
     world = await lagging_world()
-    world.cluster.remove(names.LOCKS, NAMESPACE, "staging")
+    world.cluster.remove(names.LOCKS, NAMESPACE, "frozen")
 
-    reply = await world.call("PUT", f"{STAGING}/lock", {"reason": "audit"})
+    reply = await world.call("PUT", f"{FROZEN}/lock", {"reason": "audit"})
 
     assert reply.json["environment"]["lock"]["reason"] == "audit"
-    assert world.raw(names.LOCKS, "staging")["spec"] == {"reason": "audit"}
+    assert world.raw(names.LOCKS, "frozen")["spec"] == {"reason": "audit"}
 
 
 async def test_name_that_somebody_changed_is_set_again() -> None:
@@ -112,7 +114,7 @@ async def test_line_that_is_in_the_log_alone_can_be_gone_back_to() -> None:
     for release in ("v3", "v4"):
         await releases(world, release)
     raw = world.raw(names.DEPLOYMENTS, CHECKOUT.name)
-    world.cluster.put(names.DEPLOYMENTS, {**raw, "status": {"recordedSequence": 4, "release": "v4"}})
+    world.cluster.put({**raw, "status": {"recordedSequence": 4, "release": "v4"}}, names.DEPLOYMENTS)
 
     reply = await world.call(
         "POST", f"{DEPLOY}/checkout/rollback", {"to_deployment_id": f"{raw['metadata']['uid']}-00000003"}
@@ -125,7 +127,7 @@ async def test_line_that_is_in_the_log_alone_can_be_gone_back_to() -> None:
 async def test_declared_by_a_tool_is_what_the_cluster_says(fresh: bool) -> None:
     """The tool let go of everything, and the cache still knows of it; or the other way round."""
     world = await lagging_world()
-    places = ((names.DEPLOYMENTS, CHECKOUT.name), (names.ENVIRONMENTS, "staging"), (names.LOCKS, "staging"))
+    places = ((names.DEPLOYMENTS, CHECKOUT.name), (names.ENVIRONMENTS, "staging"), (names.LOCKS, "frozen"))
     for plural, name in places:
         changes(world, plural, name, managedFields=OWNED)
     if fresh:
@@ -135,8 +137,8 @@ async def test_declared_by_a_tool_is_what_the_cluster_says(fresh: bool) -> None:
     calls = (
         ("POST", DEPLOY, {"app_id": "checkout", "release_id": "v7"}),
         ("PUT", STAGING, {"name": "Other"}),
-        ("PUT", f"{STAGING}/lock", {"reason": "other"}),
-        ("DELETE", f"{STAGING}/lock", None),
+        ("PUT", f"{FROZEN}/lock", {"reason": "other"}),
+        ("DELETE", f"{FROZEN}/lock", None),
         ("DELETE", f"{STAGING}?dry_run=true", None),
     )
 
@@ -157,7 +159,7 @@ async def test_stale_tag_and_read_only_values_are_compared_with_the_cluster() ->
     assert kept.status == 200
 
 
-async def test_fast_path_of_real_changes_reads_nothing() -> None:
+async def test_fast_path_of_real_changes_reads_the_environment_after_a_deploy_and_nothing_else() -> None:
     world = await lagging_world()
     calls: list[tuple[str, str, Any]] = [
         ("POST", DEPLOY, {"app_id": "checkout", "release_id": "v3", "expected_release_id": "v2"}),
@@ -165,26 +167,27 @@ async def test_fast_path_of_real_changes_reads_nothing() -> None:
         ("DELETE", f"{DEPLOY}/checkout", None),
         ("POST", DEPLOY, {"app_id": "fresh", "release_id": "v1"}),
         ("PUT", STAGING, {"name": "Other"}),
-        ("PUT", f"{STAGING}/lock", {"reason": "other"}),
+        ("PUT", f"{FROZEN}/lock", {"reason": "other"}),
     ]
 
     statuses = [(await world.call(*call)).status for call in calls]
 
-    assert (statuses, world.cluster.reads) == ([200] * 6, [])
+    assert (statuses, world.cluster.reads) == ([200] * 6, [(names.ENVIRONMENTS, "staging")] * 3)
 
 
-async def test_nothing_to_do_is_one_read_and_tells_the_version() -> None:
+async def test_nothing_to_do_is_read_once_and_tells_the_version() -> None:
     world = await lagging_world()
+    there = [(names.ENVIRONMENTS, "staging")]
     calls = (
-        ("POST", DEPLOY, {"app_id": "checkout", "release_id": "v2"}, names.DEPLOYMENTS, CHECKOUT.name),
-        ("PUT", STAGING, {"name": "Staging"}, names.ENVIRONMENTS, "staging"),
-        ("PUT", f"{STAGING}/lock", {"reason": "audit"}, names.LOCKS, "staging"),
+        ("POST", DEPLOY, {"app_id": "checkout", "release_id": "v2"}, names.DEPLOYMENTS, CHECKOUT.name, there),
+        ("PUT", STAGING, {"name": "Staging"}, names.ENVIRONMENTS, "staging", []),
+        ("PUT", f"{FROZEN}/lock", {"reason": "audit"}, names.LOCKS, "frozen", []),
     )
 
-    for method, path, body, plural, name in calls:
+    for method, path, body, plural, name, more in calls:
         world.cluster.reads.clear()
         reply = await world.call(method, path, body)
-        assert world.cluster.reads == [(plural, name)]
+        assert world.cluster.reads == [(plural, name), *more]
         version = world.raw(plural, name)["metadata"]["resourceVersion"]
         assert reply.headers["X-Resource-Version"] == f"{plural}={version}"
 
@@ -192,16 +195,17 @@ async def test_nothing_to_do_is_one_read_and_tells_the_version() -> None:
 async def test_environment_that_went_meanwhile_is_not_edited_but_its_lock_is_answered() -> None:
     world = await lagging_world()
     world.cluster.remove(names.ENVIRONMENTS, NAMESPACE, "staging")
-    locked = await world.call("PUT", f"{STAGING}/lock", {"reason": "other"})
+    world.cluster.remove(names.ENVIRONMENTS, NAMESPACE, "frozen")
+    locked = await world.call("PUT", f"{FROZEN}/lock", {"reason": "other"})
 
     def gone(verb: str, plural: str, _name: str) -> None:
         if (verb, plural) == ("delete", names.LOCKS):
             world.deliver()
 
     world.cluster.before = gone
-    unlocked = await world.call("DELETE", f"{STAGING}/lock")
+    unlocked = await world.call("DELETE", f"{FROZEN}/lock")
     edited = await world.call("PUT", STAGING, {"name": "Other"})
 
     assert (locked.status, locked.json["environment"]["lock"]["reason"]) == (200, "other")
-    assert (unlocked.status, unlocked.json["environment"]["slug"]) == (200, "staging")
+    assert (unlocked.status, unlocked.json["environment"]["slug"]) == (200, "frozen")
     assert edited.json["details"] == {"resource_type": "environment", "resource_id": "staging"}

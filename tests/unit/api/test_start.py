@@ -15,8 +15,9 @@ from facade_world import World
 
 from moorage_api.__main__ import main
 from moorage_api.config import ApiSettings
-from moorage_api.tls import Certificate, CertificateError
-from moorage_crds import settings
+from moorage_api.edge.tls import Certificate, CertificateError
+from moorage_crds.process import settings
+from moorage_crds.store import Identity
 
 
 def write_certificate(folder: Path, name: str) -> tuple[Path, Path]:
@@ -78,19 +79,29 @@ async def test_what_is_not_sound_http_gets_the_documented_envelope(content: byte
     assert b'"status_code":' + status in body
 
 
-async def test_connections_are_counted() -> None:
-    async with listening(World(), connections=1) as port:
-        _, first = await asyncio.open_connection("127.0.0.1", port)
-        await asyncio.sleep(0)
+async def test_connection_is_refused_when_all_others_have_requests_to_answer() -> None:
+    world, asked, answered = World(), asyncio.Event(), asyncio.Event()
+    authenticate = world.reviews.authenticate
+
+    async def slow(token: str) -> Identity | None:
+        asked.set()
+        await answered.wait()
+        return await authenticate(token)
+
+    world.reviews.authenticate = slow  # type: ignore[method-assign]
+    async with listening(world, connections=1) as port:
+        first = asyncio.ensure_future(exchange(port, get()))
+        await asked.wait()
 
         refused = await exchange(port, get())
-        first.close()
+        answered.set()
 
     assert refused.startswith(b"HTTP/1.1 503")
+    assert (await first).startswith(b"HTTP/1.1 200")
 
 
 async def test_half_a_body_is_not_waited_for_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("moorage_api.bodies.BODY_SECONDS", 0.05)
+    monkeypatch.setattr("moorage_api.edge.reading.BODY_SECONDS", 0.05)
     head = get("Content-Type: application/json", "Content-Length: 10").replace(b"GET", b"POST", 1)
     async with listening(World()) as port:
         reader, writer = await asyncio.open_connection("127.0.0.1", port)

@@ -2,8 +2,8 @@
 
 from typing import Any
 
-from moorage_crds import deployment
-from moorage_crds.deployment import Action, due_changes
+from moorage_crds.kinds import deployment
+from moorage_crds.kinds.deployment import Action, due_changes
 
 UID = "8b441a92-ba68-49a4-9cae-f047a2c9ab25"
 

@@ -7,7 +7,8 @@ import pytest
 import yaml
 
 from moorage_crds import schema
-from moorage_crds.models import KINDS, Kind
+from moorage_crds.kinds.kind import Kind
+from moorage_crds.kinds.registry import KINDS
 
 
 def nodes(node: dict[str, Any], path: str) -> Iterator[tuple[str, dict[str, Any]]]:
@@ -18,14 +19,14 @@ def nodes(node: dict[str, Any], path: str) -> Iterator[tuple[str, dict[str, Any]
         yield from nodes(node["items"], f"{path}[]")
 
 
-def root(kind: type[Kind]) -> dict[str, Any]:
+def root(kind: Kind[Any]) -> dict[str, Any]:
     found: dict[str, Any] = schema.crd(kind)["spec"]["versions"][0]["schema"]["openAPIV3Schema"]
     return found
 
 
-@pytest.mark.parametrize("kind", KINDS)
-def test_every_string_and_list_has_a_bound(kind: type[Kind]) -> None:
-    for path, node in nodes(root(kind), kind.__name__):
+@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.kind)
+def test_every_string_and_list_has_a_bound(kind: Kind[Any]) -> None:
+    for path, node in nodes(root(kind), kind.kind):
         if node["type"] == "string" and "enum" not in node and not path.endswith((".apiVersion", ".kind")):
             assert "maxLength" in node, path
         if node["type"] == "array":
@@ -35,15 +36,15 @@ def test_every_string_and_list_has_a_bound(kind: type[Kind]) -> None:
         assert "x-kubernetes-preserve-unknown-fields" not in node, path
 
 
-@pytest.mark.parametrize("kind", KINDS)
-def test_every_text_in_a_spec_has_a_pattern(kind: type[Kind]) -> None:
+@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.kind)
+def test_every_text_in_a_spec_has_a_pattern(kind: Kind[Any]) -> None:
     for path, node in nodes(root(kind)["properties"]["spec"], "spec"):
         if node["type"] == "string" and node.get("format") != "date-time" and not path.endswith(".by"):
             assert "pattern" in node or "enum" in node, path
 
 
-@pytest.mark.parametrize("kind", KINDS)
-def test_kubectl_explain_has_a_text_for_kind_and_spec(kind: type[Kind]) -> None:
+@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.kind)
+def test_kubectl_explain_has_a_text_for_kind_and_spec(kind: Kind[Any]) -> None:
     for path in ((), ("spec",)):
         node = root(kind)
         for step in path:
@@ -52,7 +53,7 @@ def test_kubectl_explain_has_a_text_for_kind_and_spec(kind: type[Kind]) -> None:
 
 
 def test_record_is_immutable_at_the_root_and_its_spec_is_required() -> None:
-    record = next(kind for kind in KINDS if kind.__name__ == "DeploymentRecord")
+    record = next(kind for kind in KINDS if kind.kind == "DeploymentRecord")
     assert root(record)["required"] == ["spec"]
     assert {"rule": "self.spec == oldSelf.spec", "message": "a record is immutable"} in root(record)[
         "x-kubernetes-validations"

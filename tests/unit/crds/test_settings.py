@@ -2,8 +2,8 @@
 
 import pytest
 
-from moorage_crds import settings
-from moorage_crds.settings import ProcessSettings
+from moorage_crds.process import settings
+from moorage_crds.process.settings import ProcessSettings
 
 
 @pytest.fixture(autouse=True)

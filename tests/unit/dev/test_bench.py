@@ -8,13 +8,14 @@ from typing import Any
 import orjson
 import pytest
 
-from moorage_crds import deployment, environment, names
+from moorage_crds import names
+from moorage_crds.chain import ChainWalk, known_of, uid_of
+from moorage_crds.kinds import deployment, environment
 from moorage_dev.bench import audit, table
 from moorage_dev.bench.command import main
 from moorage_dev.bench.figures import Aim, Baseline, Figure, Samples, percentile
 from moorage_dev.bench.load.wire import Wire
 from moorage_dev.bench.population import World
-from moorage_operator.decisions.chain import ChainWalk, known_of, uid_of
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 OPERATOR = "system:serviceaccount:moorage-system:moorage-operator"

@@ -6,10 +6,11 @@ import sys
 from pathlib import Path
 
 import pytest
-from cluster import eventually
+from waiting import eventually
 
-from moorage_dev import binaries, children
+from moorage_dev import binaries, children, patience
 from moorage_dev.failures import DevError
+from moorage_dev.modules import ARGOCD, CLI, CONTROL_PLANE
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -24,18 +25,20 @@ def _program(folder: Path, name: str) -> Path:
 @pytest.fixture(autouse=True)
 def _own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    # What is published is the subject of test_prebuilt.py.
+    monkeypatch.setenv("MOORAGE_ASSETS_URL", "off")
     for variable in ("KUBEBUILDER_ASSETS", *binaries._ASSET_VARIABLES.values()):
         monkeypatch.delenv(variable, raising=False)
 
 
 def test_folder_of_envtest_is_used_without_a_build(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    wanted = {name: _program(tmp_path, name) for name in binaries.CONTROL_PLANE.programs}
+    wanted = {name: _program(tmp_path, name) for name in CONTROL_PLANE.programs}
     monkeypatch.setenv("KUBEBUILDER_ASSETS", str(tmp_path))
     assert binaries.control_plane() == wanted
 
 
 def test_single_program_wins_over_the_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in binaries.CONTROL_PLANE.programs:
+    for name in CONTROL_PLANE.programs:
         _program(tmp_path, name)
     own = _program(tmp_path, "my-etcd")
     monkeypatch.setenv("KUBEBUILDER_ASSETS", str(tmp_path))
@@ -51,15 +54,15 @@ def test_variable_that_points_nowhere_is_named(variable: str, monkeypatch: pytes
 
 
 def test_finished_build_is_used_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    target = binaries.cache_dir() / f"controlplane-{binaries._fingerprint(binaries.CONTROL_PLANE)}"
+    target = binaries.cache_dir() / f"controlplane-{CONTROL_PLANE.fingerprint}"
     target.mkdir()
     monkeypatch.setenv("PATH", "/nowhere")
-    assert binaries.build(binaries.CONTROL_PLANE) == target
+    assert binaries.build(CONTROL_PLANE) == target
 
 
 def test_versions_of_the_modules_are_linked_in() -> None:
-    assert "component-base/version.gitVersion=v1.37." in binaries._link_flags(binaries.CONTROL_PLANE)
-    assert "helm/v4/internal/version.version=v4." in binaries._link_flags(binaries.CLI)
+    assert "component-base/version.gitVersion=v1.37." in CONTROL_PLANE.link_flags
+    assert "helm/v4/internal/version.version=v4." in CLI.link_flags
 
 
 def test_no_go_and_no_way_to_get_it_is_one_sentence(tmp_path: Path) -> None:
@@ -69,6 +72,7 @@ def test_no_go_and_no_way_to_get_it_is_one_sentence(tmp_path: Path) -> None:
         "PYTHONPATH": str(ROOT / "dev"),
         "XDG_CACHE_HOME": str(tmp_path / "cache"),
         "PIP_NO_INDEX": "1",
+        "MOORAGE_ASSETS_URL": "off",
         "HOME": str(tmp_path),
     }
     done = _run("up", "--run", str(tmp_path / "run"), environment=environment)
@@ -98,8 +102,39 @@ def test_interrupted_build_takes_go_along(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "moorage_dev", "control-plane"]
     builder = children.spawn("builder", command, log=tmp_path / "log", env=environment)
     pid = int(eventually(lambda: (tmp_path / "pid").is_file() and (tmp_path / "pid").read_text(encoding="utf-8")))
-    children.stop(builder)
+    children.stop(builder, grace=patience.scaled(60))
     assert children._start_time(pid) == ""
+    assert [path.name for path in (tmp_path / "cache/moorage").iterdir() if path.is_dir()] == []
+
+
+#: A go that says its version, builds every program as an empty file, and knows where modules lie.
+_FAKE_GO = """#!/bin/sh
+case "$1" in
+env) echo go1.26.8 ;;
+build) while [ "$1" != -o ]; do shift; done; for package in "$@"; do touch "$2/$(basename "$package")"; done ;;
+list) %s ;;
+esac
+"""
+
+
+def test_files_of_a_module_are_kept_beside_its_programs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for _, path in ARGOCD.files.values():
+        (tmp_path / "sources" / path).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "sources" / path).write_text(path, encoding="utf-8")
+    _program(tmp_path, "go").write_text(_FAKE_GO % f"echo {tmp_path}/sources", encoding="utf-8")
+    monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
+    folder = binaries.build(ARGOCD)
+    assert {path.name for path in folder.iterdir()} == {*ARGOCD.programs, *ARGOCD.files}
+    assert {name: (folder / name).read_text(encoding="utf-8") for name in ARGOCD.files} == {
+        name: path for name, (_, path) in ARGOCD.files.items()
+    }
+
+
+def test_file_that_cannot_be_had_leaves_nothing_finished(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    _program(tmp_path, "go").write_text(_FAKE_GO % "echo no such module >&2; exit 1", encoding="utf-8")
+    monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
+    with pytest.raises(DevError, match="no such module"):
+        binaries.build(ARGOCD)
     assert [path.name for path in (tmp_path / "cache/moorage").iterdir() if path.is_dir()] == []
 
 

@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from cluster import eventually
+from waiting import eventually
 
 from moorage_dev import children, ports
 from moorage_dev.failures import DevError

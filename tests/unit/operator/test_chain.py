@@ -2,7 +2,7 @@
 
 import copy
 from collections.abc import Callable, Iterable
-from dataclasses import replace
+from dataclasses import asdict, replace
 from datetime import datetime, timedelta
 from itertools import pairwise
 from typing import Any
@@ -10,13 +10,14 @@ from typing import Any
 import builders
 import pytest
 from builders import at
-from fakes import START
+from fake_cluster import START
 
-from moorage_crds.deployment import Action, Change, from_object
+from moorage_crds.anchors import Removable, Tip, to_tip
+from moorage_crds.chain import ChainWalk, Flaw, Known, known_of, without_records
+from moorage_crds.kinds.deployment import Action, Change, from_object
+from moorage_crds.kinds.record import genesis_hash, spec_hash, to_object
 from moorage_crds.objects import RawObject
-from moorage_crds.record import genesis_hash, spec_hash, to_object
-from moorage_operator.decisions import history
-from moorage_operator.decisions.chain import ChainWalk, Flaw, Known, Tip, known_of, without_records
+from moorage_operator.history import decisions as history
 
 LOG = builders.chain_log("v1", "v2", "v3", "v4", "v5")
 DEPLOYMENT = from_object(builders.deployment(log=LOG))
@@ -28,7 +29,7 @@ def chain(changes: Iterable[Change] = DEPLOYMENT.log) -> list[RawObject]:
     previous_hash = genesis_hash(BINDING)
     for change in changes:
         raw = to_object(BINDING, change, previous_hash=previous_hash)
-        raw["metadata"]["resourceVersion"] = "1"
+        raw["metadata"] |= {"resourceVersion": "1", "creationTimestamp": change.at}
         previous_hash = raw["spec"]["hash"]
         made.append(raw)
     return made
@@ -44,11 +45,16 @@ def known(records: list[RawObject], **changes: Any) -> Known:
 
 
 def flaws(
-    records: list[RawObject], facts: Known | None, anchor: Tip | None = None, *, removable_before: datetime = START
+    records: list[RawObject],
+    facts: Known | None,
+    anchor: Tip | None = None,
+    *,
+    removable_before: datetime = START,
+    newer: int = 1000,
 ) -> list[Flaw]:
     walk = ChainWalk(BINDING.namespace, BINDING.uid, anchor)
     found = [flaw for raw in records for flaw in walk.step(raw, facts)]
-    return [*found, *walk.ends(facts), *walk.anchored(removable_before)]
+    return [*found, *walk.ends(facts), *walk.anchored(Removable(removable_before, newer))]
 
 
 def test_a_whole_chain_has_no_flaw() -> None:
@@ -225,6 +231,64 @@ def test_an_anchored_record_may_be_gone_only_if_it_is_old(seconds: float, count:
     facts = known(records, floor_sequence=3, floor_hash=records[2]["spec"]["previousHash"])
     limit = START + timedelta(seconds=seconds)
     assert len(flaws(records[2:], facts, tip_of(records[:2]), removable_before=limit)) == count
+
+
+def test_the_time_of_a_change_forgives_nothing() -> None:
+    """Only the time at which the API server stored the record counts: the other one may have been forged."""
+    records = chain()
+    facts = known(records, floor_sequence=3, floor_hash=records[2]["spec"]["previousHash"])
+    anchor = replace(tip_of(records[:2]), at=at(-1_000_000))
+    assert flaws(records[2:], facts, anchor)
+
+
+def test_an_anchor_that_does_not_say_when_its_record_was_made_forgives_nothing() -> None:
+    records = chain()
+    facts = known(records, floor_sequence=3, floor_hash=records[2]["spec"]["previousHash"])
+    line = asdict(tip_of(records[:2]))
+    del line["created_at"]
+    assert flaws(records[2:], facts, to_tip(line), removable_before=START + timedelta(days=1))
+
+
+def test_an_anchor_of_a_later_version_is_read() -> None:
+    tip = tip_of(chain())
+    assert to_tip(asdict(tip) | {"colour": "blue"}) == tip
+
+
+@pytest.mark.parametrize(
+    "line", [{}, {"uid": 7}, {**asdict(Tip("n", "b", "u", 1, "h", "deploy", "t")), "sequence": "1"}]
+)
+def test_what_is_no_anchor_is_refused(line: dict[str, Any]) -> None:
+    with pytest.raises(TypeError):
+        to_tip(line)
+
+
+@pytest.mark.parametrize(("newer", "count"), [(3, 0), (4, 1)])
+def test_an_anchored_record_with_many_newer_ones_may_be_gone(newer: int, count: int) -> None:
+    records = chain()
+    facts = known(records, floor_sequence=3, floor_hash=records[2]["spec"]["previousHash"])
+    assert len(flaws(records[2:], facts, tip_of(records[:2]), newer=newer)) == count
+
+
+def made_at(records: list[RawObject], second: float) -> list[RawObject]:
+    """The records, stored at another moment than that of their changes."""
+    for raw in records:
+        raw["metadata"]["creationTimestamp"] = at(second)
+    return records
+
+
+def test_a_time_after_the_record_itself_is_found() -> None:
+    assert [flaw.sequence for flaw in flaws(made_at(chain(), -27), known(chain()))] == [5]
+
+
+@pytest.mark.parametrize("second", [-26, 0, 1_000_000])
+def test_a_record_may_be_written_or_restored_long_after_its_change(second: float) -> None:
+    assert flaws(made_at(chain(), second), known(chain())) == []
+
+
+@pytest.mark.parametrize(("second", "count"), [(2, 0), (3, 1), (4, 2)])
+def test_times_before_the_creation_of_the_deployment_are_found(second: float, count: int) -> None:
+    records = chain()
+    assert len(flaws(records, known(records, created_at=at(second)))) == count
 
 
 def test_a_deployment_without_any_of_its_records_is_found() -> None:

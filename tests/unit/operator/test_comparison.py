@@ -3,19 +3,13 @@
 from datetime import timedelta
 
 import pytest
-from fakes import START
+from fake_cluster import START
 
-from moorage_operator.decisions.comparison import (
-    ChainSummary,
-    Finding,
-    findings_alive,
-    findings_gone,
-    missing_sequences,
-)
-from moorage_operator.decisions.facts import Progress
-from moorage_operator.decisions.retention import KeptRecord, RetentionRule
+from moorage_operator.facts import Finding, KeptRecord, Progress
+from moorage_operator.retention.decisions import RetentionRule
+from moorage_operator.sweep.decisions import ChainSummary, findings_alive, findings_gone, missing_sequences
 
-RULE = RetentionRule(records=3, age=timedelta(days=90))
+RULE = RetentionRule(records=3, age=timedelta(days=90), most=1000)
 LIMIT = START - RULE.age
 
 

@@ -1,21 +1,21 @@
 """Which records are due, with which number and which time."""
 
 from dataclasses import replace
-from datetime import timedelta
 
 import builders
 import pytest
 from builders import at, entry
-from fakes import START
+from fake_cluster import START
 from hypothesis import given
 from hypothesis import strategies as st
 
-from moorage_crds.deployment import Action, Change, Deployment, due_changes, from_object
-from moorage_crds.record import from_object as to_record
-from moorage_crds.record import to_object
-from moorage_operator.decisions import history
-from moorage_operator.decisions.facts import ChainFacts, Progress, Unstamped
-from moorage_operator.decisions.history import Due
+from moorage_crds.kinds.deployment import Action, Change, Deployment, due_changes, from_object
+from moorage_crds.kinds.record import from_object as to_record
+from moorage_crds.kinds.record import to_object
+from moorage_crds.stamps import Bounds
+from moorage_operator.facts import ChainFacts, Progress, Unstamped
+from moorage_operator.history import decisions as history
+from moorage_operator.history.decisions import Due
 
 
 def view(**options: object) -> Deployment:
@@ -123,48 +123,18 @@ def due_of(*times: float | None) -> list[Due]:
     ]
 
 
-@pytest.mark.parametrize(
-    ("times", "after", "seen", "expected"),
-    [
-        pytest.param((3,), None, 9, 3, id="the entry's own time"),
-        pytest.param((None,), None, 9, 9, id="none: when it was seen"),
-        pytest.param((None, 7), None, 9, 7, id="not after the next entry"),
-        pytest.param((None, None, 8), None, 9, 8, id="not after the next entry that has one"),
-        pytest.param((None,), 12, 9, 12, id="not before the change before it"),
-        pytest.param((None, 5), 6, 9, 6, id="order of the chain wins"),
-        pytest.param((3,), 5, 9, 5, id="own time, but never before the change before it"),
-        pytest.param((12,), None, 9, 12, id="a little ahead of our clock is believed"),
-        pytest.param((13,), None, 10, 10, id="far ahead is not"),
-        pytest.param((None, 99), None, 9, 9, id="a next entry far ahead does not count"),
-    ],
-)
-def test_time_of_a_change(times: tuple[float | None, ...], after: float | None, seen: float, expected: float) -> None:
-    change = history.timed(
-        due_of(*times),
-        after=None if after is None else at(after),
-        seen_at=at(seen),
-        now=START + timedelta(seconds=10),
-    )
-    assert change.at == at(expected)
+def bounds(**known: float) -> Bounds:
+    texts = {"created_at": None, "after": None} | {name: at(second) for name, second in known.items()}
+    return Bounds(**texts)  # type: ignore[arg-type]
 
 
-def test_a_time_that_nobody_can_read_does_not_count() -> None:
-    broken = [Due(Change(1, Action.DEPLOY, None, "v", at="yesterday"), stamped=True)]
-    assert history.timed(broken, after=None, seen_at=at(4), now=START).at == at(4)
+def test_a_change_without_a_time_was_made_before_the_next_one() -> None:
+    assert history.timed(due_of(None, 7), bounds(seen_at=9)).at == at(7)
 
 
-@given(
-    st.lists(st.one_of(st.none(), st.integers(-50, 50)), min_size=1, max_size=16),
-    st.integers(-20, 20),
-)
-def test_times_never_go_back_along_a_chain(times: list[int | None], seen: int) -> None:
-    waiting, after, written = due_of(*times), None, []
-    while waiting:
-        change = history.timed(waiting, after=after, seen_at=at(seen), now=START)
-        after = change.at
-        written.append(change.at)
-        waiting = waiting[1:]
-    assert written == sorted(written)
+def test_a_release_that_no_policy_watched_was_changed_when_it_was_seen() -> None:
+    adopted = Due(Change(1, Action.ADOPT, None, "v"), stamped=False, seen_at=at(4))
+    assert history.timed([adopted], bounds(seen_at=9)).at == at(4)
 
 
 class TestDifference:
@@ -181,7 +151,8 @@ class TestDifference:
         return history.difference(
             self.stored(theirs),  # type: ignore[arg-type]
             ours,
-            entry=due,
+            waiting=[due],
+            bounds=bounds(created_at=0, seen_at=4),
             previous_hash=previous_hash,
         )
 
@@ -202,6 +173,9 @@ class TestDifference:
 
     def test_an_earlier_time_is_that_of_a_clock_behind(self) -> None:
         assert self.ask(replace(self.ours, at=at(1)), self.ours) is None
+
+    def test_a_time_before_the_creation_is_a_difference(self) -> None:
+        assert self.ask(replace(self.ours, at=at(-60)), self.ours, own_time=False) is not None
 
     def test_a_later_time_than_the_entry_is_a_difference(self) -> None:
         assert self.ask(replace(self.ours, at=at(9)), self.ours) is not None

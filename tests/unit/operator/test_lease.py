@@ -3,7 +3,7 @@
 import asyncio
 
 import pytest
-from fakes import FixedClock, InMemoryStore
+from fake_cluster import FakeCluster, FixedClock
 
 from moorage_crds import names
 from moorage_crds.objects import RawObject
@@ -18,7 +18,7 @@ class Room:
 
     def __init__(self) -> None:
         self.clock = FixedClock()
-        self.store = InMemoryStore(self.clock)
+        self.store = FakeCluster(self.clock)
         self.changes: list[str] = []
         self.first, self.second = self.replica("first"), self.replica("second")
 

@@ -3,11 +3,11 @@
 import builders
 import pytest
 
-from moorage_crds.deployment import from_object
-from moorage_crds.models import Environment
-from moorage_crds.workspace import Workspace
-from moorage_crds.workspace import from_object as to_workspace
-from moorage_operator.decisions.lifecycle import (
+from moorage_crds.kinds.deployment import from_object
+from moorage_crds.kinds.environment import EnvironmentModel
+from moorage_crds.kinds.workspace import Workspace
+from moorage_crds.kinds.workspace import from_object as to_workspace
+from moorage_operator.environments.decisions import (
     DEFAULT_ENVIRONMENTS,
     CascadeFacts,
     CascadeStep,
@@ -19,22 +19,25 @@ from moorage_operator.decisions.lifecycle import (
 
 
 @pytest.mark.parametrize(
-    ("exists", "belonged", "release", "up_to_date", "expected"),
+    ("exists", "belonged", "outlived", "release", "up_to_date", "expected"),
     [
-        (True, True, "v1", True, CascadeStep.NONE),
-        (False, False, "v1", True, CascadeStep.NONE),
-        (False, True, "v1", True, CascadeStep.UNDEPLOY),
-        (False, True, "v1", False, CascadeStep.WAIT),
-        (False, True, None, False, CascadeStep.WAIT),
-        (False, True, None, True, CascadeStep.DELETE),
+        (True, True, False, "v1", True, CascadeStep.NONE),
+        (True, False, True, "v1", True, CascadeStep.NONE),
+        (False, False, False, "v1", True, CascadeStep.NONE),
+        (False, True, False, "v1", True, CascadeStep.UNDEPLOY),
+        (False, False, True, "v1", True, CascadeStep.UNDEPLOY),
+        (False, True, True, "v1", False, CascadeStep.WAIT),
+        (False, True, True, None, False, CascadeStep.WAIT),
+        (False, True, True, None, True, CascadeStep.DELETE),
     ],
 )
 def test_next_step(
-    *, exists: bool, belonged: bool, release: str | None, up_to_date: bool, expected: CascadeStep
+    *, exists: bool, belonged: bool, outlived: bool, release: str | None, up_to_date: bool, expected: CascadeStep
 ) -> None:
     status = {"environmentUid": "u"} if belonged else None
     deployment = from_object(builders.deployment(release=release, status=status))
-    assert cascade_step(CascadeFacts(deployment, environment_exists=exists, up_to_date=up_to_date)) is expected
+    facts = CascadeFacts(deployment, environment_exists=exists, outlived=outlived, up_to_date=up_to_date)
+    assert cascade_step(facts) is expected
 
 
 def test_the_undeploy_is_for_exactly_this_version_and_carries_a_new_note() -> None:
@@ -65,5 +68,5 @@ def test_other_workspaces_miss_nothing(options: dict[str, bool]) -> None:
 @pytest.mark.parametrize("slug", DEFAULT_ENVIRONMENTS)
 def test_default_environments_are_valid_and_cannot_be_deleted(slug: str) -> None:
     raw = to_environment("shop", slug)
-    Environment.model_validate({"spec": raw["spec"]})
+    EnvironmentModel.model_validate({"spec": raw["spec"]})
     assert raw["spec"]["isDefault"] is True

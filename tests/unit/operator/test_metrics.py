@@ -4,17 +4,17 @@ import builders
 from operator_bench import Bench
 
 from moorage_crds import names
-from moorage_crds.deployment import Action, Change
+from moorage_crds.kinds.deployment import Action, Change
 from moorage_operator.adapters.metrics import (
     MAX_ENVIRONMENTS,
     PrometheusMeasures,
+    observe_evidence,
     observe_queues,
     observe_silence,
     observe_state,
 )
-from moorage_operator.decisions.comparison import Finding
-from moorage_operator.decisions.facts import Trouble
-from moorage_operator.loops.surroundings import Surroundings
+from moorage_operator.facts import Finding, Trouble
+from moorage_operator.work.context import Surroundings
 
 CHANGE = Change(1, Action.ROLLBACK, "v2", "v1")
 
@@ -25,7 +25,7 @@ def lines(measures: PrometheusMeasures) -> set[str]:
 
 def test_a_record_counts_by_action_and_by_environment() -> None:
     measures = PrometheusMeasures()
-    measures.recorded("production", CHANGE, lag_seconds=0.3)
+    measures.recorded("production", CHANGE, exists=True, lag_seconds=0.3)
     assert {
         'moorage_changes_recorded_total{action="rollback"} 1.0',
         'moorage_deployments_total{action="rollback",environment="production"} 1.0',
@@ -36,12 +36,25 @@ def test_a_record_counts_by_action_and_by_environment() -> None:
 def test_environment_labels_are_bounded() -> None:
     measures = PrometheusMeasures()
     for number in range(MAX_ENVIRONMENTS + 50):
-        measures.recorded(f"env-{number}", CHANGE, lag_seconds=0)
-    measures.recorded("env-0", CHANGE, lag_seconds=0)
+        measures.recorded(f"env-{number}", CHANGE, exists=True, lag_seconds=0)
+    measures.recorded("env-0", CHANGE, exists=True, lag_seconds=0)
     found = [line for line in lines(measures) if line.startswith("moorage_deployments_total")]
     assert len(found) == MAX_ENVIRONMENTS + 1
     assert 'moorage_deployments_total{action="rollback",environment="other"} 50.0' in found
     assert 'moorage_deployments_total{action="rollback",environment="env-0"} 2.0' in found
+
+
+def test_names_of_no_environment_take_no_label() -> None:
+    measures = PrometheusMeasures()
+    for number in range(MAX_ENVIRONMENTS):
+        measures.recorded(f"invented-{number}", CHANGE, exists=False, lag_seconds=0)
+    measures.recorded("production", CHANGE, exists=True, lag_seconds=0)
+    measures.recorded("production", CHANGE, exists=False, lag_seconds=0)
+    found = {line for line in lines(measures) if line.startswith("moorage_deployments_total")}
+    assert found == {
+        f'moorage_deployments_total{{action="rollback",environment="other"}} {MAX_ENVIRONMENTS}.0',
+        'moorage_deployments_total{action="rollback",environment="production"} 2.0',
+    }
 
 
 async def test_state_is_read_at_every_scrape() -> None:
@@ -93,3 +106,19 @@ async def test_degraded_bindings_are_counted_as_long_as_their_history_says_so() 
     await replica.sweep.once()
     await bench.settle()
     assert "moorage_degraded_bindings 0.0" in lines(measures)
+
+
+async def test_evidence_that_waits_is_told_by_its_age() -> None:
+    bench = Bench()
+    made = builders.environment()
+    bench.store.put({**made, "spec": {**made["spec"], "approvals": {"required": 1}}})
+    replica = bench.replica()
+    await replica.sweep.once()
+    measures = PrometheusMeasures()
+    observe_evidence(measures, replica.loops.environments.evidence_age)
+    bench.clock.advance(7)
+    assert "moorage_evidence_age_seconds 7.0" in lines(measures)
+
+    await bench.settle()
+
+    assert "moorage_evidence_age_seconds 0.0" in lines(measures)

@@ -2,8 +2,9 @@
 
 import pytest
 
-from moorage_crds.settings import load
-from moorage_operator.config import ExportSettings, OperatorSettings, to_utc
+from moorage_cli.config import ExportSettings, to_utc
+from moorage_crds.process.settings import load
+from moorage_operator.config import OperatorSettings
 
 
 @pytest.mark.parametrize(
@@ -11,6 +12,7 @@ from moorage_operator.config import ExportSettings, OperatorSettings, to_utc
     [
         ("--retention-records", "15"),
         ("--retention-days", "0"),
+        ("--retention-max-records", "49"),
         ("--sweep-interval-seconds", "1"),
         ("--retention-per-second", "0"),
         ("--metrics-port", "0"),
@@ -23,6 +25,12 @@ def test_a_setting_out_of_bounds_is_refused_by_name(flag: str, value: str, capsy
         load(OperatorSettings, [flag, value], prog="moorage operator")
     assert stopped.value.code == 2
     assert flag in capsys.readouterr().err
+
+
+def test_what_always_stays_is_within_the_maximum(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        load(OperatorSettings, ["--retention-records", "20000"], prog="moorage operator")
+    assert "RETENTION_MAX_RECORDS" in capsys.readouterr().err
 
 
 def test_defaults_are_those_that_the_docs_name() -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from moorage_operator.commands import InputError, _written
+from moorage_cli.commands import InputError, _written
 
 
 def write(path: Path, text: str) -> None:

@@ -2,7 +2,7 @@
 
 import asyncio
 
-from moorage_operator.loops.queue import BACKOFF_SECONDS, KeyedQueue
+from moorage_operator.work.queue import BACKOFF_SECONDS, KeyedQueue
 
 
 def queue() -> KeyedQueue[str]:

@@ -3,22 +3,24 @@
 import csv
 import io
 import json
-from datetime import timedelta
+from collections import Counter
+from datetime import datetime, timedelta
 from typing import Any
 
 import builders
 import pytest
 from builders import NAMESPACE
-from fakes import START, InMemoryStore
+from fake_cluster import START, FakeCluster
 from operator_bench import Bench
 
+from moorage_cli.config import Format
+from moorage_cli.export import COLUMNS, Choice, NoWorkspaceError, export
+from moorage_cli.verification import PROGRESS_EVERY, Note, Report, Verification
 from moorage_crds import names
+from moorage_crds.anchors import Removable, Tip
+from moorage_crds.chain import Flaw
 from moorage_crds.identifiers import AppId, EnvironmentSlug
 from moorage_crds.objects import RawObject
-from moorage_operator.config import Format
-from moorage_operator.decisions.chain import Flaw, Tip
-from moorage_operator.loops.export import COLUMNS, Choice, NoWorkspaceError, export
-from moorage_operator.loops.verification import PROGRESS_EVERY, Report, Verification
 
 
 @pytest.fixture
@@ -31,7 +33,7 @@ async def bench() -> Bench:
         for release in releases:
             made.clock.advance(10)
             made.release(release, app=app)
-        await made.settle()
+            await made.settle()
     made.store.remove(names.DEPLOYMENTS, NAMESPACE, "production.gone")
     await made.settle()
     return made
@@ -48,11 +50,11 @@ class Run:
             found=self.flaws.extend,
             progress=self.lines.append,
             tip=lambda tip: self.tips.update({tip.uid: tip}),
-            removable_before=START - timedelta(days=90),
+            removable=Removable(START - timedelta(days=90), newer=1000),
             anchors=anchors or {},
         )
 
-    async def of(self, store: InMemoryStore) -> Report:
+    async def of(self, store: FakeCluster) -> Report:
         return await self.verification.of_cluster(store)
 
 
@@ -154,8 +156,8 @@ async def test_an_ended_chain_that_retention_removed_is_only_noted(bench: Bench)
         if raw["spec"]["app"] == "gone":
             bench.store.remove(names.RECORDS, NAMESPACE, raw["metadata"]["name"])
     run = Run({ended["spec"]["deployment"]["uid"]: first.tips[ended["spec"]["deployment"]["uid"]]})
-    run.verification.removable_before = START + timedelta(days=1)
-    assert await run.of(bench.store) == Report(records=4, chains=2, notes=1)
+    run.verification.removable = Removable(START + timedelta(days=1), newer=1000)
+    assert await run.of(bench.store) == Report(records=4, chains=2, notes=Counter({Note.RETENTION: 1}))
 
 
 async def test_an_adopted_end_may_go_like_any_other(bench: Bench) -> None:
@@ -172,8 +174,109 @@ async def test_an_adopted_end_may_go_like_any_other(bench: Bench) -> None:
         if raw["spec"]["app"] == "api":
             bench.store.remove(names.RECORDS, NAMESPACE, raw["metadata"]["name"])
     run = Run({api.uid: api})
-    run.verification.removable_before = START + timedelta(days=1)
-    assert await run.of(bench.store) == Report(records=5, chains=2, notes=1)
+    run.verification.removable = Removable(START + timedelta(days=1), newer=1000)
+    assert await run.of(bench.store) == Report(records=5, chains=2, notes=Counter({Note.RETENTION: 1}))
+
+
+def remove(bench: Bench, plural: str, *apps: str) -> None:
+    for raw in bench.store.all(plural):
+        if raw["spec"]["app"] in apps:
+            bench.store.remove(plural, NAMESPACE, raw["metadata"]["name"])
+
+
+def begin_deletion(bench: Bench) -> None:
+    bench.store.put(builders.namespace(deleting=True))
+
+
+async def test_what_lacks_in_a_namespace_that_is_being_deleted_is_a_note(bench: Bench) -> None:
+    begin_deletion(bench)
+    remove(bench, names.RECORDS, "api")
+    bench.store.remove(names.RECORDS, NAMESPACE, next(r for r in bench.store.all(names.RECORDS))["metadata"]["name"])
+    remove(bench, names.DEPLOYMENTS, "web")
+    report = await Run().of(bench.store)
+    assert (report.broken, set(report.notes)) == (0, {Note.NAMESPACE_GOING})
+
+
+async def test_what_lacks_in_a_namespace_that_went_meanwhile_is_a_note(bench: Bench) -> None:
+    listed = bench.store.pages
+
+    async def pages(plural: str, **options: Any) -> Any:
+        if plural == names.RECORDS:
+            remove(bench, names.RECORDS, "api", "web", "gone")
+            bench.store.remove(names.NAMESPACES, "", NAMESPACE)
+        async for page in listed(plural, **options):
+            yield page
+
+    bench.store.pages = pages  # type: ignore[method-assign]
+    report = await Run().of(bench.store)
+    assert report.broken == 0
+
+
+async def test_what_is_wrong_in_a_namespace_that_is_being_deleted_stays_a_flaw(bench: Bench) -> None:
+    begin_deletion(bench)
+    raw = bench.store.all(names.RECORDS)[0]
+    raw["spec"]["by"] = "mallory"
+    bench.store.put(raw)
+    assert (await Run().of(bench.store)).broken == 1
+
+
+async def restored(bench: Bench) -> Bench:
+    """Another cluster, where all of it was restored into a new Namespace of the same name, as the docs say."""
+    new = Bench()
+    new.clock.advance(3600)
+    new.store.remove(names.NAMESPACES, "", NAMESPACE)
+    new.store.put(builders.namespace() | {"metadata": builders.namespace()["metadata"] | {"uid": "another"}})
+    new.store.put(builders.environment())
+    for raw in bench.store.all(names.RECORDS):
+        raw["metadata"] = {key: raw["metadata"][key] for key in ("name", "namespace", "labels")}
+        new.store.put(raw)
+    replica = new.replica()
+    for app in ("web", "api"):
+        raw = builders.deployment(app=app, uid=builders.uid_of(f"restored {app}"))
+        raw["metadata"]["creationTimestamp"] = builders.at(3600)
+        new.store.put(raw)
+        new.release("v1", app=app)
+    await replica.sweep.once()
+    await new.settle()
+    return new
+
+
+async def test_a_history_restored_into_a_new_namespace_is_whole(bench: Bench) -> None:
+    new = await restored(bench)
+    report = await Run().of(new.store)
+    assert report == Report(records=8, chains=5, notes=Counter({Note.EARLIER_NAMESPACE: 2}))
+
+
+async def test_a_restored_history_that_lacks_a_record_is_broken(bench: Bench) -> None:
+    new = await restored(bench)
+    web = [raw for raw in new.store.all(names.RECORDS) if raw["spec"]["sequence"] == 2]
+    new.store.remove(names.RECORDS, NAMESPACE, web[0]["metadata"]["name"])
+    assert (await Run().of(new.store)).broken == 1
+
+
+async def test_a_restored_chain_gets_no_end_of_the_present(bench: Bench) -> None:
+    new = await restored(bench)
+    assert [spec["action"] for spec in new.records() if spec["action"] == "undeploy"] == ["undeploy"]
+
+
+async def test_a_delete_that_is_just_being_recorded_is_no_flaw(bench: Bench) -> None:
+    """Records are listed before the end of the chain is written, which is there when its Deployment is asked for."""
+    listed = bench.store.pages
+    bench.store.muted = True
+    remove(bench, names.DEPLOYMENTS, "api")
+    bench.store.muted = False
+
+    async def pages(plural: str, **options: Any) -> Any:
+        found = [page async for page in listed(plural, **options)]
+        if plural == names.RECORDS:
+            bench.store.pages = listed  # type: ignore[method-assign]
+            await bench.replicas[0].sweep.once()
+            await bench.settle()
+        for page in found:
+            yield page
+
+    bench.store.pages = pages  # type: ignore[method-assign]
+    assert (await Run().of(bench.store)).broken == 0
 
 
 async def test_progress_is_told(bench: Bench) -> None:
@@ -216,6 +319,18 @@ async def test_an_export_that_was_edited_or_shuffled_does_not(bench: Bench) -> N
 )
 async def test_an_export_is_what_was_asked_for(bench: Bench, choice: Choice, count: int) -> None:
     assert len((await written(bench, choice)).splitlines()) == count
+
+
+@pytest.mark.parametrize("forged", ["2001-01-01T00:00:00Z", "9999-01-01T00:00:00Z", "never"])
+@pytest.mark.parametrize("since", [None, START])
+@pytest.mark.parametrize("until", [None, START + timedelta(days=1)])
+async def test_no_line_hides_behind_the_time_of_its_change(
+    bench: Bench, forged: str, since: datetime | None, until: datetime | None
+) -> None:
+    for raw in bench.store.all(names.RECORDS):
+        raw["spec"]["at"] = forged
+        bench.store.put(raw)
+    assert len((await written(bench, Choice(since=since, until=until))).splitlines()) == 6
 
 
 async def test_an_unknown_workspace_is_said(bench: Bench) -> None:

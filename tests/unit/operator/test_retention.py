@@ -3,13 +3,14 @@
 from datetime import timedelta
 
 import pytest
-from fakes import START
+from fake_cluster import START
 from hypothesis import given
 from hypothesis import strategies as st
 
-from moorage_operator.decisions.retention import KeptRecord, RetentionRule, below, removable, removable_after_end
+from moorage_operator.facts import KeptRecord
+from moorage_operator.retention.decisions import RetentionRule, below, removable, removable_after_end
 
-RULE = RetentionRule(records=3, age=timedelta(days=90))
+RULE = RetentionRule(records=3, age=timedelta(days=90), most=1000)
 
 
 def records(*ages_in_days: float, first: int = 1) -> list[KeptRecord]:
@@ -32,11 +33,18 @@ def test_what_is_neither_new_nor_young_goes(ages: tuple[float, ...], going: tupl
 
 @given(st.lists(st.floats(0, 400), max_size=40).map(lambda ages: sorted(ages, reverse=True)), st.integers(1, 20))
 def test_what_goes_is_the_oldest_part_and_never_the_newest_records(ages: list[float], count: int) -> None:
-    rule = RetentionRule(records=count, age=timedelta(days=90))
+    rule = RetentionRule(records=count, age=timedelta(days=90), most=1000)
     going = removable(records(*ages), rule, now=START)
     assert going == tuple(range(1, len(going) + 1))
     assert len(ages) - len(going) >= min(count, len(ages))
     assert all(age >= 90 for age in ages[: len(going)])
+
+
+@given(st.integers(0, 60), st.integers(1, 20), st.integers(0, 20))
+def test_beyond_the_maximum_the_oldest_go_however_young(count: int, always: int, more: int) -> None:
+    rule = RetentionRule(records=always, age=timedelta(days=90), most=always + more)
+    going = removable(records(*[1.0] * count), rule, now=START)
+    assert going == tuple(range(1, max(0, count - rule.most) + 1))
 
 
 def test_an_ended_chain_goes_as_a_whole_or_not_at_all() -> None:

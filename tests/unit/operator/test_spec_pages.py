@@ -6,18 +6,20 @@ from typing import Any
 
 import pytest
 
-from moorage_crds.models import Deployment, DeploymentRecord, Environment, EnvironmentLock, Kind
+from moorage_crds.kinds.kind import Kind
+from moorage_crds.kinds.registry import KINDS
 from moorage_crds.schema import open_api_schema
 from moorage_dev.layout import ROOT
 
-PAGES = {"environment": Environment, "lock": EnvironmentLock, "deployment": Deployment, "record": DeploymentRecord}
+#: Each kind has its page, named like its file.
+PAGES = {kind.read.__module__.rpartition(".")[2]: kind for kind in KINDS}
 
 _ROW = re.compile(r"^\| (?P<fields>`[^|]+`) \|", re.MULTILINE)
 _FIELD = re.compile(r"`([^`]+)`")
 _BRACES = re.compile(r"(?P<stem>[^{]*)\{(?P<names>[^}]*)\}")
 
 
-def of_the_kind(kind: type[Kind]) -> set[str]:
+def of_the_kind(kind: Kind[Any]) -> set[str]:
     """Every field of the schema: `status.history.tipHash`, `status.conditions[].type`."""
     own = {name: part for name, part in open_api_schema(kind)["properties"].items() if "properties" in part}
     own.pop("metadata", None)

@@ -8,18 +8,22 @@ import pytest
 from builders import at, uid_of
 
 from moorage_crds.conditions import ConditionType, find
-from moorage_crds.deployment import Action, Change, from_object
-from moorage_crds.environment import from_object as to_environment
-from moorage_crds.record import genesis_hash
-from moorage_operator.decisions import history
-from moorage_operator.decisions.facts import (
+from moorage_crds.kinds.deployment import Action, Change, from_object
+from moorage_crds.kinds.environment import from_object as to_environment
+from moorage_crds.kinds.record import genesis_hash
+from moorage_crds.names import MAX_ACTIVE_DEPLOYMENTS
+from moorage_operator.facts import (
     ActiveDeployment,
     DeploymentFacts,
     EnvironmentFacts,
     Progress,
     Trouble,
 )
-from moorage_operator.decisions.status import MAX_LISTED, wanted_deployment_status, wanted_environment_status
+from moorage_operator.history import decisions as history
+from moorage_operator.statuses.decisions import (
+    wanted_deployment_status,
+    wanted_environment_status,
+)
 
 RECORDED = Progress(
     sequence=2,
@@ -147,6 +151,9 @@ def test_the_list_of_an_environment_is_capped_and_its_count_is_not() -> None:
         builders.environment()
         | {"metadata": builders.environment()["metadata"] | {"resourceVersion": "1", "creationTimestamp": at()}}
     )
-    active = tuple(ActiveDeployment(f"app-{number:04}", "v1", None) for number in range(MAX_LISTED + 7))
+    active = tuple(ActiveDeployment(f"app-{number:04}", "v1", None) for number in range(MAX_ACTIVE_DEPLOYMENTS + 7))
     status = wanted_environment_status(EnvironmentFacts(environment, {}, active, at(5)))
-    assert (len(status["activeDeployments"]), status["activeDeploymentCount"]) == (MAX_LISTED, MAX_LISTED + 7)
+    assert (len(status["activeDeployments"]), status["activeDeploymentCount"]) == (
+        MAX_ACTIVE_DEPLOYMENTS,
+        MAX_ACTIVE_DEPLOYMENTS + 7,
+    )

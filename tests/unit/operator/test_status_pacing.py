@@ -4,7 +4,11 @@ import builders
 from operator_bench import Bench
 
 from moorage_crds import names
-from moorage_operator.loops.status_writer import DEPLOYMENT_SECONDS, ENVIRONMENT_SECONDS, MOST_DEPLOYMENT_SECONDS
+from moorage_operator.statuses.writers import (
+    DEPLOYMENT_SECONDS,
+    ENVIRONMENT_SECONDS,
+    MOST_DEPLOYMENT_SECONDS,
+)
 
 
 async def test_the_pause_between_two_statuses_of_an_environment_begins_with_the_answer() -> None:

@@ -1,0 +1,89 @@
+"""Changes are told by Events on their bindings, as `kubectl describe` shows them: one for each change at most."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from cluster import LiveCluster, Workspace, Workspaces, account
+from services import Operators
+from targets import given_up, workload
+from waiting import eventually
+
+from moorage_dev.rest_client import MERGE_PATCH
+
+OPERATOR = account("moorage-operator")
+NAME = "production.web"
+
+
+@pytest.fixture
+def following(no_operator: Operators, cluster: LiveCluster) -> Iterator[Operators]:
+    """An operator that follows workloads, with the rights that the chart gives for that."""
+    group = "rbac.authorization.k8s.io"
+    role = {"apiVersion": f"{group}/v1", "kind": "ClusterRole", "metadata": {"name": "test-events-of-rollouts"}}
+    place, name = OPERATOR.split(":")[2:]
+    cluster.apply(
+        {**role, "rules": [{"apiGroups": ["apps"], "resources": ["deployments"], "verbs": ["list", "watch"]}]},
+        {
+            **role,
+            "kind": "ClusterRoleBinding",
+            "roleRef": {"apiGroup": group, "kind": "ClusterRole", "name": "test-events-of-rollouts"},
+            "subjects": [{"kind": "ServiceAccount", "name": name, "namespace": place}],
+        },
+    )
+    no_operator.start({"MOORAGE_DELIVERY_KINDS": "deployments.apps"})
+    yield no_operator
+    cluster.kubectl("delete", "clusterrolebinding,clusterrole", "test-events-of-rollouts")
+
+
+def told(space: Workspace) -> list[tuple[str, str, str]]:
+    """Type, reason and note of the Events on the binding, in their order."""
+    answer = space.cluster.raw("GET", f"/apis/events.k8s.io/v1/namespaces/{space.namespace}/events")
+    found: list[dict[str, Any]] = [one for one in answer.json()["items"] if one["regarding"]["name"] == NAME]
+    found.sort(key=lambda one: one["eventTime"])
+    return [(one["type"], one["reason"], one["note"]) for one in found]
+
+
+def test_changes_are_told_once_also_over_a_restart(
+    no_operator: Operators, cluster: LiveCluster, workspace: Workspaces
+) -> None:
+    no_operator.start()
+    space = workspace("production")
+    mark = cluster.audit_mark()
+    space.create_deployment("production", "web", "1", user="alice")
+    eventually(lambda: len(told(space)) == 1)
+    space.set_release(NAME, "2", user="bob", change={"reason": "a fix"})
+    eventually(lambda: len(told(space)) == 2)
+    no_operator.stop()
+    no_operator.start()
+    space.set_release(NAME, "1", user="alice")
+    eventually(lambda: len(told(space)) == 3)
+    space.set_release(NAME, None, user="bob")
+    eventually(lambda: len(told(space)) == 4)
+
+    assert [(kind, reason) for kind, reason, _ in told(space)] == [
+        ("Normal", "Deployed"),
+        ("Normal", "Deployed"),
+        ("Normal", "RolledBack"),
+        ("Normal", "Removed"),
+    ]
+    assert told(space)[1][2] == f"{cluster.username('bob')} deployed 2, before it 1: a fix"
+    writes = cluster.audit_since(mark, user=OPERATOR, verbs={"create", "patch", "update"}, resource="events")
+    assert sum(event.namespace == space.namespace for event in writes) == 4
+    described = cluster.kubectl("describe", "mdep", NAME, "--namespace", space.namespace).stdout
+    assert "RolledBack" in described.partition("Events:")[2]
+
+
+@pytest.mark.usefixtures("following")
+def test_a_rollout_that_failed_is_told_once(workspace: Workspaces) -> None:
+    space = workspace("production")
+    path = f"/apis/apps/v1/namespaces/{space.namespace}/deployments"
+    made = space.cluster.raw("POST", path, body=workload(namespace=space.namespace, release="v1"))
+    assert made.status == 201, made.body
+    space.create_deployment("production", "web", "v1", user="alice")
+    for _ in range(2):
+        status = {"status": given_up(made.json())}
+        answer = space.cluster.raw("PATCH", f"{path}/web/status", body=status, content_type=MERGE_PATCH)
+        assert answer.status == 200
+        eventually(lambda: any(reason == "RolloutFailed" for _, reason, _ in told(space)), 20)
+    assert [kind for kind, reason, _ in told(space) if reason == "RolloutFailed"] == ["Warning"]
+    assert "Deployment web" in next(note for _, reason, note in told(space) if reason == "RolloutFailed")

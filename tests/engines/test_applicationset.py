@@ -1,0 +1,341 @@
+"""What docs/delivery.md says of Argo CD: its applicationset-controller asks the facade for the set of the example."""
+
+import time
+import urllib.request
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from api_server_proxy import ApiServerProxy
+from cluster import LiveCluster, Workspace, Workspaces
+from following import following
+from git_server import Repository
+from gitops import example
+from services import Facade, Facades, Operators
+from targets import given_up, rolled_out
+from waiting import eventually
+
+from moorage_crds.kinds.refresh import ANNOTATION_FOLLOWS
+from moorage_dev.engines import argocd as engine
+from moorage_dev.engines.argocd import ArgoCD
+from moorage_dev.rest_client import MERGE_PATCH
+
+Object = dict[str, Any]
+EXAMPLE = "delivery/argocd/applicationset.yaml"
+APPLICATIONS = f"/apis/argoproj.io/v1alpha1/namespaces/{engine.NAMESPACE}/applications"
+SETS = f"/apis/argoproj.io/v1alpha1/namespaces/{engine.NAMESPACE}/applicationsets"
+#: Seconds until Argo CD has asked and done what follows; it asks every two.
+PATIENCE = 60.0
+ENVIRONMENTS = ("staging", "production")
+#: Type and status of the condition of a set that could not be made.
+_WRONG = ("ErrorOccurred", "True")
+#: What an Application brings: a workload that runs its release.
+_CHART = {
+    "Chart.yaml": "{apiVersion: v2, name: app, version: 0.1.0}",
+    "templates/app.yaml": """
+apiVersion: apps/v1
+kind: Deployment
+metadata: {name: {{ .Chart.Name }}}
+spec:
+  replicas: 2
+  selector: {matchLabels: {app: app}}
+  template:
+    metadata: {labels: {app: app}}
+    spec: {containers: [{name: app, image: "registry.example.com/app:{{ .Values.image.tag }}"}]}
+""",
+}
+
+
+class ReleaseSet:
+    """The ApplicationSet of the example, for one workspace, asked for every two seconds by the account `viewer`."""
+
+    def __init__(self, here: Workspace, facade: Facade, repository: Repository, *, every: int = 2) -> None:
+        self._here, self._cluster = here, here.cluster
+        self.name = here.namespace
+        config = example(EXAMPLE, "ConfigMap", "moorage-plugin")
+        config["metadata"]["name"] = self.name
+        config["data"] |= {"baseUrl": facade.service.url, "token": f"${self.name}:token"}
+        secret = example(EXAMPLE, "Secret", "moorage-token")
+        secret["metadata"]["name"] = self.name
+        secret["stringData"]["token"] = self._cluster.token("viewer")
+        wanted = example(EXAMPLE, "ApplicationSet", "moorage")
+        wanted["metadata"]["name"] = self.name
+        wanted["metadata"]["annotations"][ANNOTATION_FOLLOWS] = here.namespace
+        [generator] = wanted["spec"]["generators"]
+        generator["plugin"] |= {"configMapRef": {"name": self.name}, "requeueAfterSeconds": every}
+        generator["plugin"]["input"]["parameters"] |= {"org": here.org, "workspace": [here.name]}
+        template = wanted["spec"]["template"]["spec"]
+        template["source"]["repoURL"] = repository.url
+        self._cluster.apply(_project(template["project"]), config, secret, wanted)
+
+    def releases(self) -> dict[str, str]:
+        """Application without the Namespace's name → release in its values."""
+        return {name: one["spec"]["source"]["helm"]["valuesObject"]["image"]["tag"] for name, one in self._all()}
+
+    def uids(self) -> dict[str, str]:
+        """Application without the Namespace's name → its uid."""
+        return {name: one["metadata"]["uid"] for name, one in self._all()}
+
+    def arrived(self, expected: dict[str, str]) -> bool:
+        """Whether these are its releases; has it asked if not."""
+        if self.releases() == expected:
+            return True
+        self.refresh()
+        return False
+
+    def _all(self) -> list[tuple[str, Object]]:
+        answer = self._cluster.raw("GET", APPLICATIONS)
+        assert answer.status == 200, answer.body
+        mine = [one for one in answer.json()["items"] if one["metadata"]["name"].startswith(f"{self.name}-")]
+        return [(one["metadata"]["name"].removeprefix(f"{self.name}-"), one) for one in mine]
+
+    def complaint(self) -> str:
+        """What Argo CD says is wrong with the set; empty while nothing is."""
+        answer = self._cluster.raw("GET", f"{SETS}/{self.name}")
+        conditions = (answer.json().get("status") or {}).get("conditions") or []
+        return " | ".join(one["message"] for one in conditions if (one["type"], one["status"]) == _WRONG)
+
+    def refresh(self) -> None:
+        """Have it asked for now: after an error Argo CD waits three minutes."""
+        # After an error the annotation stays, and only a new one counts.
+        for value in (None, "true"):
+            body = {"metadata": {"annotations": {"argocd.argoproj.io/application-set-refresh": value}}}
+            answer = self._cluster.raw("PATCH", f"{SETS}/{self.name}", body=body, content_type=MERGE_PATCH)
+            assert answer.status == 200, answer.body
+
+    def clean(self) -> None:
+        """Remove the set; its Applications go with it, what they brought goes here."""
+        self._cluster.raw("DELETE", f"{SETS}/{self.name}")
+        for environment in ENVIRONMENTS:
+            self._cluster.raw("DELETE", f"/api/v1/namespaces/{self._here.namespace}-{environment}")
+
+
+def _chart(app: str) -> dict[str, str | None]:
+    return {f"apps/{app}/{name}": text for name, text in _CHART.items()}
+
+
+def _project(name: str) -> Object:
+    spec = {
+        "sourceRepos": ["*"],
+        "destinations": [{"server": "*", "namespace": "*"}],
+        # For CreateNamespace.
+        "clusterResourceWhitelist": [{"group": "", "kind": "Namespace"}],
+    }
+    metadata = {"name": name, "namespace": engine.NAMESPACE}
+    return {"apiVersion": "argoproj.io/v1alpha1", "kind": "AppProject", "metadata": metadata, "spec": spec}
+
+
+@pytest.fixture
+def here(workspace: Workspaces, operators: Operators) -> Workspace:
+    """web and api in staging, web in production."""
+    operators.ensure()
+    made = workspace()
+    for environment in ENVIRONMENTS:
+        parameters = {"cluster": "in-cluster", "domain": f"{environment}.example.com"}
+        delivery = {"namespaces": [engine.NAMESPACE]}
+        made.create_environment(environment, parameters=parameters, delivery=delivery)
+        made.create_deployment(environment, "web", "web-1")
+    made.create_deployment("staging", "api", "api-1")
+    return made
+
+
+#: What is active at first, and so is made of it.
+ALL = {"staging-web": "web-1", "staging-api": "api-1", "production-web": "web-1"}
+
+
+@pytest.fixture
+def releases(argocd: ArgoCD, here: Workspace, facade: Facade, repository: Repository) -> Iterator[ReleaseSet]:
+    """The set, and an Application of it for each active release."""
+    assert argocd.logs()
+    made = ReleaseSet(here, facade, repository)
+    try:
+        eventually(lambda: made.releases() == ALL, PATIENCE)
+        yield made
+    finally:
+        made.clean()
+
+
+@pytest.fixture
+def proxied(cluster: LiveCluster, facades: Facades) -> Iterator[tuple[ApiServerProxy, Facade]]:
+    """A facade whose way to the API server can be cut; its answers for tools are at most 2 seconds old."""
+    proxy = ApiServerProxy(cluster.endpoint)
+    yield proxy, facades.start(proxy.settings(cluster) | {"MOORAGE_MAX_INPUT_STALENESS_SECONDS": "2"})
+    facades.clean()
+    proxy.close()
+
+
+def deploy(facade: Facade, here: Workspace, environment: str, app: str, release: str) -> None:
+    """By REST."""
+    body = {"app_id": app, "release_id": release}
+    answer = facade.call("POST", f"{here.rest}/{environment}/deploy", body=body)
+    assert answer.status == 200, answer.body
+
+
+def test_applications_follow_what_is_released(releases: ReleaseSet, here: Workspace, facade: Facade) -> None:
+    deploy(facade, here, "staging", "web", "web-2")
+    expected = ALL | {"staging-web": "web-2"}
+    eventually(lambda: releases.releases() == expected, PATIENCE)
+    deploy(facade, here, "production", "api", "api-1")
+    expected |= {"production-api": "api-1"}
+    eventually(lambda: releases.releases() == expected, PATIENCE)
+    before = releases.uids()
+    assert facade.call("DELETE", f"{here.rest}/staging/deploy/api").status == 200
+    del expected["staging-api"]
+    eventually(lambda: releases.releases() == expected, PATIENCE)
+    # Exactly that one is gone; the others are not new ones.
+    assert releases.uids() == {name: uid for name, uid in before.items() if name != "staging-api"}
+    assert releases.complaint() == ""
+
+
+def test_facade_that_is_not_certain_changes_nothing(
+    argocd: ArgoCD, here: Workspace, repository: Repository, proxied: tuple[ApiServerProxy, Facade]
+) -> None:
+    assert argocd.logs()
+    proxy, facade = proxied
+    made = ReleaseSet(here, facade, repository)
+    try:
+        eventually(lambda: made.releases() == ALL, PATIENCE)
+        before = made.uids()
+        proxy.cut()
+        eventually(lambda: _answers(facade, "503") > 0, PATIENCE)
+        here.set_release("staging.web", "web-2")
+        here.set_release("staging.api", None)
+        count = _answers(facade, "503")
+
+        def refused_again() -> bool:
+            made.refresh()
+            return _answers(facade, "503") > count
+
+        eventually(refused_again, PATIENCE, interval=1)
+        eventually(lambda: "503" in made.complaint() or "not been heard of" in made.complaint(), PATIENCE)
+        assert (made.releases(), made.uids()) == (ALL, before)
+        proxy.mend()
+        expected = {"staging-web": "web-2", "production-web": "web-1"}
+        eventually(lambda: made.arrived(expected), PATIENCE, interval=1)
+        assert made.uids() == {name: uid for name, uid in before.items() if name != "staging-api"}
+    finally:
+        made.clean()
+
+
+def test_what_became_of_a_release_comes_back_from_the_application(
+    releases: ReleaseSet, here: Workspace, facade: Facade, operators: Operators, repository: Repository
+) -> None:
+    repository.commit(_chart("web"))
+    cluster = here.cluster
+    with following(operators, cluster, ["applications.argoproj.io"]):
+        web = Workload(here, "production")
+        eventually(lambda: web.image() == "registry.example.com/app:web-1", PATIENCE)
+        web.report(rolled_out)
+        eventually(lambda: rollout(facade, here, "production", "web") == "Healthy", PATIENCE)
+
+        deploy(facade, here, "production", "web", "web-2")
+        eventually(lambda: web.image() == "registry.example.com/app:web-2", PATIENCE)
+        # The pods of the release before are still there, and nobody has said more.
+        eventually(lambda: rollout(facade, here, "production", "web") == "Progressing", PATIENCE)
+        web.report(rolled_out)
+        eventually(lambda: rollout(facade, here, "production", "web") == "Healthy", PATIENCE)
+
+        deploy(facade, here, "production", "web", "web-3")
+        eventually(lambda: web.image() == "registry.example.com/app:web-3", PATIENCE)
+        web.report(given_up)
+        eventually(lambda: rollout(facade, here, "production", "web") in {"Failed", "Degraded"}, PATIENCE)
+
+        answer = facade.call("POST", f"{here.rest}/production/deploy/web/rollback", body={})
+        assert answer.status == 200, answer.body
+        eventually(lambda: web.image() == "registry.example.com/app:web-2", PATIENCE)
+        web.report(rolled_out)
+        eventually(lambda: rollout(facade, here, "production", "web") == "Healthy", PATIENCE)
+        lines = facade.call("GET", f"{here.rest}/production/deployments?app_id=web").json()["deployments"]
+        assert [(line["release_id"], line["outcome"]) for line in lines] == [
+            ("web-2", "healthy"),
+            ("web-3", "failed"),
+            ("web-2", "healthy"),
+            ("web-1", "healthy"),
+        ]
+
+
+def test_releases_arrive_soon_where_the_set_asks_to_be_told(
+    argocd: ArgoCD,
+    here: Workspace,
+    facade: Facade,
+    repository: Repository,
+    operators: Operators,
+    figures: Callable[[str], None],
+) -> None:
+    assert argocd.logs()
+    with following(operators, here.cluster, [], refreshes=["applicationsets.argoproj.io"]):
+        made = ReleaseSet(here, facade, repository, every=1800)
+        try:
+            eventually(lambda: made.releases() == ALL, PATIENCE)
+            seconds = sorted(_arrival(made, here, facade, f"told-{number}") for number in range(20))
+            assert facade.call("DELETE", f"{here.rest}/staging/deploy/api").status == 200
+            eventually(lambda: "staging-api" not in made.releases(), PATIENCE)
+        finally:
+            made.clean()
+    figures(
+        f"{len(seconds)} releases, from the answer of REST until the Application carries it: median "
+        f"{seconds[10]:.1f} s, p95 {seconds[18]:.1f} s, longest {seconds[-1]:.1f} s; asked every 30 minutes otherwise"
+    )
+
+
+def _arrival(made: ReleaseSet, here: Workspace, facade: Facade, release: str) -> float:
+    """Deploy; seconds until the Application carries the release."""
+    deploy(facade, here, "production", "web", release)
+    began = time.monotonic()
+    eventually(lambda: made.releases()["production-web"] == release, PATIENCE)
+    return time.monotonic() - began
+
+
+class Workload:
+    """What Argo CD makes of the chart of web; the test does what the deployment controller and its pods would."""
+
+    def __init__(self, here: Workspace, environment: str) -> None:
+        self._cluster = here.cluster
+        self._path = f"/apis/apps/v1/namespaces/{here.namespace}-{environment}/deployments/app"
+
+    def image(self) -> str:
+        """Of its container; empty while it is not there."""
+        answer = self._cluster.raw("GET", self._path)
+        return str(answer.json()["spec"]["template"]["spec"]["containers"][0]["image"]) if answer.status == 200 else ""
+
+    def report(self, status: Callable[[Object], Object]) -> None:
+        """Write a status that is made of the present object."""
+        body = {"status": status(dict(self._cluster.raw("GET", self._path).json()))}
+        answer = self._cluster.raw("PATCH", f"{self._path}/status", body=body, content_type=MERGE_PATCH)
+        assert answer.status == 200, answer.body
+
+
+def rollout(facade: Facade, here: Workspace, environment: str, app: str) -> str | None:
+    """Phase, as REST shows it."""
+    found = facade.call("GET", f"{here.rest}/{environment}").json()["rollouts"].get(app)
+    return found and str(found["phase"])
+
+
+def test_refused_account_changes_nothing_and_is_told_so(
+    releases: ReleaseSet, here: Workspace, cluster: LiveCluster, facade: Facade
+) -> None:
+    before = releases.releases()
+    bindings = f"/apis/rbac.authorization.k8s.io/v1/namespaces/{here.namespace}/rolebindings"
+    found = cluster.raw("GET", bindings).json()["items"]
+    [binding] = [one for one in found if one["roleRef"]["name"] == "moorage-view"]
+    assert cluster.raw("DELETE", f"{bindings}/{binding['metadata']['name']}").status == 200
+    eventually(lambda: "403" in releases.complaint(), PATIENCE)
+    here.set_release("staging.web", "web-2")
+    refused = _answers(facade, "403")
+    releases.refresh()
+    eventually(lambda: _answers(facade, "403") > refused, PATIENCE)
+    assert releases.releases() == before
+    for field in ("resourceVersion", "uid"):
+        del binding["metadata"][field]
+    assert cluster.raw("POST", bindings, body=binding).status == 201
+
+    eventually(lambda: releases.arrived(before | {"staging-web": "web-2"}), PATIENCE, interval=2)
+    eventually(lambda: releases.complaint() == "", PATIENCE)
+
+
+def _answers(facade: Facade, status: str) -> float:
+    """How many questions of Argo CD the facade has answered so."""
+    with urllib.request.urlopen(facade.service.metrics_url, timeout=5) as answer:  # noqa: S310 — a loopback address of our own
+        text = answer.read().decode()
+    name = f'moorage_requests_total{{operation="getParams",status="{status}"}} '
+    return sum(float(line.removeprefix(name)) for line in text.splitlines() if line.startswith(name))

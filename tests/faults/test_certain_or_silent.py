@@ -1,0 +1,210 @@
+"""Tools that delete what an answer leaves out get the truth or an error, whatever breaks between us and the cluster."""
+
+import json
+import random
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+
+import pytest
+from api_server_proxy import ApiServerProxy, Fault, Seen, no_fault
+from certainty import Asker, Truth
+from cluster import LiveCluster, Workspaces
+from services import Facade, Facades, Operators
+from waiting import eventually
+
+from moorage_dev import children
+
+ENVIRONMENTS = ("staging", "production")
+APPS = ("web", "api", "cart", "mail")
+#: What the endpoints are made of.
+KINDS = ("deployments", "environments", "deploymentrecords", "namespaces")
+#: Seconds; the shortest that the silence of a watch can be told from within.
+BOUND = 5.0
+#: A new process takes a second or two: so often one is killed among the other faults.
+KILLS = 60
+
+
+def status_line(code: int) -> bytes:
+    """An ERROR event of a watch."""
+    status = {"kind": "Status", "apiVersion": "v1", "status": "Failure", "code": code, "reason": "X", "message": "x"}
+    return json.dumps({"type": "ERROR", "object": status}).encode()
+
+
+def lost(content: bytes) -> bytes:
+    """A list with nothing in it, as of a cluster that has lost its data."""
+    found = json.loads(content)
+    found["items"] = []
+    return json.dumps(found).encode()
+
+
+#: Lines of a watch after which a list or another watch has to follow.
+LINES = {
+    "410": status_line(410),
+    "500": status_line(500),
+    "401": status_line(401),
+    "half a line": b'{"type":"DELETED","object":{"metadata":{"name":"production.web","namespace":',
+    "no JSON": b"<html>502 Bad Gateway</html>",
+    "an object without metadata": b'{"type":"DELETED","object":{}}',
+}
+#: What a list is answered with, once, after its watch was told to list again.
+LISTS = {
+    "500": Fault(500),
+    "503": Fault(503),
+    "429": Fault(429),
+    "410": Fault(410),
+    "401": Fault(401),
+    "cut": Fault(0),
+    "junk": Fault(200, b"junk"),
+    "nothing": Fault(200, b""),
+    "an empty object": Fault(200, b"{}"),
+    "half": Fault(alter=lambda content: content[: len(content) // 2]),
+    "most of it lost": Fault(alter=lost),
+}
+
+
+@dataclass
+class Trial:
+    """A facade behind a proxy, and faults for it."""
+
+    proxy: ApiServerProxy
+    facades: Facades
+    settings: dict[str, str]
+    asker: Asker
+    chance: random.Random
+    faults: dict[str, int] = field(default_factory=dict)
+    facade: Facade = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.facade = self.facades.start(self.settings)
+
+    def inject(self) -> None:
+        """One fault; its watch may not be open just now, then it is another one."""
+        kind = self.chance.choice(KINDS)
+        draw = self.chance.random()
+        if draw < 0.40:
+            name = self.chance.choice(sorted(LINES))
+            self._count(f"watch: {name}", self.proxy.inject(kind, LINES[name]))
+        elif draw < 0.85:
+            name = self.chance.choice(sorted(LISTS))
+            self.proxy.fault = once(kind, LISTS[name])
+            self._count(f"list: {name}", self.proxy.inject(kind, LINES["410"]))
+        elif draw < 0.92:
+            self.proxy.fault = reviews_fail
+            self._count("reviews fail", 1)
+        elif draw < 0.97:
+            self.proxy.cut()
+            self.asker.ask(self.facade)
+            self.proxy.mend()
+            self._count("API server away", 1)
+        else:
+            self.proxy.freeze()
+            self._count("watches fall silent", 1)
+
+    def kill(self) -> None:
+        """Kill the facade; the next one is asked from its first moment on, while a list of it fails."""
+        children.kill(self.facade.service.child)
+        self.asker.ask(self.facade)
+        self.proxy.fault = once(self.chance.choice(KINDS), LISTS[self.chance.choice(("500", "cut", "half"))])
+        self.facade = self.facades.start(self.settings, wait=False)
+        eventually(lambda: self.asker.ask(self.facade), 60)
+        self._count("killed, cold cache", 1)
+
+    def recover(self) -> None:
+        """Nothing fails any more; both endpoints come to tell what is there."""
+        self.proxy.fault = no_fault
+        eventually(self._told_after_new_lists, 60, interval=1)
+
+    def _told_after_new_lists(self) -> bool:
+        if self.asker.ask(self.facade):
+            return True
+        for kind in KINDS:
+            # A list that was a lie lasts until the next one.
+            self.proxy.inject(kind, LINES["410"])
+        return False
+
+    def _count(self, name: str, times: int) -> None:
+        if times:
+            self.faults[name] = self.faults.get(name, 0) + 1
+
+
+def once(plural: str, fault: Fault) -> Callable[[Seen], Fault | None]:
+    """That fault for the next list of a kind."""
+    left = [fault]
+
+    def answer(seen: Seen) -> Fault | None:
+        is_list = seen.method == "GET" and not seen.is_watch and seen.path.endswith(f"/{plural}")
+        return left.pop() if left and is_list else None
+
+    return answer
+
+
+def reviews_fail(seen: Seen) -> Fault | None:
+    """Nobody can be authenticated, and no right be looked up."""
+    return Fault(500) if seen.method == "POST" and "reviews" in seen.path else None
+
+
+@pytest.fixture
+def trial(cluster: LiveCluster, facades: Facades, operators: Operators, workspace: Workspaces) -> Iterator[Trial]:
+    """Eight bindings; an operator writes their history."""
+    operators.ensure()
+    here = workspace(*ENVIRONMENTS)
+    truth = Truth(here)
+    for environment in ENVIRONMENTS:
+        for app in APPS:
+            truth.change((environment, app), truth.next_release())
+    proxy = ApiServerProxy(cluster.endpoint)
+    settings = proxy.settings(cluster) | {"MOORAGE_MAX_INPUT_STALENESS_SECONDS": str(BOUND)}
+    made = Trial(proxy, facades, settings, Asker(here, truth, BOUND), random.Random(7))  # noqa: S311 — a plan, no secret
+    made.recover()
+    yield made
+    facades.clean()
+    proxy.close()
+
+
+def run(trial: Trial, faults: int, figures: Callable[[str], None]) -> None:
+    """Inject so many faults, changing releases meanwhile; no answer may be wrong, and both endpoints recover."""
+    truth, chance, began = trial.asker.truth, trial.chance, time.monotonic()
+    kills = max(2, faults // KILLS // 4)
+    every = faults // kills
+    while (done := sum(trial.faults.values())) < faults:
+        if done % every == every - 1:
+            trial.kill()
+            continue
+        trial.inject()
+        if chance.random() < 0.25:
+            binding = chance.choice(truth.bindings())
+            gone = binding in truth.now() and chance.random() < 0.2
+            truth.change(binding, None if gone else truth.next_release())
+        trial.asker.ask(trial.facade)
+        if done % 50 == 0:
+            trial.recover()
+    trial.recover()
+    asker = trial.asker
+    figures(
+        f"{sum(trial.faults.values())} faults of {len(trial.faults)} kinds in {time.monotonic() - began:.0f} s: "
+        f"{asker.count('200')} answers, {asker.count('503')} times silent, {len(asker.wrong)} wrong"
+    )
+    assert asker.wrong == []
+    # A facade that is always silent would pass, too.
+    assert asker.count("200") > faults / 4
+    assert asker.count("503") > faults / 20
+
+
+def test_500_faults_and_no_wrong_answer(trial: Trial, figures: Callable[[str], None]) -> None:
+    run(trial, 500, figures)
+
+
+@pytest.mark.campaign
+@pytest.mark.timeout(3600)
+def test_10000_faults_and_no_wrong_answer(trial: Trial, figures: Callable[[str], None]) -> None:
+    run(trial, 10_000, figures)
+
+
+def test_a_watch_that_falls_silent_is_not_believed(trial: Trial) -> None:
+    truth = trial.asker.truth
+    trial.proxy.freeze()
+    truth.change(("production", "web"), truth.next_release())
+    # It takes part in the answer, or there is none, long before the silence of a watch is an error by itself.
+    eventually(lambda: trial.asker.ask(trial.facade), 3 * BOUND)
+    assert trial.asker.wrong == []

@@ -1,0 +1,173 @@
+"""A past of another system comes along: nothing is lost, nobody takes it for what was seen, and it can leave."""
+
+import json
+import resource
+import subprocess
+import sys
+import time
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+from cluster import ADMIN, LiveCluster, Workspace, Workspaces
+from commands import broken, moorage
+from past import REAL, Told, made_up
+from services import Facade
+from waiting import eventually
+
+from moorage_cli.replay import lines_of
+from moorage_dev.bench.usage import peak_memory_mib
+from moorage_dev.processes import Service
+
+COUNT = 2_000
+ALL = 115_470
+
+
+def imported(cluster: LiveCluster, shop: Workspace, *arguments: str, code: int = 0, user: str = ADMIN) -> str:
+    """`moorage import …` in a process of its own; what it said."""
+    config = cluster.kubeconfig(user, cluster.token(user))
+    program = "import sys; from moorage_cli.people.importing import run_import; sys.exit(run_import(sys.argv[1:]))"
+    done = subprocess.run(
+        [sys.executable, "-c", program, *arguments, "-n", shop.namespace, "--kubeconfig", str(config)],
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == code, done.stdout + done.stderr
+    return done.stdout + done.stderr
+
+
+def exported(cluster: LiveCluster, shop: Workspace, path: Path) -> dict[str, str]:
+    """Name → hash of all records of a workspace, as its export has them."""
+    done = moorage(cluster, "export", "--workspace", f"{shop.org}/{shop.name}", "--output", str(path))
+    assert done.returncode == 0, done.stderr
+    lines = map(json.loads, path.read_text(encoding="utf-8").splitlines())
+    return {line["metadata"]["name"]: line["spec"]["hash"] for line in lines}
+
+
+def moved(cluster: LiveCluster, shop: Workspace) -> None:
+    """The same workspace in a cluster in which nothing of it is: its Namespace goes, and a new one comes."""
+    path = f"/api/v1/namespaces/{shop.namespace}"
+    cluster.raw("DELETE", path)
+    eventually(lambda: cluster.raw("GET", path).status == 404, timeout=120)
+    labels = {"moorage.dev/org": shop.org, "moorage.dev/workspace": shop.name}
+    body = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": shop.namespace, "labels": labels}}
+    assert cluster.raw("POST", "/api/v1/namespaces", body=body).status == 201
+    cluster.grant(shop.namespace, "alice", "moorage-edit")
+
+
+def active(shop: Workspace) -> Mapping[tuple[str, str], str]:
+    """What is deployed, by environment and app."""
+    specs = [one["spec"] for one in shop.list("deployments")]
+    return {(spec["environment"], spec["app"]): spec["release"] for spec in specs if spec.get("release")}
+
+
+@pytest.fixture
+def told(tmp_path: Path) -> Told:
+    """A past of a few years."""
+    return made_up(tmp_path / "past.csv", COUNT)
+
+
+def test_a_past_comes_along_is_told_apart_and_leaves_with_the_same_hashes(
+    operator: Service, facade: Facade, workspace: Workspaces, cluster: LiveCluster, told: Told, tmp_path: Path
+) -> None:
+    shop = workspace()
+
+    assert "nothing was changed" in imported(cluster, shop, "csv", str(told.path), "--history")
+    assert shop.list("environments") == []
+    assert f"{COUNT} records imported" in imported(cluster, shop, "csv", str(told.path), "--history", "--yes")
+    again = imported(cluster, shop, "csv", str(told.path), "--history", "--yes")
+    assert f"0 records imported, {COUNT} were there, 0 releases deployed" in again
+
+    assert active(shop) == told.newest
+    records = shop.list("deploymentrecords", labels="moorage.dev/imported=true")
+    assert len(records) == COUNT
+    assert not any({"at", "by"} & raw["spec"].keys() for raw in records)
+    _shown_as_imported(facade, shop, told)
+    eventually(lambda: all(one["status"]["recordedSequence"] == 1 for one in shop.list("deployments")), timeout=60)
+    verified = moorage(cluster, "verify")
+    assert broken(verified, shop.namespace) == []
+    assert f"{COUNT} records were imported" in verified.stdout
+
+    before = exported(cluster, shop, tmp_path / "out.jsonl")
+    assert len(before) == COUNT + len(told.newest)
+    moved(cluster, shop)
+    assert f"{len(before)} records imported" in imported(cluster, shop, "records", str(tmp_path / "out.jsonl"), "--yes")
+    after = exported(cluster, shop, tmp_path / "again.jsonl")
+    assert before.items() <= after.items()
+    assert active(shop) == told.newest
+    assert broken(moorage(cluster, "verify"), shop.namespace) == []
+
+
+def _shown_as_imported(facade: Facade, shop: Workspace, told: Told) -> None:
+    (environment, app), release = next(iter(told.newest.items()))
+    path = f"{shop.rest}/{environment}/deployments?app_id={app}&limit=200"
+
+    def lines() -> list[dict[str, object]]:
+        answer = facade.call("GET", path)
+        assert answer.status == 200, answer.body
+        found = answer.json()["deployments"]
+        return found if [one["imported"] for one in found].count(False) == 1 and len(found) > 1 else []
+
+    newest, *past = eventually(lines)
+    assert (newest["imported"], newest["deployed_by_known"], newest["reason"]) == (
+        False, True, f"imported from {told.path.name}",
+    )  # fmt: skip
+    assert all((one["imported"], one["action"], one["deployed_by_known"]) == (True, "import", False) for one in past)
+    assert past[0]["release_id"] == release
+    assert {one["imported_from"] for one in past} == {told.path.name}
+    assert all(str(one["deployed_at"]) < "2026" for one in past)
+
+
+def test_who_may_not_record_imports_no_past(workspace: Workspaces, cluster: LiveCluster, told: Told) -> None:
+    shop = workspace("integration", "staging", "production")
+    said = imported(cluster, shop, "csv", str(told.path), "--history", "--yes", code=4, user="alice")
+    assert "deploymentrecords" in said
+    assert shop.list("deploymentrecords") == []
+    assert f"{len(told.newest)} releases deployed" in imported(
+        cluster, shop, "csv", str(told.path), "--yes", user="alice"
+    )
+
+
+def test_a_past_must_carry_the_label_that_tells_it_apart(workspace: Workspaces, cluster: LiveCluster) -> None:
+    shop = workspace("staging")
+    spec = {
+        "deployment": {"name": "staging.web", "uid": "8b441a92-ba68-59a4-9cae-f047a2c9ab25"}, "environment": "staging",
+        "app": "web", "action": "import", "sequence": 1, "release": "1", "claimedAt": "2020-01-01T00:00:00Z",
+        "source": "me", "previousHash": "0" * 64, "hash": "0" * 64,
+    }  # fmt: skip
+    body = {
+        "apiVersion": "moorage.dev/v1", "kind": "DeploymentRecord", "spec": spec,
+        "metadata": {"name": "8b441a92-ba68-59a4-9cae-f047a2c9ab25-00000001"},
+    }  # fmt: skip
+    path = shop.path("deploymentrecords")
+    assert "moorage.dev/imported" in cluster.raw("POST", path, body=body).json()["message"]
+    labelled = {**body, "metadata": {**body["metadata"], "labels": {"moorage.dev/imported": "true"}}}
+    for lie in ({"by": "alice"}, {"at": "2020-01-01T00:00:00Z"}, {"action": "deploy"}):
+        assert cluster.raw("POST", path, body={**labelled, "spec": {**spec, **lie}}).status == 422, lie
+    assert cluster.raw("POST", path, body=labelled).status == 201
+
+
+@pytest.mark.campaign
+def test_all_of_a_real_past_comes_along(
+    operator: Service, facade: Facade, workspace: Workspaces, cluster: LiveCluster, tmp_path: Path
+) -> None:
+    if not REAL.exists():
+        pytest.skip(f"{REAL} is not there; MOORAGE_REPLAY names the file")
+    shop = workspace()
+    began = time.monotonic()
+    said = imported(cluster, shop, "csv", str(REAL), "--history", "--yes")
+    minutes = (time.monotonic() - began) / 60
+    assert f"{ALL} records imported" in said
+    command = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
+    verified = time.monotonic()
+    assert broken(moorage(cluster, "verify"), shop.namespace) == []
+    verifying = (time.monotonic() - verified) / 60
+    before = exported(cluster, shop, tmp_path / "out.jsonl")
+    assert len(before) >= ALL == sum(1 for _ in lines_of(REAL))
+    services = {"operator": operator, "facade": facade.service}
+    memory = {name: round(peak_memory_mib(one.child.pid)) for name, one in services.items()}
+    print(f"import {minutes:.1f} min, verify {verifying:.1f} min, command {command:.0f} MB at most, {memory} MB")
+    moved(cluster, shop)
+    again = time.monotonic()
+    imported(cluster, shop, "records", str(tmp_path / "out.jsonl"), "--yes")
+    print(f"import of the export {(time.monotonic() - again) / 60:.1f} min")
+    assert before.items() <= exported(cluster, shop, tmp_path / "again.jsonl").items()

@@ -1,0 +1,57 @@
+"""An operator that follows objects of other tools, with the rights that the chart gives it for that."""
+
+import secrets
+from collections.abc import Iterator, Sequence, Set
+from contextlib import contextmanager
+from typing import Any
+
+from cluster import RBAC, LiveCluster, account
+from services import Operators
+
+
+@contextmanager
+def following(
+    operators: Operators,
+    cluster: LiveCluster,
+    kinds: Sequence[str],
+    *,
+    writes: Sequence[str] = (),
+    refreshes: Sequence[str] = (),
+) -> Iterator[dict[str, str]]:
+    """One operator that follows `kinds` (`<plural>.<group>`); its settings.
+
+    Args:
+        operators: those that run are stopped.
+        cluster: where it works.
+        kinds: chart value `delivery.kinds`.
+        writes: chart value `delivery.writes`.
+        refreshes: chart value `delivery.refreshes`.
+    """
+    name = f"test-delivery-{secrets.token_hex(3)}"
+    metadata = {"apiVersion": f"{RBAC}/v1", "kind": "ClusterRole", "metadata": {"name": name}}
+    namespace, own = account("moorage-operator").split(":")[2:]
+    binding = {
+        **metadata,
+        "kind": "ClusterRoleBinding",
+        "roleRef": {"apiGroup": RBAC, "kind": "ClusterRole", "name": name},
+        "subjects": [{"kind": "ServiceAccount", "name": own, "namespace": namespace}],
+    }
+    patched = {*writes, *refreshes}
+    cluster.apply({**metadata, "rules": [_rule(kind, patched) for kind in sorted({*kinds, *refreshes})]}, binding)
+    settings = {
+        "MOORAGE_DELIVERY_KINDS": ",".join(kinds),
+        "MOORAGE_DELIVERY_WRITES": ",".join(writes),
+        "MOORAGE_DELIVERY_REFRESHES": ",".join(refreshes),
+    }
+    operators.stop()
+    operators.start(settings)
+    try:
+        yield settings
+    finally:
+        cluster.kubectl("delete", "clusterrolebinding,clusterrole", name)
+
+
+def _rule(kind: str, patched: Set[str]) -> dict[str, Any]:
+    plural, _, group = kind.partition(".")
+    verbs = ["list", "watch", *(["patch"] if kind in patched else [])]
+    return {"apiGroups": [group], "resources": [plural], "verbs": verbs}

@@ -1,0 +1,144 @@
+"""Operators and facades as processes, shared by all tests or owned by one."""
+
+import asyncio
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from cluster import LiveCluster
+
+from moorage_dev import children, processes
+from moorage_dev.processes import Service
+from moorage_dev.rest_client import Answer, RestClient
+
+
+@dataclass(slots=True)
+class Facade:
+    """A running facade and a client for it."""
+
+    service: Service
+    cluster: LiveCluster
+    client: RestClient = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.client = RestClient(self.service.url, None)
+
+    def call(
+        self,
+        method: str,
+        path: str,
+        *,
+        user: str | None = "alice",
+        token: str | None = None,
+        body: object = None,
+        content_type: str | None = None,
+        headers: dict[str, str] | None = None,
+    ) -> Answer:
+        """One request as `user` (None: without a token), or with any `token`."""
+        bearer = token if token is not None else self.cluster.token(user) if user else None
+        return self.client.request(method, path, token=bearer, body=body, content_type=content_type, headers=headers)
+
+    async def call_async(self, method: str, path: str, **options: Any) -> Answer:
+        """`call` for async tests."""
+        return await asyncio.to_thread(self.call, method, path, **options)
+
+
+#: Tests meet 429 only where they mean to.
+FACADE_SETTINGS = {
+    "MOORAGE_RATE_LIMIT": "100000",
+    "MOORAGE_RATE_BURST": "100000",
+    "MOORAGE_FAILED_RATE_LIMIT": "100000",
+    "MOORAGE_FAILED_RATE_BURST": "100000",
+    "MOORAGE_STOP_DELAY_SECONDS": "0",
+}
+
+
+class Operators:
+    """Operators under the chart's service account: shared ones that go on from test to test, and own ones of a test."""
+
+    def __init__(self, cluster: LiveCluster) -> None:
+        self._cluster = cluster
+        self.shared: list[Service] = []
+        self.own: list[Service] = []
+        self._numbers: Iterator[int] = iter(range(1, 10_000))
+
+    def ensure(self, count: int = 1) -> list[Service]:
+        """Exactly `count` shared operators that run and are ready."""
+        self.shared = [service for service in self.shared if children.is_running(service.child)]
+        while len(self.shared) > count:
+            children.stop(self.shared.pop().child)
+        while len(self.shared) < count:
+            self.shared.append(self._start(None, wait=True))
+        return list(self.shared)
+
+    def start(self, settings: Mapping[str, str] | None = None, *, wait: bool = True) -> Service:
+        """Start one more for this test, with settings of its own."""
+        service = self._start(settings, wait=wait)
+        self.own.append(service)
+        return service
+
+    def stop(self) -> None:
+        """Stop all of them: nothing is recorded until `ensure` or `start`."""
+        for service in (*self.shared, *self.own):
+            children.stop(service.child)
+        self.shared.clear()
+        self.own.clear()
+
+    def clean(self) -> None:
+        """Stop those of this test."""
+        for service in self.own:
+            children.stop(service.child)
+        self.own.clear()
+
+    def _start(self, settings: Mapping[str, str] | None, *, wait: bool) -> Service:
+        name = f"operator-{next(self._numbers)}"
+        return processes.start_operator(
+            self._cluster.underlying, self._cluster.folder, name=name, settings=settings, wait=wait
+        )
+
+
+class Facades:
+    """Facades under the chart's service account: a shared one, and own ones of a test."""
+
+    def __init__(self, cluster: LiveCluster) -> None:
+        self._cluster = cluster
+        self.shared: Facade | None = None
+        self.own: list[Facade] = []
+        self._numbers: Iterator[int] = iter(range(1, 10_000))
+
+    def ensure(self) -> Facade:
+        """The shared facade; it runs and is ready."""
+        if self.shared is None or not children.is_running(self.shared.service.child):
+            self.shared = self._start({})
+        return self.shared
+
+    def start(self, settings: Mapping[str, str] | None = None, *, wait: bool = True) -> Facade:
+        """Start one more for this test; `settings` win over `FACADE_SETTINGS`."""
+        facade = self._start(settings or {}, wait=wait)
+        self.own.append(facade)
+        return facade
+
+    def stop(self) -> None:
+        """Stop all of them."""
+        self.clean()
+        if self.shared is not None:
+            self.shared.client.close()
+            children.stop(self.shared.service.child)
+            self.shared = None
+
+    def clean(self) -> None:
+        """Stop those of this test."""
+        for facade in self.own:
+            facade.client.close()
+            children.stop(facade.service.child)
+        self.own.clear()
+
+    def _start(self, settings: Mapping[str, str], *, wait: bool = True) -> Facade:
+        service = processes.start_facade(
+            self._cluster.underlying,
+            self._cluster.folder,
+            name=f"api-{next(self._numbers)}",
+            settings={**FACADE_SETTINGS, **settings},
+            wait=wait,
+        )
+        return Facade(service, self._cluster)

@@ -1,0 +1,189 @@
+"""Streams of events: nothing is lost over a break, rights are asked for again, and slow readers are let go."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+from facade_sockets import listening
+from facade_world import BASE, NAMESPACE, World
+
+from moorage_api.cache.listeners import MAX_OF_USER, MAX_WAITING
+from moorage_api.reads import events
+from moorage_client.events import Event, Parser
+
+PATH = BASE.removesuffix("/environments") + "/events"
+
+
+@dataclass
+class Reader:
+    """The client's side of a stream."""
+
+    stream: asyncio.StreamReader
+    head: bytes
+    parser: Parser = field(default_factory=Parser)
+    last: str = ""
+
+    async def next(self, name: str) -> dict[str, Any]:
+        """The data of the next event of that name; others are passed over."""
+        while True:
+            event = await self.event()
+            if event.name == name:
+                return dict(json.loads(event.data))
+
+    async def event(self) -> Event:
+        while True:
+            line = await asyncio.wait_for(self.stream.readline(), 30)
+            assert line, "the stream has ended"
+            event = self.parser.feed(line.decode().rstrip("\r\n"))
+            if event is not None:
+                self.last = event.id or self.last
+                return event
+
+    async def rest(self) -> bytes:
+        """What comes until the server closes."""
+        return await asyncio.wait_for(self.stream.read(), 30)
+
+
+@asynccontextmanager
+async def reading(port: int, *, user: str = "alice", last: str = "") -> AsyncIterator[Reader]:
+    """Read a stream without the framing of chunks: by HTTP/1.0."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    head = [f"GET {PATH} HTTP/1.0", "Host: a", f"Authorization: Bearer {user}"]
+    head += [f"Last-Event-ID: {last}"] if last else []
+    writer.write("\r\n".join([*head, "", ""]).encode())
+    try:
+        yield Reader(reader, await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 30))
+    finally:
+        writer.close()
+
+
+async def test_changes_locks_and_environments_are_told() -> None:
+    world = World()
+    uid = world.environment()
+    async with listening(world) as port, reading(port) as reader:
+        assert b"text/event-stream" in reader.head
+        assert await reader.next("hello") == {"hidden": []}
+        assert (await reader.next("environment"))["slug"] == "staging"
+        await world.deploy("web", "v1")
+        change = await reader.next("change")
+        await world.call("PUT", f"{BASE}/staging/lock", {"reason": "stop"})
+        locked = await reader.next("environment")
+        world.environment("production")
+        created = await reader.next("environment")
+        world.cluster.remove("environments", NAMESPACE, "production")
+        world.deliver()
+        gone = await reader.next("environment_gone")
+
+    lines = (await world.call("GET", f"{BASE}/staging/deployments")).json["deployments"]
+    assert change == {**lines[0], "environment": "staging"}
+    assert change["environment_id"] == uid
+    assert locked["lock"]["reason"] == "stop"
+    assert (created["slug"], gone["slug"]) == ("production", "production")
+
+
+@pytest.mark.parametrize("recorded", [True, False])
+async def test_nothing_is_lost_over_a_break(*, recorded: bool) -> None:
+    world = World()
+    world.environment()
+    async with listening(world) as port:
+        async with reading(port) as reader:
+            await reader.next("hello")
+            await world.deploy("web", "v1")
+            seen = {(await reader.next("change"))["release_id"]}
+        for number in range(2, 6):
+            await world.deploy("web", f"v{number}")
+        if recorded:
+            world.record("staging.web")
+        async with reading(port, last=reader.last) as again:
+            while len(seen) < 5:
+                seen.add((await again.next("change"))["release_id"])
+
+    assert seen == {"v1", "v2", "v3", "v4", "v5"}
+
+
+@pytest.mark.parametrize("last", ["x", "1", "1.2.3", "-1.2", "9" * 21 + ".1"])
+async def test_who_comes_with_a_strange_id_is_told_to_read_again(last: str) -> None:
+    world = World()
+    async with listening(world) as port, reading(port, last=last) as reader:
+        assert await reader.next("reset") == {}
+
+
+async def test_who_missed_too_much_is_told_to_read_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(events, "MAX_MISSED", 3)
+    world = World()
+    world.environment()
+    for number in range(5):
+        await world.deploy("web", f"v{number}")
+    async with listening(world) as port, reading(port, last="1.1") as reader:
+        assert await reader.next("reset") == {}
+
+
+async def test_a_stream_ends_when_the_right_is_gone() -> None:
+    world = World()
+    world.environment()
+    async with listening(world) as port, reading(port) as reader:
+        await reader.next("hello")
+        world.reviews.rights.clear()
+        world.clock.advance(events.RIGHTS_SECONDS + 1)
+        await world.call("PUT", f"{BASE}/staging", {"name": "x"}, user="root")
+        assert await reader.next("end") == {"reason": "Forbidden"}
+        assert await reader.rest() == b""
+    assert not len(world.catalog.history.journal.listeners)
+
+
+async def test_who_may_not_read_the_history_hears_of_no_change() -> None:
+    world = World()
+    world.environment()
+    world.reviews.grant("bob", "list environments")
+    async with listening(world) as port, reading(port, user="bob") as reader:
+        assert "distance" in (await reader.next("hello"))["hidden"]
+        await world.deploy("web", "secret")
+        await world.call("PUT", f"{BASE}/staging", {"name": "Renamed"})
+        while (event := await reader.event()).data.find("Renamed") < 0:
+            assert event.name != "change"
+            assert "secret" not in event.data
+
+
+async def test_a_listener_that_does_not_keep_up_is_let_go() -> None:
+    world = World()
+    world.environment()
+    await world.deploy("web", "v1")
+    chain = next(iter(world.catalog.history._shelves.values())).chains
+    line = next(iter(chain.values())).last()
+    assert line is not None
+    with world.catalog.history.journal.listeners.join(NAMESPACE, "alice") as listener:
+        for _ in range(MAX_WAITING):
+            listener.tell(line)
+        assert not listener.ended
+        listener.tell(line)
+        assert listener.ended
+
+
+async def test_streams_of_a_user_are_bounded_and_reads_go_on() -> None:
+    world = World()
+    world.environment()
+    journal = world.catalog.history.journal
+    async with listening(world, connections=2 * MAX_OF_USER) as port:
+        open_ones = [reading(port) for _ in range(MAX_OF_USER)]
+        readers = [await one.__aenter__() for one in open_ones]
+        for reader in readers:
+            await reader.next("hello")
+        async with reading(port) as refused:
+            assert b" 503 " in refused.head
+        assert (await world.call("GET", BASE)).status == 200
+        world.edge.stop()
+        for one, reader in zip(open_ones, readers, strict=True):
+            await reader.rest()
+            await one.__aexit__(None, None, None)
+    assert not len(journal.listeners)
+
+
+async def test_streams_need_the_right_to_list_environments() -> None:
+    world = World()
+    assert (await world.call("GET", PATH, user="mallory")).status == 403
+    assert (await world.call("GET", PATH, user=None)).status == 401
+    assert (await world.call("GET", f"{PATH}?x=1")).status == 422

@@ -1,0 +1,261 @@
+"""What became of a release: whose status counts for it, and how several objects are one answer."""
+
+import random
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from builders import at
+from targets import Controller, image, rolled_out, workload
+
+from moorage_crds.kinds.target import ANNOTATION_BINDING, ANNOTATION_DEPLOYMENT, ANNOTATION_IMAGE, ANNOTATION_SET
+from moorage_crds.names import record_name
+from moorage_operator.delivery import decisions
+from moorage_operator.delivery.reading import target_of
+from moorage_operator.facts import Health, Phase, RolloutFacts, Target
+
+UID = "8d1f7f0e-2a64-4f7c-8a0e-6c1b9d3e5a27"
+
+
+def facts(*targets: Target, sequence: int = 2, release: str = "v2", **more: Any) -> RolloutFacts:
+    usual = RolloutFacts(sequence, release, record_name(UID, sequence), targets, {}, (), at(5))
+    return replace(usual, **more)
+
+
+def stored(raw: dict[str, Any], **status: Any) -> dict[str, Any]:
+    """An object as the API server has it, rolled out unless told otherwise."""
+    raw["metadata"] |= {"uid": "u", "generation": 3, "resourceVersion": "7"}
+    raw["status"] = rolled_out(raw) | status
+    return raw
+
+
+def target(health: Phase | Health = Phase.HEALTHY, **options: Any) -> Target:
+    read = target_of("deployments.apps", stored(workload(**{"release": "v2", **options})))
+    return replace(read, health=health if isinstance(health, Health) else Health(health, "why"))
+
+
+def phase(*targets: Target, **more: Any) -> str:
+    found = decisions.rollout(facts(*targets, **more))
+    assert found is not None
+    return str(found["phase"])
+
+
+# --- identity
+
+
+@pytest.mark.parametrize(
+    ("options", "carried"),
+    [
+        ({"release": "v2"}, True),
+        ({"release": "v1"}, False),
+        ({"release": "v2", "deployment_id": record_name(UID, 2)}, True),
+        # The value alone would do, but the target says that it was put there by another change.
+        ({"release": "v2", "deployment_id": record_name(UID, 1)}, False),
+        ({"release": "v1", "deployment_id": record_name(UID, 2)}, False),
+        ({"declared": False, "deployment_id": record_name(UID, 2)}, True),
+        ({"declared": False, "deployment_id": record_name(UID, 1)}, False),
+        ({"declared": False}, False),
+    ],
+)
+def test_a_healthy_status_counts_only_for_the_spec_that_carries_the_release(
+    options: dict[str, Any], carried: bool
+) -> None:
+    assert (phase(target(**options)) == "Healthy") is carried
+
+
+def test_an_item_of_a_list_does_not_say_its_kind_and_is_judged_alike() -> None:
+    raw = stored(workload(release="v2"))
+    del raw["apiVersion"], raw["kind"]
+
+    read = target_of("deployments.apps", raw)
+
+    assert (read.kind, phase(read)) == ("Deployment", "Healthy")
+
+
+def test_a_status_of_an_older_generation_says_nothing() -> None:
+    raw = stored(workload(release="v2"), observedGeneration=2)
+
+    assert phase(target_of("deployments.apps", raw)) == "Progressing"
+
+
+@pytest.mark.parametrize(
+    ("annotations", "why"),
+    [
+        ({ANNOTATION_BINDING: "production"}, "must be <environment>.<app>"),
+        ({ANNOTATION_BINDING: "a/b/c.d"}, "must be <environment>.<app>"),
+        ({f"{ANNOTATION_IMAGE}web": "registry.example.com/web:v2"}, "has no {release} in it"),
+        ({f"{ANNOTATION_IMAGE}sidecar": "x:{release}"}, "there is no image of container sidecar"),
+        ({ANNOTATION_SET: "spec.replicas={release}"}, "there is no spec.replicas, or it is no text"),
+        ({ANNOTATION_SET: "metadata.name={release}"}, "there is no metadata.name"),
+        ({ANNOTATION_SET: "spec.paused"}, "has no {release} in it"),
+    ],
+)
+def test_what_cannot_be_followed_is_said_and_never_healthy(annotations: dict[str, str], why: str) -> None:
+    raw = stored(workload(release="v2"))
+    raw["metadata"]["annotations"] |= annotations
+
+    found = decisions.rollout(facts(target_of("deployments.apps", raw)))
+
+    assert found is not None
+    assert (found["phase"], why in found["message"]) == ("Waiting", True), found["message"]
+
+
+def test_a_set_field_is_found_by_its_path() -> None:
+    raw = stored({"apiVersion": "helm.toolkit.fluxcd.io/v2", "kind": "HelmRelease", "metadata": {
+        "name": "web", "namespace": "shop", "annotations": {
+            ANNOTATION_BINDING: "other/production.web", ANNOTATION_SET: "spec.chart.spec.version={release}"}},
+        "spec": {"replicas": 0, "chart": {"spec": {"version": "v2"}}}})  # fmt: skip
+
+    read = target_of("helmreleases.helm.toolkit.fluxcd.io", raw)
+
+    assert read.binding == ("other", "production.web")
+    assert decisions.carries(read, release="v2", deployment_id="")
+    assert not decisions.carries(read, release="v3", deployment_id="")
+
+
+# --- several targets, and time
+
+
+@pytest.mark.parametrize(
+    ("healths", "wanted"),
+    [
+        ([Phase.HEALTHY, Phase.HEALTHY], "Healthy"),
+        ([Phase.HEALTHY, Phase.PROGRESSING], "Progressing"),
+        ([Phase.PROGRESSING, Phase.DEGRADED], "Degraded"),
+        ([Phase.DEGRADED, Phase.FAILED, Phase.HEALTHY], "Failed"),
+    ],
+)
+def test_the_target_that_is_least_far_decides(healths: list[Phase], wanted: str) -> None:
+    targets = [target(health, name=f"web-{number}") for number, health in enumerate(healths)]
+
+    assert phase(*targets) == wanted
+    assert phase(*reversed(targets)) == wanted
+    assert phase(*targets, target(release="v1", name="late")) == ("Failed" if wanted == "Failed" else "Waiting")
+
+
+def test_no_target_and_no_release_have_no_rollout() -> None:
+    assert decisions.rollout(facts()) is None
+    assert decisions.rollout(facts(target(), release="")) is None
+
+
+def test_nothing_moves_while_nothing_changes() -> None:
+    first = decisions.rollout(facts(target()))
+    again = decisions.rollout(facts(target(), stored=first, now=at(500)))
+
+    assert first == again
+    assert first == {"sequence": 2, "phase": "Healthy", "since": at(5), "healthySince": at(5), "targets": 1, "ready": 1}
+
+
+@pytest.mark.parametrize(
+    ("now", "wanted"),
+    [
+        (Health(Phase.PROGRESSING, "it grows"), "Healthy"),
+        (Health(Phase.PROGRESSING, "pods are lost", lost=True), "Degraded"),
+        (Health(Phase.DEGRADED), "Degraded"),
+        (Health(Phase.FAILED), "Degraded"),
+    ],
+)
+def test_a_release_that_was_healthy_is_so_still_or_degraded(now: Health, wanted: str) -> None:
+    before = decisions.rollout(facts(target()))
+
+    found = decisions.rollout(facts(target(now), stored=before, now=at(60)))
+
+    assert found is not None
+    assert (found["phase"], found["healthySince"]) == (wanted, at(5))
+    moved = decisions.rollout(facts(target(release="v9"), stored=before, now=at(60)))
+    assert moved is not None
+    assert (moved["phase"], "does not carry" in moved["message"]) == ("Degraded", True)
+
+
+@pytest.mark.parametrize(
+    ("before", "ended"),
+    [
+        ({"phase": "Healthy", "healthySince": at(1)}, {"outcome": "healthy", "healthyAt": at(1)}),
+        ({"phase": "Degraded", "healthySince": at(1)}, {"outcome": "healthy", "healthyAt": at(1)}),
+        ({"phase": "Failed"}, {"outcome": "failed"}),
+        ({"phase": "Progressing"}, {"outcome": "superseded"}),
+        ({"phase": "Degraded"}, {"outcome": "failed"}),
+    ],
+)
+def test_the_next_change_ends_a_rollout(before: dict[str, Any], ended: dict[str, Any]) -> None:
+    known = [{"sequence": number, "outcome": "healthy"} for number in range(1, 17)]
+    kept = tuple(known)
+
+    found = decisions.outcomes(facts(target(), sequence=18, stored={"sequence": 17, **before}, outcomes=kept))
+
+    assert found == [*known[1:], {"sequence": 17, **ended}]
+    assert decisions.outcomes(facts(target(), sequence=17, stored={"sequence": 17, **before}, outcomes=kept)) == known
+    # A rollout that ended stays known once, however often it is looked at.
+    assert decisions.outcomes(facts(sequence=18, outcomes=tuple(found))) == found
+
+
+# --- races
+
+
+@pytest.mark.parametrize("named", [True, False], ids=["the change is named", "the value alone"])
+def test_no_release_is_called_healthy_that_is_not(named: bool) -> None:
+    """1,000 orders of what can happen; the pods that ran decide whether an answer was right.
+
+    Where the value alone is declared, no release comes twice: a view from before could not be told from one after.
+    """
+    chance = random.Random(f"rollout {named}")  # noqa: S311 — a test's dice
+    stories = [Story(chance, named=named) for _ in range(500)]
+    for story in stories:
+        for _ in range(60):
+            story.go_on()
+    assert sum(story.arrived for story in stories) > 500
+
+
+class Story:
+    """A binding, its workload, and a view of it that may be late."""
+
+    def __init__(self, chance: random.Random, *, named: bool) -> None:
+        self.chance = chance
+        self.named = named
+        self.releases = ["v0"]
+        self.controller = Controller(workload(release="v0", deployment_id=self._id(0)))
+        self.delivered = self.controller.snapshot()
+        self.known: dict[str, Any] = {}
+        self.arrived = 0
+
+    def _id(self, number: int) -> str | None:
+        return record_name(UID, number) if self.named else None
+
+    def go_on(self) -> None:
+        steps = [self.change, self.write, self.write, self.write_late, self.watch, self.watch]
+        workload_steps = [self.controller.replace_a_pod, self.controller.observe] * 2
+        self.chance.choice([*steps, *workload_steps])()
+        self.look()
+
+    def change(self) -> None:
+        again = self.chance.choice(self.releases) if self.named else self.releases[-1]
+        self.releases.append(again if again != self.releases[-1] else f"v{len(self.releases)}")
+
+    def write(self) -> None:
+        self.controller.write(self.releases[-1], self._id(len(self.releases) - 1))
+
+    def write_late(self) -> None:
+        number = self.chance.randrange(len(self.releases))
+        self.controller.write(self.releases[number], self._id(number))
+
+    def watch(self) -> None:
+        self.delivered = self.controller.snapshot()
+
+    def look(self) -> None:
+        sequence, release = len(self.releases) - 1, self.releases[-1]
+        read = target_of("deployments.apps", self.delivered)
+        found = decisions.rollout(facts(read, sequence=sequence, release=release, stored=self.known))
+        assert found is not None
+        before = self.known.get("healthySince") if self.known.get("sequence") == sequence else None
+        if found.get("healthySince") and not before:
+            self.arrived += 1
+            ran = self.controller.seen[self.delivered["metadata"]["resourceVersion"]]
+            assert set(ran) == {image(release)}, (ran, self.delivered)
+        self.known = found
+
+
+def test_an_annotation_alone_is_believed_only_for_the_change_it_names() -> None:
+    raw = stored(workload(declared=False, deployment_id=record_name(UID, 2)))
+    assert phase(target_of("deployments.apps", raw)) == "Healthy"
+    raw["metadata"]["annotations"][ANNOTATION_DEPLOYMENT] = record_name(UID, 3)
+    assert phase(target_of("deployments.apps", raw)) == "Waiting"

@@ -1,0 +1,95 @@
+"""People on the page, in a real browser, against the real stack."""
+
+import re
+from datetime import UTC, datetime
+
+import pytest
+from cluster import Workspace, Workspaces
+from hostile import SCRIPTS
+from journeys import Journey
+from services import Facade
+from waiting import eventually
+
+from moorage_dev import page
+from moorage_dev.processes import Service
+
+#: How many of the texts stand in every field; the rest stands in reasons alone.
+SHOWN = 6
+#: Every day of the year.
+EVER = [{"from": "01-01", "until": "12-31"}]
+
+_SOURCE = (page.WEB / "journeys/journeys.mjs").read_text(encoding="utf-8")
+JOURNEYS = re.findall(r'^  async "([^"]+)"', _SOURCE, re.MULTILINE)
+
+
+@pytest.fixture
+def shop(workspace: Workspaces, facade: Facade, operator: Service) -> Workspace:
+    """A workspace with a history: in staging web-shop has moved on, catalog has not, and search is there alone."""
+    made = workspace("staging", "production")
+    made.create_deployment("production", "web-shop", "2.3.0")
+    for app, release in (("web-shop", "2.3.0"), ("catalog", "3.1.4"), ("search", "0.14.0")):
+        made.create_deployment("staging", app, release)
+    made.create_deployment("production", "catalog", "3.1.4")
+    return made
+
+
+def _moved_on(shop: Workspace) -> str:
+    """Give staging a newer web-shop, in a later second than everything else; the moment before."""
+    [first] = eventually(lambda: shop.records("staging.web-shop"))
+    before = str(first["at"])
+    eventually(lambda: datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ") > before)
+    shop.set_release("staging.web-shop", "2.4.0")
+    eventually(lambda: len(shop.records("staging.web-shop")) == 2)
+    return before
+
+
+def _full_of_scripts(facade: Facade, shop: Workspace) -> None:
+    """Put the hostile texts into every field that takes a text, and let somebody write who is called like that."""
+    root = shop.rest.removesuffix("/environments")
+    for number, text in enumerate(SCRIPTS):
+        body = {"app_id": "web-shop", "release_id": f"2.5.{number}", "reason": text}
+        assert facade.call("POST", f"{shop.rest}/staging/deploy", body=body).status == 200
+    for number, text in enumerate(SCRIPTS[:SHOWN]):
+        environment = {"name": text, "slug": f"odd-{number}", "description": text}
+        assert facade.call("POST", shop.rest, body=environment).status == 201
+        assert facade.call("PUT", f"{shop.rest}/odd-{number}/lock", body={"reason": text}).status == 200
+        freeze = {"reason": text, "environments": ["staging"], "enforcement": "Warn", "yearly": EVER}
+        assert facade.call("PUT", f"{root}/freezes/odd-{number}", body=freeze).status == 200
+        approval = {"app_id": "web-shop", "release_id": f"3.0.{number}", "decision": "Reject", "comment": text}
+        assert facade.call("POST", f"{shop.rest}/staging/approvals", user="admin", body=approval).status == 201
+        app = {"app_id": f"javascript-alert_{number}", "release_id": f"javascript:alert@{number}/x"}
+        assert facade.call("POST", f"{shop.rest}/production/deploy", body=app).status == 200
+        _written_by(text, shop, number)
+
+
+def _written_by(name: str, shop: Workspace, number: int) -> None:
+    """A change by somebody of that name: the administrator impersonates them."""
+    people = {"Impersonate-User": name, "Impersonate-Group": "system:masters"}
+    body = {
+        "apiVersion": "moorage.dev/v1",
+        "kind": "Deployment",
+        "metadata": {"name": f"odd-{number}.of-a-stranger"},
+        "spec": {"environment": f"odd-{number}", "app": "of-a-stranger", "release": "1"},
+    }
+    path = shop.path("deployments")
+    unlocked = shop.cluster.raw("DELETE", shop.path("environmentlocks", f"odd-{number}"))
+    assert unlocked.status == 200, unlocked.body
+    eventually(lambda: shop.cluster.raw("POST", path, headers=people, body=body).status in {201, 409})
+    assert shop.cluster.raw("POST", shop.path("environmentlocks"), body=_lock(number, name)).status == 201
+
+
+def _lock(number: int, reason: str) -> dict[str, object]:
+    meta = {"name": f"odd-{number}"}
+    return {"apiVersion": "moorage.dev/v1", "kind": "EnvironmentLock", "metadata": meta, "spec": {"reason": reason}}
+
+
+@pytest.mark.parametrize("name", JOURNEYS)
+def test_journey(name: str, journey: Journey, shop: Workspace, facade: Facade) -> None:
+    before = _moved_on(shop)
+    if "script" in name:
+        _full_of_scripts(facade, shop)
+    journey(name, shop, {"before": before, "hostile": SCRIPTS[:SHOWN], "reasons": SCRIPTS})
+
+
+def test_all_journeys_are_known() -> None:
+    assert len(JOURNEYS) == len(set(JOURNEYS)) > 10
