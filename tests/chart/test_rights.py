@@ -37,12 +37,13 @@ ANY = "*"
 
 _ADMISSION = "admissionregistration.k8s.io"
 #: What tests make our processes ask for without a right, on purpose: `moorage preflight` for the operator, run with the
-#: facade's account (tests/cluster, tests/image), which looks for CRDs and policies.
+#: facade's account (tests/cluster, tests/image), which looks for CRDs and policies, and at objects of every kind.
 PROVOKED: dict[str, set[tuple[str, str, str]]] = {
     # The witness below.
     "moorage-operator": {("", "secrets", "list")},
     "moorage-api": {
         ("apiextensions.k8s.io", "customresourcedefinitions", "get"),
+        ("moorage.dev", "eventsinks", "list"),
         *(
             (_ADMISSION, f"{family}admission{what}", "get")
             for family in ("mutating", "validating")
