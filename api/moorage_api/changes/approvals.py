@@ -1,6 +1,8 @@
 """Giving Approvals and taking them back, in the caller's name; who may do either, the API server decides."""
 
 import hashlib
+import secrets
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -20,7 +22,7 @@ from moorage_crds.store import ConflictError, NotFoundError, ObjectRef
 
 #: Characters of the hash in the name of an Approval.
 _DIGITS: Final = 24
-#: Names that are tried: anybody can make the hash, and an Approval of that name.
+#: Names that are tried before one that nobody can foresee: anybody can make the hash, and an Approval of that name.
 MOST_NAMES: Final = 8
 
 
@@ -65,14 +67,20 @@ class ApprovalChanges:
         Raises:
             ApiError: every refusal.
         """
-        first = wanted.name(environment, self._user)
-        every = [first, *(EnvironmentSlug.parse(f"{first}-{number}") for number in range(2, MOST_NAMES + 1))]
-        # What the caller has said already comes first: a name that was taken then may be free by now.
-        for name in sorted(every, key=lambda name: not self._is_own(environment, name, wanted)):
+        for name in self._names(environment, wanted):
             given = await self._give_as(name, environment, wanted)
             if given is not None:
                 return given
-        raise errors.already_exists("approval", first)
+        raise errors.busy("Others are taking the names of Approvals; try again")
+
+    def _names(self, environment: EnvironmentView, wanted: WantedApproval) -> Iterator[EnvironmentSlug]:
+        """The names to try. What the caller has said already comes first: a name taken then may be free by now."""
+        known = tuple(self._catalog.approvals_of(environment.namespace, environment.name))
+        yield from (EnvironmentSlug.parse(one.name) for one in known if self._says(environment, one, wanted))
+        first = wanted.name(environment, self._user)
+        yield first
+        yield from (EnvironmentSlug.parse(f"{first}-{number}") for number in range(2, MOST_NAMES + 1))
+        yield EnvironmentSlug.parse(f"{first}-{secrets.token_hex(8)}")
 
     async def _give_as(
         self, name: EnvironmentSlug, environment: EnvironmentView, wanted: WantedApproval
@@ -122,10 +130,6 @@ class ApprovalChanges:
         if held is not None and not version:
             raise _goes(held)
         return version
-
-    def _is_own(self, environment: EnvironmentView, name: EnvironmentSlug, wanted: WantedApproval) -> bool:
-        known = self._catalog.plain(approval.KIND).get(environment.namespace, name)
-        return known is not None and self._says(environment, known.view, wanted)
 
     def _says(self, environment: EnvironmentView, known: Approval, wanted: WantedApproval) -> bool:
         """Whether an Approval says just that, and is the caller's own."""

@@ -297,9 +297,7 @@ def _conflict(operation: Operation) -> ApiError:
     match operation.name:
         case "createEnvironment":
             return errors.already_exists("environment", "staging")
-        case "giveApproval":
-            return errors.already_exists("approval", approval_examples.NAME)
-        case "deleteApproval":
+        case "giveApproval" | "deleteApproval":
             return errors.being_deleted(f"The Approval {approval_examples.NAME}", ["example.com/hold"])
         case "deployRelease" | "undeployApp" | "rollbackApp" | "deleteEnvironment":
             return errors.conflict(
