@@ -2,7 +2,7 @@
 
 import sys
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import partial
@@ -250,7 +250,7 @@ async def _check(store: ResourceStore, namespace: str, material: Material) -> No
 
 
 async def _carry_out(
-    asked: Asked, store: ResourceStore, namespace: str, material: Material, rows: list[Planned] | Any
+    asked: Asked, store: ResourceStore, namespace: str, material: Material, rows: Sequence[Planned]
 ) -> None:
     register = ClusterRegister(store, namespace)
     for one in rows:
