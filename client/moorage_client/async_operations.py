@@ -756,6 +756,7 @@ class AsyncOperations(ABC):
         until: str | None = None,
         environment_id: str | None = None,
         app_id: str | None = None,
+        step: Literal["day", "week"] | None = None,
     ) -> models.NumbersReply:
         """The numbers of delivery. How often was deployed, how long it took, how often it failed, and for how long. From the lines of history that are kept; without `since` the 30 days before `until`, at most 400 days. Needs `deployments:read` (`list deploymentrecords`)."""
         found: models.NumbersReply = await self._call(
@@ -763,7 +764,13 @@ class AsyncOperations(ABC):
                 "GET",
                 "/v1/orgs/{org_id}/workspaces/{workspace_id}/metrics/dora",
                 path={"org_id": org_id, "workspace_id": workspace_id},
-                query={"since": since, "until": until, "environment_id": environment_id, "app_id": app_id},
+                query={
+                    "since": since,
+                    "until": until,
+                    "environment_id": environment_id,
+                    "app_id": app_id,
+                    "step": step,
+                },
                 headers={},
             )
         )

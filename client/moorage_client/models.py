@@ -244,6 +244,7 @@ class EnvironmentNumbers(TypedDict):
     environment_id: str | None
     total: DeliveryNumbers
     apps: dict[str, DeliveryNumbers] | None
+    steps: list[NumbersStep] | None
 
 
 class EnvironmentReply(TypedDict):
@@ -557,6 +558,14 @@ class NumbersReply(TypedDict):
     since: str
     until: str
     environments: list[EnvironmentNumbers]
+
+
+class NumbersStep(TypedDict):
+    """The numbers of one step. What became of a deployment counts in the step in which it was made."""
+
+    since: str
+    until: str
+    numbers: DeliveryNumbers
 
 
 class PluginInput(TypedDict):

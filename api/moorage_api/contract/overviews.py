@@ -201,6 +201,14 @@ class DeliveryNumbers(Reply):
     unknown: dict[str, str] = Field(description="Name of a number that is null → why.")
 
 
+class NumbersStep(Reply):
+    """The numbers of one step. What became of a deployment counts in the step in which it was made."""
+
+    since: str
+    until: str
+    numbers: DeliveryNumbers
+
+
 class EnvironmentNumbers(Reply):
     """The numbers of one environment."""
 
@@ -210,6 +218,7 @@ class EnvironmentNumbers(Reply):
     apps: dict[str, DeliveryNumbers] | None = Field(
         description="App id → its numbers; null unless one environment was asked for."
     )
+    steps: list[NumbersStep] | None = Field(description="Oldest first; null without `step`.")
 
 
 class NumbersReply(Reply):

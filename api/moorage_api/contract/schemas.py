@@ -324,6 +324,11 @@ class NumbersQuery(Period):
         default=None, description="Id or slug; with it, the numbers of each app are told, too."
     )
     app_id: App | None = None
+    step: Literal["day", "week"] | None = Field(
+        default=None,
+        description="Divide the time, into at most 100 steps: the last one ends with it, the first one takes what is "
+        "left over.",
+    )
 
 
 class EventsQuery(Query):

@@ -135,7 +135,13 @@ ANSWERS: Final[dict[str, Any]] = {
         "since": "2026-01-01T12:00:00Z",
         "until": "2026-01-31T12:00:00Z",
         "environments": [
-            {"environment": "staging", "environment_id": _ENVIRONMENT_ID, "total": _NUMBERS, "apps": None},
+            {
+                "environment": "staging",
+                "environment_id": _ENVIRONMENT_ID,
+                "total": _NUMBERS,
+                "apps": None,
+                "steps": None,
+            },
         ],
     },
 }

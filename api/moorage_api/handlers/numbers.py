@@ -1,8 +1,10 @@
 """The numbers of delivery of a workspace."""
 
 import asyncio
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
+from itertools import pairwise
 from typing import Any, Final
 
 from moorage_api.cache.catalog import Catalog
@@ -12,13 +14,16 @@ from moorage_api.cache.lines import Filters, Position
 from moorage_api.contract import errors, schemas
 from moorage_api.operation import Answer, Call, Facade
 from moorage_api.reads import translate
-from moorage_api.reads.numbers import Entry, Key, Tally, body, tallies, together
+from moorage_api.reads.numbers import Entry, Key, Tally, body, in_steps, starts_of, together
 from moorage_crds import moments
 from moorage_crds.identifiers import Uid
 
 #: Without `since`, and at most.
 DEFAULT_TIME: Final = timedelta(days=30)
 LONGEST_TIME: Final = timedelta(days=400)
+#: Steps that a time can be divided into, and how many at most.
+STEPS: Final[Mapping[str, timedelta]] = {"day": timedelta(days=1), "week": timedelta(days=7)}
+MOST_STEPS: Final = 100
 #: Users who ask at once, each once; each gets the answer when it is their turn.
 MOST_WAITING: Final = 8
 #: Lines that are looked at before others get their turn.
@@ -52,36 +57,64 @@ class Numbers:
 async def _numbers(facade: Facade, call: Call) -> Answer:
     query: schemas.NumbersQuery = call.query
     since, until = _time(query, facade.clock.now())
+    starts = _starts(query.step, since, until)
     slug = _slug(facade.catalog, call, query.environment_id)
     entries = await _entries(facade.catalog, call.workspace.namespace, until, query.app_id)
     # In a thread, so that others are answered meanwhile: 100,000 lines take half a second.
-    found = await asyncio.to_thread(tallies, entries, since, until)
+    found = await asyncio.to_thread(in_steps, entries, starts, until)
     present = {view.name: view.uid for view in facade.catalog.environments_of(call.workspace.namespace)}
     slugs = [slug] if slug is not None else sorted({*present, *(environment for environment, _ in found)})
+    wanted = _Wanted(starts, until, apps=slug is not None, steps=query.step is not None)
     return Answer(
         {
             "since": schemas.whole_second(since),
             "until": schemas.whole_second(until),
             "environments": [
-                {
-                    "environment": one,
-                    "environment_id": present.get(one),
-                    **_of_environment(one, found, since, until, with_apps=slug is not None),
-                }
+                {"environment": one, "environment_id": present.get(one), **_of_environment(one, found, wanted)}
                 for one in slugs
             ],
         }
     )
 
 
-def _of_environment(
-    slug: str, found: Mapping[Key, Tally], since: datetime, until: datetime, *, with_apps: bool
-) -> dict[str, Any]:
-    apps = {app: tally for (environment, app), tally in sorted(found.items()) if environment == slug}
+@dataclass(frozen=True, slots=True)
+class _Wanted:
+    """Which time, divided how, and whether its apps and its steps are told."""
+
+    starts: Sequence[datetime]
+    until: datetime
+    apps: bool
+    steps: bool
+
+
+def _of_environment(slug: str, found: Mapping[Key, Mapping[int, Tally]], wanted: _Wanted) -> dict[str, Any]:
+    since, until = wanted.starts[0], wanted.until
+    by_step = {app: steps for (environment, app), steps in sorted(found.items()) if environment == slug}
+    apps = {app: together(steps.values()) for app, steps in by_step.items()}
     return {
         "total": body(together(apps.values()), since, until),
-        "apps": {app: body(tally, since, until) for app, tally in apps.items()} if with_apps else None,
+        "apps": {app: body(tally, since, until) for app, tally in apps.items()} if wanted.apps else None,
+        "steps": _steps(list(by_step.values()), wanted) if wanted.steps else None,
     }
+
+
+def _steps(parts: Sequence[Mapping[int, Tally]], wanted: _Wanted) -> list[dict[str, Any]]:
+    return [
+        {
+            "since": schemas.whole_second(since),
+            "until": schemas.whole_second(until),
+            "numbers": body(together(steps[number] for steps in parts if number in steps), since, until),
+        }
+        for number, (since, until) in enumerate(pairwise((*wanted.starts, wanted.until)))
+    ]
+
+
+def _starts(step: str | None, since: datetime, until: datetime) -> tuple[datetime, ...]:
+    """First moments of the steps; one without a step. Raises ApiError 422."""
+    starts = starts_of(since, until, STEPS[step]) if step is not None else (since,)
+    if len(starts) > MOST_STEPS:
+        raise errors.invalid(["query", "step"], f"gives {len(starts)} steps, at most {MOST_STEPS} are told", value=step)
+    return starts
 
 
 def _time(query: schemas.NumbersQuery, now: datetime) -> tuple[datetime, datetime]:

@@ -7,9 +7,10 @@ The first deployment after a failure is rework.
 What cannot be known is None, and says why.
 """
 
+from bisect import bisect_right
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from math import ceil
 from typing import Any, Final
 
@@ -72,6 +73,33 @@ Key = tuple[str, str]
 """Environment and app."""
 
 
+@dataclass(slots=True)
+class _Parts:
+    """What was counted of one binding, by the part of the time in which it was deployed.
+
+    Attributes:
+        starts: the first moments of the parts, oldest first.
+    """
+
+    starts: Sequence[datetime]
+    tallies: dict[int, Tally]
+
+    def at(self, moment: datetime) -> Tally | None:
+        """Where what happened at a moment is counted; None: before the time began."""
+        part = bisect_right(self.starts, moment) - 1
+        return self.tallies.setdefault(part, Tally()) if part >= 0 else None
+
+
+def starts_of(since: datetime, until: datetime, step: timedelta) -> tuple[datetime, ...]:
+    """First moments of the steps of a time, oldest first.
+
+    The last step ends with the time. The first one takes what is left over, so it is longer or shorter by half a step
+    at most: a step of a second says nothing.
+    """
+    count = max(1, round((until - since) / step))
+    return (since, *(until - number * step for number in range(count - 1, 0, -1)))
+
+
 def tallies(entries: Iterable[Entry], since: datetime, until: datetime) -> dict[Key, Tally]:
     """What happened between two moments, both included, by environment and app.
 
@@ -80,6 +108,20 @@ def tallies(entries: Iterable[Entry], since: datetime, until: datetime) -> dict[
             first; those after `until` do not count.
         since: the first moment.
         until: the last one.
+    """
+    return {key: together(parts.values()) for key, parts in in_steps(entries, (since,), until).items()}
+
+
+def in_steps(entries: Iterable[Entry], starts: Sequence[datetime], until: datetime) -> dict[Key, dict[int, Tally]]:
+    """The same, divided: what became of a deployment counts in the step in which it was made.
+
+    Args:
+        entries: as for `tallies`.
+        starts: the first moments of the steps, oldest first.
+        until: the last moment of the last one.
+
+    Returns:
+        Environment and app → number of the step → what happened in it; steps in which nothing did are left out.
     """
     chains: dict[str, list[Entry]] = {}
     first: dict[tuple[str, str], tuple[datetime, str]] = {}
@@ -90,21 +132,20 @@ def tallies(entries: Iterable[Entry], since: datetime, until: datetime) -> dict[
         if entry.release is not None:
             key, place = (entry.app, entry.release), (entry.at, entry.environment)
             first[key] = min(place, first.get(key, place))
-    found: dict[Key, Tally] = {}
+    found: dict[Key, dict[int, Tally]] = {}
     for chain in chains.values():
         chain.sort(key=lambda entry: entry.sequence)
-        if chain[-1].at >= since:
-            tally = found.setdefault((chain[0].environment, chain[0].app), Tally())
-            _count_lines(tally, chain, since, first)
-            _count_failures(tally, chain, since)
+        if chain[-1].at >= starts[0]:
+            parts = _Parts(starts, found.setdefault((chain[0].environment, chain[0].app), {}))
+            _count_lines(parts, chain, first)
+            _count_failures(parts, chain)
     return found
 
 
-def _count_lines(
-    tally: Tally, chain: Sequence[Entry], since: datetime, first: Mapping[tuple[str, str], tuple[datetime, str]]
-) -> None:
+def _count_lines(parts: _Parts, chain: Sequence[Entry], first: Mapping[tuple[str, str], tuple[datetime, str]]) -> None:
     for entry in chain:
-        if entry.at < since:
+        tally = parts.at(entry.at)
+        if tally is None:
             continue
         tally.rollbacks += entry.action is Action.ROLLBACK
         tally.undeploys += entry.release is None
@@ -119,26 +160,29 @@ def _count_lines(
             tally.healthy.append(max(0.0, (entry.healthy_at - entry.at).total_seconds()))
 
 
-def _count_failures(tally: Tally, chain: Sequence[Entry], since: datetime) -> None:
+def _count_failures(parts: _Parts, chain: Sequence[Entry]) -> None:
     """From the newest line on, so that what comes after a failure is at hand."""
-    rework: set[int] = set()
+    rework: dict[int, Tally] = {}
     restored: Entry | None = None
     deployed: Entry | None = None
     after: Entry | None = None
     for entry in reversed(chain):
         failed = entry.failed or (entry.is_deployment and after is not None and after.action is Action.ROLLBACK)
-        if failed and entry.is_deployment and entry.at >= since:
+        tally = parts.at(entry.at) if failed and entry.is_deployment else None
+        if tally is not None:
             tally.failures += 1
             if restored is not None:
                 tally.restore.append(max(0.0, (restored.at - entry.at).total_seconds()))
-            if deployed is not None:
-                rework.add(deployed.sequence)
+            again = parts.at(deployed.at) if deployed is not None else None
+            if deployed is not None and again is not None:
+                rework[deployed.sequence] = again
         if entry.release is not None and not failed:
             restored = entry
         if entry.is_deployment:
             deployed = entry
         after = entry
-    tally.rework += len(rework)
+    for one in rework.values():
+        one.rework += 1
 
 
 def together(parts: Iterable[Tally]) -> Tally:

@@ -13,7 +13,7 @@ import pytest
 from numbers_by_sql import BySql
 
 from moorage_api.reads import numbers
-from moorage_api.reads.numbers import Entry, Tally, body, tallies, together
+from moorage_api.reads.numbers import Entry, Tally, body, in_steps, tallies, together
 from moorage_crds.kinds.deployment import Action
 
 START = datetime(2026, 1, 5, 8, tzinfo=UTC)
@@ -81,6 +81,43 @@ def test_only_what_is_in_the_time_counts_and_what_was_before_is_known() -> None:
     said = body(tallies([*early, late], START, END)["production", "web"], START, END)
     assert (said["deployments"], said["failures"], said["rollbacks"]) == (1, 0, 0)
     assert said["lead_time"] == {"median_seconds": 30_600, "p90_seconds": 30_600, "count": 1}
+
+
+def test_steps_end_with_the_time_and_the_first_takes_what_is_left_over() -> None:
+    day = timedelta(days=1)
+    assert numbers.starts_of(START, START + timedelta(days=2, hours=10), day) == (START, START + timedelta(hours=34))
+    assert numbers.starts_of(START, START + timedelta(days=2, hours=13), day)[1] == START + timedelta(hours=13)
+    assert numbers.starts_of(START, START + timedelta(hours=2), day) == (START,)
+
+
+def test_what_became_of_a_deployment_counts_in_its_own_step() -> None:
+    day = 24 * 60
+    lines = [
+        line(1, Action.DEPLOY, "v1", 0),
+        line(2, Action.DEPLOY, "v2", day - 1),
+        line(3, Action.ROLLBACK, "v1", day + 1),
+        line(4, Action.DEPLOY, "v3", 2 * day),
+    ]
+    steps = in_steps(lines, [START + timedelta(days=number) for number in range(4)], END)["production", "web"]
+    assert sorted(steps) == [0, 1, 2]
+    assert (steps[0].failures, steps[0].restore, steps[0].rework) == (1, [120], 0)
+    assert (steps[1].deployments, steps[1].rollbacks, steps[1].failures) == (0, 1, 0)
+    assert (steps[2].deployments, steps[2].rework) == (1, 1)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_steps_together_are_the_whole(seed: int) -> None:
+    entries = made_up(seed)
+    whole = tallies(entries, START, END)
+    steps = in_steps(entries, numbers.starts_of(START, END, timedelta(days=1)), END)
+    assert max(len(parts) for parts in steps.values()) > 10
+    assert {key: _sorted(together(parts.values())) for key, parts in steps.items()} == {
+        key: _sorted(tally) for key, tally in whole.items()
+    }
+
+
+def _sorted(tally: Tally) -> Tally:
+    return replace(tally, lead=sorted(tally.lead), healthy=sorted(tally.healthy), restore=sorted(tally.restore))
 
 
 def made_up(seed: int, count: int = 3_000) -> list[Entry]:

@@ -94,6 +94,30 @@ async def test_one_environment_has_its_apps_and_one_app_is_alone() -> None:
     assert (gone["environment_id"], gone["total"]["deployments"], gone["apps"]) == (None, 0, {})
 
 
+async def test_a_time_can_be_divided() -> None:
+    world = await furnished()
+    world.clock.advance(24 * 3600)
+    assert [one["steps"] for one in (await told(world))["environments"]] == [None, None]
+    said = await told(world, f"?step=day&since={to_text(world.clock.now() - timedelta(days=3))}")
+    production = said["environments"][0]
+    steps = production["steps"]
+    assert [step["since"] for step in steps[1:]] == [step["until"] for step in steps[:-1]]
+    assert (steps[0]["since"], steps[-1]["until"]) == (said["since"], said["until"])
+    assert [step["numbers"]["deployments"] for step in steps] == [0, 2, 0]
+    assert steps[1]["numbers"]["change_failure_rate"] == 0.5
+    assert steps[1]["numbers"]["time_to_restore"] == production["total"]["time_to_restore"]
+    assert len((await told(world, "?step=week"))["environments"][0]["steps"]) == 4
+
+
+async def test_a_time_has_a_bounded_number_of_steps() -> None:
+    world = World()
+    since = to_text(world.clock.now() - timedelta(days=101))
+    assert (await world.call("GET", f"{PATH}?step=week&since={since}")).status == 200
+    reply = await world.call("GET", f"{PATH}?step=day&since={since}")
+    assert (reply.status, reply.json["detail"][0]["loc"]) == (422, ["query", "step"])
+    assert (await world.call("GET", f"{PATH}?step=hour")).status == 422
+
+
 @pytest.mark.parametrize(
     ("query", "status"),
     [

@@ -93,10 +93,10 @@ export async function comparison(at: Place, sides: Sides, signal?: AbortSignal):
   return send("get", `${WORKSPACE}/compare`, { path: names(at), query: { ...sides }, ...(signal ? { signal } : {}) });
 }
 
-/** The numbers of the last days; with an environment also of each app in it. */
-export async function deliveryNumbers(at: Place, days: number, environment: string, signal?: AbortSignal): Promise<Answer<Schemas["NumbersReply"]>> {
+/** The numbers of the last days and of each step in them; with an environment also of each app in it. */
+export async function deliveryNumbers(at: Place, days: number, step: "day" | "week", environment: string, signal?: AbortSignal): Promise<Answer<Schemas["NumbersReply"]>> {
   const since = utc(Date.now() - days * 86_400_000);
-  const query = { since, environment_id: environment || undefined };
+  const query = { since, step, environment_id: environment || undefined };
   return send("get", `${WORKSPACE}/metrics/dora`, { path: names(at), query, ...(signal ? { signal } : {}) });
 }
 

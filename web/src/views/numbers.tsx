@@ -3,15 +3,17 @@
 import type { Schemas } from "../api/client";
 import { deliveryNumbers } from "../api/questions";
 import { duration } from "../model/moments";
+import { days as daysOf, MEASURES, type Measure, type Numbers, type Step } from "../model/plots";
 import type { Place, Search } from "../model/route";
 import { Answered } from "../parts/answered";
 import { Empty, Link } from "../parts/basics";
+import { Plot } from "../parts/plot";
 import { Heading } from "../parts/shell";
 import { useAnswer } from "../state/answer";
 import { go } from "../state/router";
 import { plural, texts } from "../texts";
 
-type Numbers = Schemas["DeliveryNumbers"];
+type Found = Schemas["EnvironmentNumbers"];
 type Spread = Numbers["lead_time"];
 
 const DAYS = [7, 30, 90] as const;
@@ -19,9 +21,10 @@ const USUAL = 30;
 
 export function NumbersView({ at, query }: { at: Place; query: Search }) {
   const days = DAYS.find((one) => String(one) === query.days) ?? USUAL;
+  const step = days > USUAL ? "week" : "day";
   const { environment = "" } = query;
   const key = `numbers ${at.org}/${at.workspace} ${JSON.stringify([days, environment])}`;
-  const asked = useAnswer(key, (signal) => deliveryNumbers(at, days, environment, signal));
+  const asked = useAnswer(key, (signal) => deliveryNumbers(at, days, step, environment, signal));
   const all: Row["to"] = { view: "numbers", at, query: { days: String(days) } };
   const up = [{ to: { view: "matrix", at } as Row["to"], label: texts.nav.matrix }, ...(environment ? [{ to: all, label: texts.numbers.title }] : [])];
   return (
@@ -40,62 +43,70 @@ export function NumbersView({ at, query }: { at: Place; query: Search }) {
       </Heading>
       <p class="quiet">{texts.numbers.hint}</p>
       <Answered asked={asked}>
-        {(found) =>
-          environment ? (
-            <Table head={texts.columns.app} rows={Object.entries(found.environments[0]?.apps ?? {}).map(([app, numbers]) => ({ name: app, to: { view: "app", at, app }, numbers }))} />
-          ) : (
-            <Table
-              head={texts.columns.environment}
-              rows={found.environments.map((one) => ({
-                name: one.environment,
-                to: { view: "numbers", at, query: { days: String(days), environment: one.environment } },
-                numbers: one.total,
-              }))}
-            />
-          )
-        }
+        {({ environments }) => (
+          <>
+            {!environment && <Table head={texts.columns.environment} rows={environments.map((one) => rowOf(at, one, days))} />}
+            {environment && environments.map((one) => <OfOne key={one.environment} at={at} one={one} step={step} />)}
+          </>
+        )}
       </Answered>
     </>
   );
 }
 
-interface Row {
-  name: string;
-  to: Parameters<typeof Link>[0]["to"];
-  numbers: Numbers;
+function rowOf(at: Place, one: Found, days: number): Row {
+  return { name: one.environment, to: { view: "numbers", at, query: { days: String(days), environment: one.environment } }, numbers: one.total, steps: one.steps ?? [] };
 }
 
-function Table({ head, rows }: { head: string; rows: readonly Row[] }) {
-  if (!rows.length) return <Empty title={texts.numbers.empty} />;
+/** One environment: over time, and by app. */
+function OfOne({ at, one, step }: { at: Place; one: Found; step: keyof typeof texts.numbers.plots }) {
+  const apps = Object.entries(one.apps ?? {}).map(([app, numbers]): Row => ({ name: app, to: { view: "app", at, app }, numbers, steps: [] }));
   return (
-    <div class="scroll" tabIndex={0} role="region" aria-label={texts.numbers.title}>
+    <>
+      {one.total.deployments > 0 && <OverTime of={one.environment} steps={one.steps ?? []} title={texts.numbers.plots[step]} />}
+      <Table head={texts.columns.app} rows={apps} />
+    </>
+  );
+}
+
+function OverTime({ of, steps, title }: { of: string; steps: readonly Step[]; title: string }) {
+  return (
+    <section aria-labelledby="over-time">
+      <h2 id="over-time">{title}</h2>
+      <ul class="plots">
+        {MEASURES.filter((measure) => steps.some((one) => measure.of(one.numbers) !== null)).map((measure) => (
+          <li key={measure.name}>
+            <strong>{texts.numbers.measures[measure.name]}</strong>
+            {measure.shown === duration && <span class="quiet"> {texts.numbers.median}</span>}
+            <Plot of={of} steps={steps} measure={measure} axis />
+          </li>
+        ))}
+      </ul>
+      <details>
+        <summary>{texts.numbers.asTable}</summary>
+        <StepTable steps={steps} />
+      </details>
+    </section>
+  );
+}
+
+function StepTable({ steps }: { steps: readonly Step[] }) {
+  return (
+    <div class="scroll" tabIndex={0} role="region" aria-label={texts.numbers.asTable}>
       <table class="lines">
         <thead>
           <tr>
-            <th scope="col">{head}</th>
-            <th scope="col">{texts.numbers.deployments}</th>
-            <th scope="col">{texts.numbers.leadTime}</th>
-            <th scope="col">{texts.numbers.toHealthy}</th>
-            <th scope="col">{texts.numbers.failed}</th>
-            <th scope="col">{texts.numbers.restore}</th>
-            <th scope="col">{texts.numbers.rework}</th>
+            <th scope="col">{texts.numbers.time}</th>
+            <MeasureHeads />
           </tr>
         </thead>
         <tbody>
-          {rows.map(({ name, to, numbers }) => (
-            <tr key={name}>
-              <th scope="row">
-                <Link to={to}>{name}</Link>
-              </th>
-              <td>
-                {numbers.deployments}
-                <div class="quiet">{texts.numbers.perDay(numbers.deployments_per_day)}</div>
-              </td>
-              <Took spread={numbers.lead_time} why={numbers.unknown.lead_time} />
-              <Took spread={numbers.time_to_healthy} why={numbers.unknown.time_to_healthy} />
-              <Share share={numbers.change_failure_rate} count={numbers.failures} why={numbers.unknown.change_failure_rate} />
-              <Took spread={numbers.time_to_restore} why={numbers.unknown.time_to_restore} />
-              <Share share={numbers.rework_rate} why={numbers.unknown.rework_rate} />
+          {[...steps].reverse().map((step) => (
+            <tr key={step.since}>
+              <th scope="row">{daysOf(step)}</th>
+              {MEASURES.map((measure) => (
+                <StepCell key={measure.name} measure={measure} numbers={step.numbers} />
+              ))}
             </tr>
           ))}
         </tbody>
@@ -104,31 +115,95 @@ function Table({ head, rows }: { head: string; rows: readonly Row[] }) {
   );
 }
 
-function Took({ spread, why }: { spread: Spread; why: string | undefined }) {
-  if (!spread) return <Unknown why={why} />;
+function StepCell({ measure, numbers }: { measure: Measure; numbers: Numbers }) {
+  const value = measure.of(numbers);
   return (
     <td>
-      {duration(spread.median_seconds)}
-      <div class="quiet">{texts.numbers.spread(duration(spread.p90_seconds), spread.count)}</div>
+      {value === null ? (
+        <span class="quiet" title={numbers.unknown[measure.name]}>
+          <span aria-hidden="true">{texts.none}</span>
+          <span class="unseen">{texts.numbers.notKnown}</span>
+        </span>
+      ) : (
+        measure.shown(value)
+      )}
     </td>
   );
 }
 
-function Share({ share, count, why }: { share: number | null; count?: number; why: string | undefined }) {
-  if (share === null) return <Unknown why={why} />;
+function MeasureHeads() {
   return (
-    <td>
-      {new Intl.NumberFormat("en", { style: "percent", maximumFractionDigits: 1 }).format(share)}
-      {count !== undefined && <div class="quiet">{plural(count, "deployment")}</div>}
-    </td>
+    <>
+      {MEASURES.map(({ name }) => (
+        <th scope="col" key={name}>
+          {texts.numbers.measures[name]}
+        </th>
+      ))}
+    </>
   );
 }
 
-/** What is not known says why, to everybody and not only on hover. */
-function Unknown({ why }: { why: string | undefined }) {
+interface Row {
+  name: string;
+  to: Parameters<typeof Link>[0]["to"];
+  numbers: Numbers;
+  steps: readonly Step[];
+}
+
+function Table({ head, rows }: { head: string; rows: readonly Row[] }) {
+  if (!rows.length) return <Empty title={texts.numbers.empty} />;
   return (
-    <td class="reason">
-      <span class="quiet">{why ?? texts.unknown}</span>
-    </td>
+    <div class="scroll" tabIndex={0} role="region" aria-label={texts.numbers.title}>
+      <table class="lines numbers">
+        <thead>
+          <tr>
+            <th scope="col">{head}</th>
+            <MeasureHeads />
+          </tr>
+        </thead>
+        <tbody>
+          {rows.map(({ name, to, numbers, steps }) => (
+            <tr key={name}>
+              <th scope="row">
+                <Link to={to}>{name}</Link>
+              </th>
+              {MEASURES.map((measure) => (
+                <td key={measure.name} class={measure.of(numbers) === null ? "reason" : undefined}>
+                  <Said measure={measure} numbers={numbers} />
+                  <Plot of={name} steps={steps} measure={measure} />
+                </td>
+              ))}
+            </tr>
+          ))}
+        </tbody>
+      </table>
+    </div>
   );
+}
+
+/** A number and what belongs to it. What is not known says why, to everybody and not only on hover. */
+function Said({ measure, numbers }: { measure: Measure; numbers: Numbers }) {
+  const value = measure.of(numbers);
+  if (value === null) return <span class="quiet">{numbers.unknown[measure.name] ?? texts.unknown}</span>;
+  const more = besides(measure, numbers);
+  return (
+    <>
+      {measure.shown(value)}
+      {more && <div class="quiet">{more}</div>}
+    </>
+  );
+}
+
+function besides(measure: Measure, numbers: Numbers): string {
+  const spread = (took: Spread): string => (took ? texts.numbers.spread(duration(took.p90_seconds), took.count) : "");
+  switch (measure.name) {
+    case "deployments":
+      return texts.numbers.perDay(numbers.deployments_per_day);
+    case "change_failure_rate":
+      return plural(numbers.failures, "deployment");
+    case "rework_rate":
+      return "";
+    default:
+      return spread(numbers[measure.name]);
+  }
 }

@@ -37,6 +37,9 @@ export function Waiting({ at, environment, app }: { at: Place; environment: stri
           ))}
         </ul>
       )}
+      {(found.candidates_total ?? 0) > (found.candidates?.length ?? 0) && (
+        <p class="quiet older">{texts.waiting.cut(found.candidates?.length ?? 0, found.candidates_total ?? 0)}</p>
+      )}
       {said.length > 0 && (
         <ul class="candidates">
           {said.map((one) => (

@@ -1,6 +1,7 @@
 """What the page asks for: a matrix of 500 apps in 20 environments, streams beside reads, and the page itself."""
 
 import gzip
+import json
 import re
 import socket
 from collections.abc import Iterator
@@ -8,7 +9,7 @@ from contextlib import ExitStack, contextmanager
 from typing import Any, Final
 from urllib.parse import urlsplit
 
-from moorage_dev import page
+from moorage_dev import browser, page
 from moorage_dev.bench import generator, population, usage
 from moorage_dev.bench.figures import Aim, Baseline, Figure, Samples
 from moorage_dev.bench.lab import Lab
@@ -28,19 +29,25 @@ _NOTE = (
     "page: one workspace with 500 apps in 20 environments, 10 changes each; the matrix is asked for by one connection; "
     "reads: GET of environments over 16 connections, with and without 50 open streams, in turns"
 )
+_SEEN = (
+    "browser: headless Chromium on the same cores, with an empty cache in each round; from the start of the navigation "
+    "until rows of the matrix are painted; the slowest of five filters, from its input until what it leaves is painted"
+)
 
 
 def measure(lab: Lab, plan: Plan) -> list[Figure]:
     """The matrix, the streams, the files."""
     apps = plan.sized(_APPS, least=20)
     world = World(apps * ENVIRONMENTS_PER_WORKSPACE, population.whole_second(), apps)
+    page.build()  # A facade that starts without a page serves none.
     lab.populate(world)
     _admit(lab, world)
     seconds = max(1.0, _SECONDS * min(1.0, plan.scale * 4))
     with lab.facade() as facade, shown("showing", lambda: "the matrix and streams"):
         matrix = _matrix(lab, facade, world, plan, seconds)
         streams = _streams(lab, facade, world, plan, seconds)
-    return [*matrix, *streams, _bundle()]
+        seen = _seen(lab, facade, world, plan)
+    return [*matrix, *streams, *seen, _bundle()]
 
 
 def _admit(lab: Lab, world: World) -> None:
@@ -151,9 +158,28 @@ def _stream(url: str, path: str, token: str) -> socket.socket:
     return stream
 
 
+def _seen(lab: Lab, facade: Service, world: World, plan: Plan) -> list[Figure]:
+    """What a reader waits for, in a browser."""
+    workspace = world.workspaces[0]
+    given = {
+        "url": facade.url,
+        "org": workspace.org,
+        "workspace": workspace.name,
+        "token": lab.token,
+        "chromium": str(browser.find_browser()),
+        "rounds": plan.rounds,
+    }
+    variables = {"MOORAGE_JOURNEY": json.dumps(given)}
+    said = page.tools().run(["journeys/speed.mjs"], folder=page.WEB, what="the browser", environment=variables)
+    found: dict[str, list[float]] = json.loads(said.splitlines()[-1])
+    return [
+        Figure(NAME, "browser: matrix painted", "ms", Samples.of(found["painted"]), None, (Aim(1_000),), _SEEN),
+        Figure(NAME, "browser: filter painted", "ms", Samples.of(found["filtered"]), None, (Aim(50),), _SEEN),
+    ]
+
+
 def _bundle() -> Figure:
     """What a browser loads for the page, compressed."""
-    page.build()
     index = (page.DIST / "index.html").read_text(encoding="utf-8")
     loaded = [
         page.DIST / "index.html",
