@@ -43,10 +43,18 @@ lint: init ## Style, formatting, types, layers
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-logo
 
+# Tests run side by side, each lane on an API server of its own; a cluster that was given has one lane: LANES=0.
+LANES ?= 2
+RIGHTS := tests/chart/test_rights.py
+AUDIT_LOGS := .pytest_cache/audit
+
 .PHONY: test
 test: lint check-generated control-plane ## Everything: lint, generated files, all tests (real API server)
 	$(BIN)/python -m pytest -n auto tests/unit
-	$(BIN)/python -m pytest --ignore=tests/unit
+	@rm -rf $(AUDIT_LOGS)
+	$(BIN)/python -m pytest -n $(LANES) --dist loadgroup --no-loadscope-reorder --audit-logs=$(AUDIT_LOGS) \
+	  --ignore=tests/unit --ignore=$(RIGHTS)
+	$(BIN)/python -m pytest --audit-logs=$(AUDIT_LOGS) $(RIGHTS)
 
 .PHONY: test-unit
 test-unit: init ## Only the tests that need nothing but Python

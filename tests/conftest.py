@@ -3,9 +3,11 @@
 import signal
 import threading
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import durations
 import hypothesis
+import lanes
 import pytest
 from cluster import LiveCluster, Workspaces
 from services import Facade, Facades, Operators
@@ -31,24 +33,33 @@ def pytest_configure() -> None:
 _ONLY_BY_NAME = ("campaign", "engines")
 #: So many tests are named at the end of a run.
 SLOWEST = 25
-_FIGURES = pytest.StashKey[list[str]]()
+#: What a line of figures is called among the properties of a test, which come along from another process.
+_FIGURE = "figure"
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Where the audit logs of a run are kept for tests/chart/test_rights.py, which looks back at all of them."""
+    parser.addoption("--audit-logs", type=Path, metavar="FOLDER", help="keep the audit logs of this run, or read them")
 
 
 @pytest.fixture
 def figures(request: pytest.FixtureRequest) -> Callable[[str], None]:
     """Takes one line of figures of a suite; all lines are printed at the end of the run."""
-    lines = request.config.stash.setdefault(_FIGURES, [])
+    # With `--dist` the name says the lane, too.
+    name = request.node.name.rpartition("@")[0] or request.node.name
 
     def add(line: str) -> None:
-        lines.append(f"{request.node.name}: {line}")
+        request.node.user_properties.append((_FIGURE, f"{name}: {line}"))
 
     return add
 
 
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """The figures of all suites that ran, and how long each part of the run took."""
-    _section(terminalreporter, "figures", config.stash.get(_FIGURES, []))
     reports = [each for group in terminalreporter.stats.values() for each in group if hasattr(each, "duration")]
+    calls = [report for report in reports if report.when == "call"]
+    found = [value for report in calls for name, value in report.user_properties if name == _FIGURE]
+    _section(terminalreporter, "figures", found)
     _section(terminalreporter, "slowest tests", durations.slowest(reports, SLOWEST))
     _section(terminalreporter, "time by folder (minutes:seconds)", durations.lines(reports))
 
@@ -71,6 +82,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
             left_out = [item for item in items if item.get_closest_marker(marker)]
             items[:] = [item for item in items if not item.get_closest_marker(marker)]
             config.hook.pytest_deselected(items=left_out)
+    lanes.assign(items)
 
 
 def _give_time(item: pytest.Item) -> None:
@@ -96,6 +108,9 @@ def cluster(tmp_path_factory: pytest.TempPathFactory, pytestconfig: pytest.Confi
         live.client.close()
     finally:
         chosen.stop()
+        kept: Path | None = pytestconfig.getoption("audit_logs")
+        if kept is not None and chosen.audit_log is not None:
+            lanes.keep(chosen.audit_log, kept)
 
 
 @pytest.fixture(scope="session")

@@ -14,12 +14,6 @@ NAMESPACE = "moorage-system"
 RESTRICTED = {f"pod-security.kubernetes.io/{mode}": "restricted" for mode in ("enforce", "warn", "audit")}
 
 
-@pytest.hookimpl(trylast=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """What looks back at the whole run comes last."""
-    items.sort(key=lambda item: item.path.name == "test_rights.py")
-
-
 @pytest.fixture(scope="session")
 def chart_cluster(tmp_path_factory: pytest.TempPathFactory, pytestconfig: pytest.Config) -> Iterator[BuiltCluster]:
     """An API server with nothing of ours in it but an empty Namespace under restricted pod security."""

@@ -1,14 +1,16 @@
-"""Rights granted = rights used: the audit log of the whole test run against the roles of the chart.
+"""Rights granted = rights used: the audit logs of the whole test run against the roles of the chart.
 
-Runs after everything else (see conftest.py). Operator and facade work in all cluster tests with nothing but the
-accounts that these roles are bound to, so whatever they were never seen to use is too much.
+`make test` runs this by itself after everything else, and gives it the logs of all lanes (`--audit-logs`).
+Operator and facade work in all cluster tests with nothing but the accounts that these roles are bound to, so whatever
+they were never seen to use is too much.
 """
 
 import json
 import secrets
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from pathlib import Path
 from threading import Event
 from typing import Any
 
@@ -16,6 +18,7 @@ import pytest
 import yaml
 from cluster import LiveCluster, Workspace, Workspaces, account
 from helm import CHART
+from lanes import kept
 from services import Facade
 from waiting import eventually
 
@@ -159,11 +162,14 @@ def _was_read_again(cluster: LiveCluster, mark: int) -> bool:
 
 
 @pytest.fixture(scope="module")
-def uses(cluster: LiveCluster) -> dict[str, Use]:
-    """Account → what the audit log of this run says of it."""
+def uses(cluster: LiveCluster, pytestconfig: pytest.Config) -> dict[str, Use]:
+    """Account → what the audit logs of this run say of it."""
     found = {name: Use(set(), set(), set()) for name in ROLES}
     names = {account(name): found[name] for name in ROLES}
-    for event in map(json.loads, _lines(cluster)):
+    own = cluster.underlying.audit_log
+    if own is None:
+        pytest.skip("NOT RUN: the audit log of this cluster cannot be read from here")
+    for event in map(json.loads, _lines([own, *kept(pytestconfig.getoption("audit_logs"))])):
         use, target = names.get(event["user"]["username"]), event.get("objectRef") or {}
         if use is not None and target.get("resource"):
             _note(use, _right(target, event["verb"]), event)
@@ -181,22 +187,16 @@ def _note(use: Use, right: Right, event: dict[str, Any]) -> None:
         use.unadmitted.add(right)
 
 
-def _lines(cluster: LiveCluster) -> Iterator[bytes]:
-    log = cluster.underlying.audit_log
-    if log is None:
-        pytest.skip("NOT RUN: the audit log of this cluster cannot be read from here")
-    with log.open("rb") as lines:
-        # Most lines are about others; looking before parsing saves most of the time.
-        yield from (line for line in lines if b"moorage-system:moorage-" in line and line.endswith(b"\n"))
+def _lines(logs: Iterable[Path]) -> Iterator[bytes]:
+    for log in logs:
+        with log.open("rb") as lines:
+            # Most lines are about others; looking before parsing saves most of the time.
+            yield from (line for line in lines if b"moorage-system:moorage-" in line and line.endswith(b"\n"))
 
 
 def _right(target: dict[str, str], verb: str) -> Right:
     subresource = f"/{target['subresource']}" if target.get("subresource") else ""
     return target.get("apiGroup", ""), target["resource"] + subresource, verb, target.get("name", "")
-
-
-def _is_whole_run(config: pytest.Config) -> bool:
-    return config.args == config.getini("testpaths") and not config.option.keyword and not config.option.markexpr
 
 
 @pytest.mark.parametrize("name", ROLES)
@@ -235,10 +235,8 @@ def test_a_request_without_a_right_would_be_seen(cluster: LiveCluster) -> None:
 
 
 @pytest.mark.parametrize("name", ROLES)
-def test_nothing_is_granted_that_is_not_used(uses: dict[str, Use], name: str, request: pytest.FixtureRequest) -> None:
-    if not _is_whole_run(request.config):
-        pytest.skip("looks at the whole test run, and this is a part of it")
-    if request.session.testsfailed:
-        pytest.skip("what a failed test did not reach is not unused: this looks at runs in which all others passed")
+def test_nothing_is_granted_that_is_not_used(uses: dict[str, Use], name: str, pytestconfig: pytest.Config) -> None:
+    if not kept(pytestconfig.getoption("audit_logs")):
+        pytest.skip("looks at the whole test run, and nothing of it is here: `make test` gives it the audit logs")
 
     assert granted(name) - as_granted(uses[name].used, granted(name)) - ASKED_BY_POLICIES == set()
