@@ -4,7 +4,6 @@ from collections.abc import Iterable
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from moorage_crds.gates.calendar import next_change
 from moorage_crds.gates.freezes import Freeze
 from moorage_crds.moments import to_text
 
@@ -40,7 +39,7 @@ class Closures:
         until, moment = self._kept.get(freeze, (now, None))
         if until > now:
             return moment
-        moment = next_change([freeze.calendar], now, to_closed=False)
+        moment = freeze.calendar.next(now, closed=False)
         if len(self._kept) >= MAX_KEPT:
             self._kept.clear()
         self._kept[freeze] = (moment if moment is not None else now + NEVER, moment)

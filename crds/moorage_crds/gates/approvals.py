@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from moorage_crds.gates.verdict import Change, Code, Enforcement, Refusal
+from moorage_crds.gates.verdict import Change, Code, Enforcement, Refusal, first_turn
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,10 +72,10 @@ class ApprovalsGate:
         details = {"required": self.required, "approved_by": users, "missing": self.required - len(users)}
         return Refusal(Code.APPROVAL_REQUIRED, message, details)
 
-    def edges(self, change: Change, after: datetime) -> Iterator[datetime]:
-        """The moments at which Approvals end."""
+    def turn(self, change: Change, after: datetime, *, refuses: bool) -> datetime | None:
+        """It closes when Approvals end."""
         ends = {one.until for one in self._counting(change) if one.until is not None}
-        yield from sorted(end for end in ends if end > after)
+        return first_turn(self, change, after, ends, refuses=refuses)
 
     def _users(self, change: Change, moment: datetime | None) -> list[str]:
         counting = (
@@ -129,6 +129,6 @@ class Rejection:
         details = {"rejected_by": self.by, "comment": self.comment, "approval": self.name}
         return Refusal(Code.REJECTED, f"{what}: rejected{by}{why} (approval/{self.name})", details)
 
-    def edges(self, change: Change, after: datetime) -> Iterator[datetime]:
+    def turn(self, change: Change, after: datetime, *, refuses: bool) -> datetime | None:
         """No moment opens it."""
-        return iter(())
+        return after if refuses else None

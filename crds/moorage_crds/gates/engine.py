@@ -4,14 +4,18 @@ The facade explains refusals with it and says beforehand what would be refused; 
 The gates come in the order in which people should read them: lock, Freezes, ClusterFreezes, promotion, approvals.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from heapq import merge
-from itertools import groupby
+from typing import Final
 
-from moorage_crds.gates.calendar import Calendar, next_change
+from moorage_crds.gates.calendar import HORIZON, Calendar
 from moorage_crds.gates.verdict import Change, Enforcement, Gate, Verdict
+
+#: In search of the moment at which all gates let a change pass, gates are asked so often, and when they turn so often.
+#: Beyond that no moment is in sight: those who write Freezes could make every answer as dear as they like.
+MOST_ASKED: Final = 5_000
+MOST_TURNS: Final = 500
 
 
 def verdicts(gates: Iterable[Gate], change: Change, moment: datetime | None) -> tuple[Verdict, ...]:
@@ -65,15 +69,15 @@ def schedule(gates: Iterable[Gate], environment: str, moment: datetime) -> Sched
     refusal = next((found for gate in asked if (found := gate.refusal(change, moment)) is not None), None)
     if refusal is not None:
         return Schedule(closed=True, reason=refusal.message, next_open=_first_open(asked, change, moment))
-    closing = (edge for edge in _edges(asked, change, moment) if not _pass(asked, change, edge))
-    return Schedule(closed=False, next_close=next(closing, None))
+    closing = (gate.turn(change, moment, refuses=True) for gate in asked)
+    return Schedule(closed=False, next_close=min((one for one in closing if one is not None), default=None))
 
 
 def schedule_of(calendar: Calendar, moment: datetime) -> Schedule:
     """The schedule of one calendar by itself, whatever it is about."""
     if calendar.is_closed(moment):
-        return Schedule(closed=True, next_open=next_change([calendar], moment, to_closed=False))
-    return Schedule(closed=False, next_close=next_change([calendar], moment, to_closed=True))
+        return Schedule(closed=True, next_open=calendar.next(moment, closed=False))
+    return Schedule(closed=False, next_close=calendar.next(moment, closed=True))
 
 
 def _verdict(gate: Gate, change: Change, moment: datetime | None) -> Verdict:
@@ -94,22 +98,24 @@ def _verdict(gate: Gate, change: Change, moment: datetime | None) -> Verdict:
 
 
 def _first_open(gates: Sequence[Gate], change: Change, moment: datetime) -> datetime | None:
-    if _pass(gates, change, moment):
-        return moment
-    return next((edge for edge in _edges(gates, change, moment) if _pass(gates, change, edge)), None)
+    """From the moment at which one that refuses opens to the next, until none refuses any more."""
+    at, passing, turns = moment, 0, 0
+    for number in range(MOST_ASKED):
+        if passing == len(gates):
+            return at
+        gate = gates[number % len(gates)]
+        if _passes(gate, change, at):
+            passing += 1
+            continue
+        opens = gate.turn(change, at, refuses=False)
+        turns += 1
+        if opens is None or opens - moment > HORIZON or turns > MOST_TURNS:
+            return None
+        at, passing = opens, 1
+    return None
 
 
-def _pass(gates: Sequence[Gate], change: Change, moment: datetime) -> bool:
-    return all(_verdict_passes(gate, change, moment) for gate in gates)
-
-
-def _verdict_passes(gate: Gate, change: Change, moment: datetime) -> bool:
+def _passes(gate: Gate, change: Change, moment: datetime) -> bool:
     if change.release == change.present or (gate.can_be_overridden and gate.gate in change.override):
         return True
     return gate.refusal(change, moment) is None
-
-
-def _edges(gates: Sequence[Gate], change: Change, after: datetime) -> Iterator[datetime]:
-    """The moments at which any of them may change its answer, in order, each once."""
-    found = merge(*(gate.edges(change, after) for gate in gates))
-    return (edge for edge, _ in groupby(found))

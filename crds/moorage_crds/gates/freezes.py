@@ -3,7 +3,6 @@
 The policies `freezes.yaml` and `clusterfreezes.yaml` decide; a test drives random calendars against both.
 """
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -57,6 +56,8 @@ class Freeze:
         details = {"freeze": self.gate, "freeze_reason": self.reason, "allow_rollback": self.allow_rollback}
         return Refusal(Code.FROZEN, message if moment is not None else message + _NO_TIME, details)
 
-    def edges(self, change: Change, after: datetime) -> Iterator[datetime]:
-        """The edges of its windows."""
-        return self.calendar.edges(after)
+    def turn(self, change: Change, after: datetime, *, refuses: bool) -> datetime | None:
+        """As its calendar does, but for the way back."""
+        if self.allow_rollback and change.goes_back:
+            return None if refuses else after
+        return self.calendar.next(after, closed=refuses)

@@ -3,12 +3,11 @@
 The policy `deployments-locks.yaml` decides; nobody can override a lock.
 """
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from moorage_crds.gates.verdict import Change, Code, Enforcement, Refusal
+from moorage_crds.gates.verdict import Change, Code, Enforcement, Refusal, first_turn
 from moorage_crds.moments import to_text
 
 
@@ -57,7 +56,7 @@ class Lock:
             details["until"] = to_text(self.until)
         return Refusal(Code.LOCKED, f"environment {change.environment} is locked{by}{until}: {self.reason}", details)
 
-    def edges(self, change: Change, after: datetime) -> Iterator[datetime]:
-        """Its end."""
-        if self.until is not None and self.until > after:
-            yield self.until
+    def turn(self, change: Change, after: datetime, *, refuses: bool) -> datetime | None:
+        """It opens at its end, and never closes again."""
+        ends = (self.until,) if self.until is not None else ()
+        return first_turn(self, change, after, ends, refuses=refuses)

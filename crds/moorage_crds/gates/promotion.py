@@ -3,12 +3,12 @@
 What ran where is evidence in the status of the Environment, written by the operator. Evidence that is missing refuses.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from moorage_crds.gates.verdict import Change, Code, Enforcement, Refusal
+from moorage_crds.gates.verdict import Change, Code, Enforcement, Refusal, first_turn
 from moorage_crds.moments import to_text
 
 
@@ -58,11 +58,10 @@ class PromotionGate:
             return None
         return Refusal(Code.NOT_PROMOTED, self._message(change, eligible, moment), self._details(eligible, moment))
 
-    def edges(self, change: Change, after: datetime) -> Iterator[datetime]:
-        """The moment at which the release has soaked."""
+    def turn(self, change: Change, after: datetime, *, refuses: bool) -> datetime | None:
+        """It opens when the release has soaked."""
         eligible = self.proven.get(change.release) if change.release is not None else None
-        if eligible is not None and eligible > after:
-            yield eligible
+        return first_turn(self, change, after, (eligible,) if eligible is not None else (), refuses=refuses)
 
     def _message(self, change: Change, eligible: datetime | None, moment: datetime | None) -> str:
         """As the policy words it."""

@@ -4,7 +4,7 @@ The policies of the API server decide; gates explain, with the same texts. One f
 `engine` asks all that stand before an environment.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -103,9 +103,17 @@ class Gate(Protocol):
         """
         ...
 
-    def edges(self, change: Change, after: datetime) -> Iterator[datetime]:
-        """The moments after `after` at which the answer may change, in order."""
+    def turn(self, change: Change, after: datetime, *, refuses: bool) -> datetime | None:
+        """The first moment from `after` on at which it refuses the change, or does not; None: no such is in sight."""
         ...
+
+
+def first_turn(
+    gate: Gate, change: Change, after: datetime, moments: Iterable[datetime], *, refuses: bool
+) -> datetime | None:
+    """`Gate.turn` of a gate whose answer changes at a few known moments alone."""
+    asked = (after, *sorted(moment for moment in moments if moment > after))
+    return next((moment for moment in asked if (gate.refusal(change, moment) is not None) is refuses), None)
 
 
 @dataclass(frozen=True, slots=True)
