@@ -5,7 +5,7 @@ The memory is this process's own: after a restart there is no last answer to com
 """
 
 from collections import OrderedDict
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Callable, Collection, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
 from typing import Any, Final
@@ -29,7 +29,7 @@ from moorage_crds.kinds.workspace import Workspace
 MAX_REMEMBERED: Final = 200_000
 #: How many bytes of answers are kept as they were sent.
 MAX_KEPT_BYTES: Final = 32 * 1024 * 1024
-#: Of how many releases the JSON is kept; each has about 350 bytes.
+#: Of how many releases the JSON is kept for the next answer; each has about 350 bytes.
 MAX_PIECES: Final = 20_000
 
 #: Kinds that an answer is made of. A record that cannot be read leaves a history that has not arrived.
@@ -115,32 +115,74 @@ class _Answers:
             self._size -= len(self._told.popitem(last=False)[1].body)
 
 
-class _Pieces:
-    """The JSON of each release as it was made last: after a change only what has changed is made again."""
+@dataclass(frozen=True, slots=True)
+class _Section:
+    """What is active in one environment, and how it was said: made again only after a change in that environment.
+
+    Attributes:
+        place: the environment and its workspace; views are never changed, only replaced.
+        revision: of the history of that name, which moves with its Deployments, too.
+        found: every active binding with the newest line of its history.
+        items: the same, if each history has arrived as far as its release.
+        pieces: the JSON of the fields of each item.
+        places: where each item is.
+    """
+
+    place: Place
+    revision: int
+    found: Sequence[tuple[BindingView, Line | None]]
+    items: Sequence[Item]
+    pieces: Sequence[bytes]
+    places: _Places
+
+    def is_of(self, place: Place, revision: int) -> bool:
+        """Whether it would be the same now."""
+        known = self.place
+        return (
+            self.revision == revision and known.environment is place.environment and known.workspace is place.workspace
+        )
+
+    def doubt(self, apps: Collection[str]) -> str | None:
+        """Why these apps (none: all) cannot be answered for; None if nothing is wrong."""
+        if len(self.items) == len(self.found):
+            return None
+        return decisions.unproved(one for one in self.found if not apps or one[0].app in apps)
+
+
+class _Sections:
+    """The newest section of each environment."""
 
     def __init__(self) -> None:
-        self._made: dict[str, tuple[Item, bytes]] = {}
+        self._made: dict[decisions.Place, _Section] = {}
+        self._size = 0
 
-    def of(self, item: Item) -> bytes:
-        """The JSON of the fields of a release."""
-        known = self._made.get(item.binding.uid)
-        if known is not None and _same(known[0], item):
-            return known[1]
-        if len(self._made) >= MAX_PIECES:
-            self._made.clear()
-        piece = dumps(fields(item))
-        self._made[item.binding.uid] = (item, piece)
-        return piece
+    def of(self, catalog: Catalog, place: Place) -> _Section:
+        """What is active in an environment."""
+        environment = place.environment
+        key = (environment.namespace, environment.name)
+        revision = catalog.history.revision(*key)
+        known = self._made.get(key)
+        if known is not None and known.is_of(place, revision):
+            return known
+        made = _section(catalog, place, revision)
+        self._size += len(made.items) - (len(known.items) if known is not None else 0)
+        self._made[key] = made
+        if self._size > MAX_PIECES:
+            self._made, self._size = {key: made}, len(made.items)
+        return made
 
 
-def _same(one: Item, other: Item) -> bool:
-    """Whether both are made of the same views; a view is never changed, only replaced."""
-    return (
-        one.binding is other.binding
-        and one.line is other.line
-        and one.place.environment is other.place.environment
-        and one.place.workspace is other.place.workspace
-    )
+def _section(catalog: Catalog, place: Place, revision: int) -> _Section:
+    active = [one for one in catalog.bindings_of(place.environment) if one.release is not None]
+    found = [(binding, _last_line(catalog, binding.uid)) for binding in active]
+    items = [
+        Item(place, binding, line) for binding, line in found if line is not None and line.release == binding.release
+    ]
+    return _Section(place, revision, found, items, [dumps(fields(item)) for item in items], _places(items))
+
+
+def _places(items: Iterable[Item]) -> dict[decisions.Place, str]:
+    return {(item.binding.namespace, item.binding.name): item.binding.uid for item in items}
 
 
 class Inputs:
@@ -149,7 +191,7 @@ class Inputs:
     def __init__(self) -> None:
         self._memory = Memory()
         self._answers = _Answers()
-        self._pieces = _Pieces()
+        self._sections = _Sections()
 
     def answer(
         self, facade: Facade, headers: Mapping[str, str], workspaces: Sequence[Workspace], wanted: Selection, form: Form
@@ -181,22 +223,35 @@ class Inputs:
         return Answer(told.body, headers={"ETag": told.tag})
 
     def _made(self, catalog: Catalog, workspaces: Sequence[Workspace], wanted: Selection, form: Form) -> _Told:
-        items = _items(catalog, workspaces, wanted)
-        now = {(item.binding.namespace, item.binding.name): item.binding.uid for item in items}
+        places = selection.places(catalog, workspaces, wanted)
+        selection.require_apps(catalog, places, wanted)
+        items, pieces, now = self._found(catalog, places, wanted.apps)
         before = self._memory.last(wanted)
-        traces = {place: _trace(catalog, place, uid) for place, uid in before.items() if place not in now}
+        traces = {place: _trace(catalog, place, before[place]) for place in before.keys() - now.keys()}
         _require(decisions.shrunken(before, now, traces))
-        body = form.encode(items, [self._pieces.of(item) for item in items])
+        body = form.encode(items, pieces)
         return _Told(catalog.moves, now, body, f'"{blake2b(body, digest_size=16).hexdigest()}"')
 
-
-def _items(catalog: Catalog, workspaces: Sequence[Workspace], wanted: Selection) -> list[Item]:
-    places = selection.places(catalog, workspaces, wanted)
-    selection.require_apps(catalog, places, wanted)
-    found = list(selection.bindings(catalog, places, wanted))
-    lines = [_last_line(catalog, binding.uid) for _, binding in found]
-    _require(decisions.unproved(zip((binding for _, binding in found), lines, strict=True)))
-    return [Item(*one, line) for one, line in zip(found, lines, strict=True) if line is not None]
+    def _found(
+        self, catalog: Catalog, places: Sequence[Place], apps: Collection[str]
+    ) -> tuple[Sequence[Item], Sequence[bytes], _Places]:
+        """The active releases of these apps (none: all) in the order of their names, the JSON of each, their places."""
+        items: list[Item] = []
+        pieces: list[bytes] = []
+        now: dict[decisions.Place, str] = {}
+        for place in places:
+            section = self._sections.of(catalog, place)
+            _require(section.doubt(apps))
+            if not apps:
+                items += section.items
+                pieces += section.pieces
+                now |= section.places
+                continue
+            chosen = [number for number, item in enumerate(section.items) if item.binding.app in apps]
+            items += [section.items[number] for number in chosen]
+            pieces += [section.pieces[number] for number in chosen]
+            now |= _places(section.items[number] for number in chosen)
+        return items, pieces, now
 
 
 def _last_line(catalog: Catalog, uid: str) -> Line | None:

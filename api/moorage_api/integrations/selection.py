@@ -1,10 +1,10 @@
 """What a tool asks for: which workspaces, environments and apps. Everything that is named must be there."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from moorage_api.cache.catalog import Catalog
-from moorage_api.cache.views import BindingView, EnvironmentView
+from moorage_api.cache.views import EnvironmentView
 from moorage_api.contract import errors
 from moorage_crds.kinds.workspace import Workspace
 
@@ -55,14 +55,6 @@ def places(catalog: Catalog, workspaces: Iterable[Workspace], wanted: Selection)
 
 def _order(place: Place) -> tuple[str, str, str]:
     return (place.workspace.org, place.workspace.workspace, place.environment.name)
-
-
-def bindings(catalog: Catalog, those: Iterable[Place], wanted: Selection) -> Iterator[tuple[Place, BindingView]]:
-    """The active bindings that are wanted, in the order of their names."""
-    for place in those:
-        for binding in catalog.bindings_of(place.environment):
-            if binding.release is not None and (not wanted.apps or binding.app in wanted.apps):
-                yield place, binding
 
 
 def require_apps(catalog: Catalog, those: Iterable[Place], wanted: Selection) -> None:

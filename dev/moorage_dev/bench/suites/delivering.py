@@ -1,7 +1,11 @@
 """The endpoints for Argo CD and Flux, with 5,000 releases in one answer, against LISTs of the same objects."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, field
+from itertools import count
+from threading import Event
 from typing import Any
 
 from moorage_dev.bench import generator
@@ -16,6 +20,8 @@ from moorage_dev.rest_client import RestClient
 
 NAME = "delivery"
 _SECONDS = 4.0
+#: Seconds between two changes.
+_PAUSE = 0.02
 #: Of 200 bindings each: 5,000.
 _WORKSPACES = 25
 _PLUGIN = "/api/v1/getparams.execute"
@@ -60,6 +66,10 @@ def measure(lab: Lab, plan: Plan, world: World) -> list[Figure]:
         with shown("asking as Argo CD and Flux do", lambda: "facade and API server in turns"):
             for way, baseline in pairs.values():
                 _in_turns(way, baseline, rounds=plan.rounds, seconds=seconds)
+            restless = _plugin(target, workspaces), _list(lab, workspaces, size, "plugin")
+            with _changing(lab, workspaces[0]):
+                _in_turns(*restless, rounds=plan.rounds, seconds=seconds)
+            pairs["plugin of Argo CD while Deployments change"] = restless
     return [figure for name, (way, baseline) in pairs.items() for figure in _figures(name, size, way, baseline)]
 
 
@@ -100,6 +110,26 @@ def _in_turns(way: _Way, baseline: _Way | None, *, rounds: int, seconds: float) 
         if baseline is not None:
             baseline.measure(seconds)
         way.measure(seconds)
+
+
+@contextmanager
+def _changing(lab: Lab, workspace: Workspace) -> Iterator[None]:
+    """Every answer has to be made anew: a Deployment of the first environment changes again and again."""
+    over = Event()
+
+    def change() -> None:
+        for number in count():
+            if over.wait(_PAUSE):
+                return
+            lab.label(f"{GROUP}/namespaces/{workspace.namespace}/deployments/env-00.app-00", f"round-{number}")
+
+    with ThreadPoolExecutor(1) as background:
+        changes = background.submit(change)
+        try:
+            yield
+        finally:
+            over.set()
+        changes.result()
 
 
 def _figures(name: str, size: int, way: _Way, baseline: _Way | None) -> list[Figure]:
