@@ -52,7 +52,7 @@ AUDIT_LOGS := .pytest_cache/audit
 test: lint check-generated control-plane ## Everything: lint, generated files, all tests (real API server)
 	$(BIN)/python -m pytest -n auto tests/unit
 	@rm -rf $(AUDIT_LOGS)
-	$(BIN)/python -m pytest -n $(LANES) --dist loadgroup --no-loadscope-reorder --audit-logs=$(AUDIT_LOGS) \
+	$(BIN)/python -m pytest -n $(LANES) --dist loadscope --no-loadscope-reorder --audit-logs=$(AUDIT_LOGS) \
 	  --ignore=tests/unit --ignore=$(RIGHTS)
 	$(BIN)/python -m pytest --audit-logs=$(AUDIT_LOGS) $(RIGHTS)
 

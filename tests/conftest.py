@@ -11,6 +11,7 @@ import lanes
 import pytest
 from cluster import LiveCluster, Workspaces
 from services import Facade, Facades, Operators
+from xdist.remote import Producer
 
 from moorage_dev import binaries, children, clusters
 from moorage_dev.built_cluster import BuiltCluster
@@ -45,11 +46,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 @pytest.fixture
 def figures(request: pytest.FixtureRequest) -> Callable[[str], None]:
     """Takes one line of figures of a suite; all lines are printed at the end of the run."""
-    # With `--dist` the name says the lane, too.
-    name = request.node.name.rpartition("@")[0] or request.node.name
 
     def add(line: str) -> None:
-        request.node.user_properties.append((_FIGURE, f"{name}: {line}"))
+        request.node.user_properties.append((_FIGURE, f"{request.node.name}: {line}"))
 
     return add
 
@@ -82,7 +81,12 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
             left_out = [item for item in items if item.get_closest_marker(marker)]
             items[:] = [item for item in items if not item.get_closest_marker(marker)]
             config.hook.pytest_deselected(items=left_out)
-    lanes.assign(items)
+    items.sort(key=lambda item: not lanes.is_of_the_machine(item.nodeid))
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> lanes.Lanes | None:
+    """What stays together in a lane, where tests are handed out by scope."""
+    return lanes.Lanes(config, log) if config.getvalue("dist") == "loadscope" else None
 
 
 def _give_time(item: pytest.Item) -> None:

@@ -27,9 +27,8 @@ def lines(reports: Iterable[Timed]) -> list[str]:
     """
     parts: dict[str, _Part] = {}
     for report in reports:
-        test = _test(report)
-        tests = parts.setdefault(_folder(test), _Part()).tests
-        tests[test] = tests.get(test, 0.0) + report.duration
+        tests = parts.setdefault(_folder(report.nodeid), _Part()).tests
+        tests[report.nodeid] = tests.get(report.nodeid, 0.0) + report.duration
     longest = sorted(parts.items(), key=lambda item: item[1].seconds(), reverse=True)
     return [_line(folder, part) for folder, part in longest]
 
@@ -38,16 +37,9 @@ def slowest(reports: Iterable[Timed], count: int) -> list[str]:
     """So many tests, the longest first: seconds, and which one; a fixture counts where it is set up."""
     tests: dict[str, float] = {}
     for report in reports:
-        tests[_test(report)] = tests.get(_test(report), 0.0) + report.duration
+        tests[report.nodeid] = tests.get(report.nodeid, 0.0) + report.duration
     longest = sorted(tests.items(), key=lambda item: item[1], reverse=True)[:count]
     return [f"{seconds:5.0f} s  {nodeid}" for nodeid, seconds in longest]
-
-
-def _test(report: Timed) -> str:
-    """The test without its lane (`lanes.assign`)."""
-    test, _, lane = report.nodeid.rpartition("@")
-    # An @ among the parameters of a test is its own.
-    return test if test and "]" not in lane else report.nodeid
 
 
 def _folder(nodeid: str) -> str:

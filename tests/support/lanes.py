@@ -2,10 +2,10 @@
 
 import os
 import shutil
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Final
 
-import pytest
+from xdist.scheduler import LoadScopeScheduling
 
 #: Folders whose tests want the machine's only node, image store, browser or ports: never two of them at once.
 _OF_THE_MACHINE: Final = frozenset({"clients", "first_steps", "image", "node", "web"})
@@ -14,22 +14,24 @@ _TOGETHER: Final = frozenset({"chart", "engines"})
 _MACHINE: Final = "machine"
 
 
-def assign(items: list[pytest.Item]) -> None:
-    """Mark what stays together in one lane of `--dist loadgroup`, and put the longest group first.
+class Lanes(LoadScopeScheduling):
+    """Hands out groups of tests, in their order, to whichever lane is free."""
 
-    Everything else stays together by its file, so a fixture of a module is set up once.
-    """
-    groups = {item: _group(item.path) for item in items}
-    for item, group in groups.items():
-        item.add_marker(pytest.mark.xdist_group(group))
-    items.sort(key=lambda item: groups[item] != _MACHINE)
+    def _split_scope(self, nodeid: str) -> str:
+        return group(nodeid)
 
 
-def _group(path: Path) -> str:
-    folder = path.parent.name
-    if folder in _OF_THE_MACHINE:
+def group(nodeid: str) -> str:
+    """What stays together with a test: by default its file, so a fixture of a module is set up once."""
+    path = PurePosixPath(nodeid.partition("::")[0])
+    if is_of_the_machine(nodeid):
         return _MACHINE
-    return folder if folder in _TOGETHER else f"{folder}/{path.stem}"
+    return path.parent.name if path.parent.name in _TOGETHER else str(path)
+
+
+def is_of_the_machine(nodeid: str) -> bool:
+    """Whether a test wants what the machine has once. These take longest, and so begin first."""
+    return PurePosixPath(nodeid.partition("::")[0]).parent.name in _OF_THE_MACHINE
 
 
 def keep(log: Path, folder: Path) -> None:

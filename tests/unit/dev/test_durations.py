@@ -17,9 +17,9 @@ class Report:
 REPORTS = [
     Report("tests/cluster/test_a.py::test_one", 50.0),
     Report("tests/unit/api/reads/test_b.py::test_two[a/b]", 1.0),
-    Report("tests/cluster/test_a.py::test_one@cluster/test_a", 20.4),
+    Report("tests/cluster/test_a.py::test_one", 20.4),
     Report("tests/cluster/test_c.py::test_three", 10.0),
-    Report("tests/unit/crds/test_d.py::test_four[a/b::c@d]@unit/test_d", 2.4),
+    Report("tests/unit/crds/test_d.py::test_four[a/b::c]", 2.4),
     Report("tests/test_top.py::test_five", 0.0),
 ]
 
@@ -28,7 +28,7 @@ REPORTS = [
 def test_phases_add_up_and_the_longest_folder_comes_first(reports: list[Report]) -> None:
     assert durations.lines(reports) == [
         "  1:20  tests/cluster: 2 tests, the slowest 70 s (test_a.py::test_one)",
-        "  0:03  tests/unit: 2 tests, the slowest 2 s (test_d.py::test_four[a/b::c@d])",
+        "  0:03  tests/unit: 2 tests, the slowest 2 s (test_d.py::test_four[a/b::c])",
         "  0:00  tests: 1 tests, the slowest 0 s (test_top.py::test_five)",
     ]
 

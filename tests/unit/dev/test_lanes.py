@@ -5,32 +5,20 @@ from pathlib import Path
 import lanes
 import pytest
 
-SUITES = {
-    "tests/chart/test_values.py": "chart",
-    "tests/chart/test_upgrade.py": "chart",
-    "tests/cluster/test_freezes.py": "cluster/test_freezes",
-    "tests/cluster/test_events.py": "cluster/test_events",
-    "tests/node/test_chart.py": "machine",
-    "tests/web/test_journeys.py": "machine",
-}
 
-
-class _Item:
-    def __init__(self, path: str) -> None:
-        self.path = Path(path)
-        self.marks: list[pytest.MarkDecorator] = []
-
-    def add_marker(self, mark: pytest.MarkDecorator) -> None:
-        self.marks.append(mark)
-
-
-def test_what_wants_the_machine_comes_first_and_stays_together() -> None:
-    items = [_Item(path) for path in SUITES]
-
-    lanes.assign(items)  # type: ignore[arg-type]
-
-    assert {item.path.as_posix(): item.marks[0].args[0] for item in items} == SUITES
-    assert [item.path.parent.name for item in items] == ["node", "web", "chart", "chart", "cluster", "cluster"]
+@pytest.mark.parametrize(
+    ("path", "group"),
+    [
+        ("tests/chart/test_values.py", "chart"),
+        ("tests/chart/test_upgrade.py", "chart"),
+        ("tests/cluster/test_freezes.py", "tests/cluster/test_freezes.py"),
+        ("tests/node/test_chart.py", "machine"),
+        ("tests/web/test_journeys.py", "machine"),
+    ],
+)
+def test_what_shares_something_stays_together(path: str, group: str) -> None:
+    assert lanes.group(f"{path}::test_it[a/b::c]") == group
+    assert lanes.is_of_the_machine(f"{path}::test_it") == (group == "machine")
 
 
 def test_the_logs_of_all_lanes_are_found_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
