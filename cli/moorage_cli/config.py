@@ -1,14 +1,25 @@
 """Settings of the commands that people run: `MOORAGE_*` variables and flags."""
 
-from datetime import UTC, datetime
+import re
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from pathlib import Path
+from typing import Final
 
 from pydantic import Field, field_validator
 
+from moorage_crds.clock import SystemClock
 from moorage_crds.identifiers import AppId, EnvironmentSlug
 from moorage_crds.process.settings import ClusterSettings, InstallationSettings
 from moorage_crds.rights import Process
+
+_AGO: Final = re.compile(r"(\d{1,6})([mhdw])")
+_UNITS: Final = {
+    "m": timedelta(minutes=1),
+    "h": timedelta(hours=1),
+    "d": timedelta(days=1),
+    "w": timedelta(weeks=1),
+}
 
 
 class Format(StrEnum):
@@ -33,21 +44,27 @@ class VerifySettings(ClusterSettings):
 class ExportSettings(ClusterSettings):
     """Write the history as JSON Lines or CSV."""
 
-    workspace: str | None = Field(
-        default=None, pattern=r"^[^/]+/[^/]+$", description="only this workspace: <org>/<workspace>"
-    )
+    workspace: str | None = Field(default=None, description="only this workspace: <org>/<workspace>")
     environment: str | None = Field(default=None, description="only this environment (its slug)")
     app: str | None = Field(default=None, description="only this app")
     since: str | None = Field(
-        default=None, description="only what was changed or recorded from this time on: a date, or RFC 3339"
+        default=None, description="only what was changed or recorded from this time on: 2h (ago), a date, or RFC 3339"
     )
     until: str | None = Field(
-        default=None, description="only what was changed or recorded before this time: a date, or RFC 3339"
+        default=None, description="only what was changed or recorded before this time: 2h (ago), a date, or RFC 3339"
     )
     format: Format | None = Field(
         default=None, description="jsonl or csv; without it what the name of the output says, else jsonl"
     )
     output: Path | None = Field(default=None, description="file to write; without it standard output")
+
+    @field_validator("workspace")
+    @classmethod
+    def _workspace(cls, value: str | None) -> str | None:
+        if value is not None and not all(value.partition("/")[::2]):
+            message = "must be <org>/<workspace>, such as northwind/storefront"
+            raise ValueError(message)
+        return value
 
     @field_validator("environment")
     @classmethod
@@ -67,17 +84,19 @@ class ExportSettings(ClusterSettings):
 
 
 def to_utc(value: str | None) -> datetime | None:
-    """A date (its beginning in UTC) or a time of RFC 3339 as a moment; None of None.
+    """A date (its beginning in UTC), a time of RFC 3339, or a distance from now, as a moment; None of None.
 
     Raises:
         ValueError: it is neither.
     """
     if value is None:
         return None
+    if found := _AGO.fullmatch(value):
+        return SystemClock().now() - int(found[1]) * _UNITS[found[2]]
     try:
         moment = datetime.fromisoformat(value)
     except ValueError:
-        message = "must be a date (2026-01-31) or a time with zone (2026-01-31T12:00:00Z)"
+        message = "must be a distance (2h), a date (2026-01-31) or a time with zone (2026-01-31T12:00:00Z)"
         raise ValueError(message) from None
     if moment.tzinfo is None:
         moment = moment.replace(tzinfo=UTC)

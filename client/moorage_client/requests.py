@@ -26,7 +26,7 @@ class Request:
     Attributes:
         method: HTTP method.
         path: encoded path, from the root of the server.
-        query: parameters that are sent.
+        query: parameters that are sent; several values of one are sent by repeating it.
         headers: headers beside those of every request.
         body: JSON value; None: no body.
         repeatable: the same request twice has the effect of one.
@@ -34,7 +34,7 @@ class Request:
 
     method: str
     path: str
-    query: Mapping[str, str] = field(default_factory=dict)
+    query: Mapping[str, str | list[str]] = field(default_factory=dict)
     headers: Mapping[str, str] = field(default_factory=dict)
     body: Any = None
     repeatable: bool = False
@@ -66,7 +66,9 @@ def request(
     )
 
 
-def _text(value: Any) -> str:
+def _text(value: Any) -> str | list[str]:
+    if isinstance(value, list):
+        return [str(one) for one in value]
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 

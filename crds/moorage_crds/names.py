@@ -85,6 +85,7 @@ POLICY_ENVIRONMENT_LOCKS: Final = f"environments-locks.{GROUP}"
 POLICY_WORKSPACES: Final = f"workspaces.{GROUP}"
 POLICY_WORKSPACE_RIGHTS: Final = f"workspace-rights.{GROUP}"
 POLICY_APPROVAL_RIGHTS: Final = f"approval-rights.{GROUP}"
+POLICY_OVERRIDES: Final = f"overrides.{GROUP}"
 POLICY_RECORDS: Final = f"records.{GROUP}"
 
 #: What people see where nobody is known to have done it (bare deletes, changes that no policy watched).

@@ -130,7 +130,7 @@ def crd(kind: Kind[Any]) -> dict[str, Any]:
                 "kind": kind.kind,
                 "listKind": f"{kind.kind}List",
                 "shortNames": list(kind.short_names),
-                "categories": [names.CATEGORY],
+                **({"categories": [names.CATEGORY]} if kind.in_category else {}),
             },
             "versions": [version],
         },

@@ -65,8 +65,9 @@ def _usage(verb: str, callback: Any) -> str:
     for one, info in _parameters(callback):
         if isinstance(info, ArgumentInfo):
             name = info.metavar or one.name.upper().replace("APPLICATION", "APP")
-            words.append(name if name.startswith("[") or one.default is inspect.Parameter.empty else f"[{name}]")
-    return " ".join(words)
+            words.append(name if one.default is inspect.Parameter.empty else f"[{name}]")
+    # A bare | would end the cell of the table, even within code.
+    return " ".join(words).replace("|", r"\|")
 
 
 def _options(callback: Any) -> str:

@@ -5,84 +5,21 @@ import os
 import subprocess
 import sys
 import tomllib
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import pytest
-from cluster import LiveCluster, Workspace, Workspaces
+from cluster import LiveCluster, Workspaces
 from services import Facade
+from terminals import WAYS, Terminal, Terminals, terminals
 from waiting import eventually
 
-from moorage_cli.people import commands, governing, shell
 from moorage_cli.people.model import Exit
-from moorage_dev import kubeconfigs, pki
+from moorage_dev import kubeconfigs
 from moorage_dev.layout import ROOT
 from moorage_dev.processes import Service
 
-#: Differ from workspace to workspace.
-OWN = ("deployment_id", "at", "since")
-WAYS = ("certificate", "token", "rest")
-#: The modules that give `shell` its commands.
-MODULES = (commands, governing)
-
-
-@dataclass(frozen=True, slots=True)
-class Terminal:
-    """Where a user types commands.
-
-    Attributes:
-        environ: what its environment says about the cluster.
-        flags: what is said with every command.
-        capsys: takes what the commands write.
-    """
-
-    environ: Mapping[str, str]
-    flags: tuple[str, ...]
-    capsys: pytest.CaptureFixture[str]
-
-    def __call__(self, verb: str, *arguments: str) -> tuple[int, str, str]:
-        """Exit code, output, errors."""
-        self.capsys.readouterr()
-        with pytest.MonkeyPatch.context() as patch:
-            for name in ("KUBECONFIG", "MOORAGE_URL", "MOORAGE_TOKEN", "MOORAGE_WORKSPACE"):
-                patch.delenv(name, raising=False)
-            for name, value in self.environ.items():
-                patch.setenv(name, value)
-            code = shell.run(verb, [*arguments, *self.flags])
-        said = self.capsys.readouterr()
-        return code, said.out, said.err
-
-    def rows(self, verb: str, *arguments: str) -> list[dict[str, Any]]:
-        """The rows of an answer, without what differs from workspace to workspace."""
-        code, out, err = self(verb, *arguments, "-o", "json")
-        assert code == Exit.DONE, err
-        return [{key: value for key, value in row.items() if key not in OWN} for row in json.loads(out)]
-
-
-Terminals = Callable[..., Terminal]
-
-
-@pytest.fixture
-def terminal(cluster: LiveCluster, facade: Facade, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> Terminals:
-    """Makes the terminal of a user for one way."""
-
-    def make(way: str, space: Workspace, user: str = "alice") -> Terminal:
-        if way == "rest":
-            environ = {"MOORAGE_URL": facade.service.url, "MOORAGE_TOKEN": cluster.token(user)}
-            return Terminal(environ, ("-w", f"{space.org}/{space.name}"), capsys)
-        config = tmp_path / f"{way}-{user}"
-        if way == "token":
-            kubeconfigs.with_token(config, cluster.endpoint, user=user, token=cluster.token(user))
-        else:
-            # The cluster's own authority, as an administrator has it who signs certificates for people.
-            authority = pki.Authority(cluster.control_plane.folder / "pki")
-            certificate, key = authority.issue_client(f"client-{user}", user=user)
-            kubeconfigs.with_certificate(config, cluster.endpoint, user=user, certificate=certificate, key=key)
-        return Terminal({"KUBECONFIG": str(config)}, ("-n", space.namespace), capsys)
-
-    return make
+#: Makes the terminal of a user for one way.
+terminal = pytest.fixture(terminals, name="terminal")
 
 
 def day(run: Terminal) -> list[object]:
@@ -106,7 +43,14 @@ def day(run: Terminal) -> list[object]:
     for app in ("web", "api"):
         seen.append(run("wait", "staging", app, "--timeout", "60"))
     seen += [run.rows("history", "staging", one) for one in ("web", "api")]
-    seen += [run.rows("get"), run.rows("at", "staging", "0s"), run.rows("at", "staging", "1h")]
+    seen.append(run("wait", "production", "web"))
+    seen += [
+        run.rows("get"),
+        run.rows("get", "web"),
+        run.rows("get", "staging", "api"),
+        run.rows("at", "staging", "0s"),
+        run.rows("at", "staging", "1h"),
+    ]
     return seen
 
 
@@ -167,6 +111,7 @@ def frozen(run: Terminal) -> list[object]:
         found = json.loads(out)[0]
         seen += [code, {key: value for key, value in found.items() if key not in {"at", "unseen"}}]
     seen.append(run("explain", "production", "web", "2")[0])
+    seen.append(run.rows("freezes"))
     seen += [run("unfreeze", "sale", "--yes"), run("unfreeze", "sale", "--yes")]
     return seen
 
@@ -216,7 +161,17 @@ def test_a_release_is_agreed_on_and_promoted_by_every_way(
     assert seen["certificate"] == seen["token"] == seen["rest"]
     assert seen["rest"][2][0] == Exit.REFUSED  # type: ignore[index]
     assert seen["rest"][4] == Exit.NO_RIGHT
-    assert seen["rest"][-1] == [{"environment": "production", "app": "web", "release": "2", "locked_by": None}]
+    assert seen["rest"][-1] == [
+        {
+            "environment": "production",
+            "app": "web",
+            "release": "2",
+            "locked_by": None,
+            "by": "alice",
+            "rollout": None,
+            "recorded": True,
+        }
+    ]
 
 
 def test_what_a_rule_warns_of_is_told_by_every_way(workspace: Workspaces, terminal: Terminals) -> None:

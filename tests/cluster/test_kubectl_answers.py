@@ -82,6 +82,20 @@ def test_records_are_found_by_user_and_by_release(shop: Workspace, no_operator: 
     assert found(f"spec.by={shop.cluster.username('alice')},spec.release=1") == [1, 3]
 
 
+def test_the_category_shows_what_is_there_and_no_records(shop: Workspace, no_operator: Operators) -> None:
+    shop.create_deployment("staging", "web", "1")
+    no_operator.ensure()
+    eventually(lambda: settled(shop))
+
+    listed = shop.cluster.kubectl("get", "moorage", "-n", shop.namespace, "-o", "name")
+
+    assert listed.returncode == 0, listed.stderr
+    found = {line.partition(".")[0] for line in listed.stdout.split()}
+    assert {"environment", "deployment"} <= found
+    assert "deploymentrecord" not in found
+    assert shop.cluster.kubectl("get", "drec", "-n", shop.namespace, "-o", "name").stdout.count("\n") == 1
+
+
 def test_a_warning_comes_when_a_reason_is_left_out(shop: Workspace) -> None:
     """Random writes of notes, held against what the API server stamped.
 

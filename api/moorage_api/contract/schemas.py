@@ -39,7 +39,9 @@ _RFC3339 = re.compile(r"\d{4}-\d{2}-\d{2}[Tt]\d{2}:\d{2}:\d{2}(\.\d{1,9})?([Zz]|
 
 def _moment(text: str) -> str:
     if _RFC3339.fullmatch(text) is None:
-        message = "must be a time of RFC 3339 with a zone, such as 2026-01-31T12:00:00Z"
+        # In a query a + is a space, unless it is written as %2B.
+        hint = "; in a query + is written %2B" if _RFC3339.fullmatch(text.replace(" ", "+")) else ""
+        message = f"must be a time of RFC 3339 with a zone, such as 2026-01-31T12:00:00Z{hint}"
         raise ValueError(message)
     shorter = re.sub(r"\.(\d{6})(\d+)", _microseconds, text).upper()
     try:
@@ -57,7 +59,8 @@ def _microseconds(found: re.Match[str]) -> str:
 
 Moment = Annotated[
     str,
-    Field(min_length=20, max_length=40, json_schema_extra={"format": "date-time"}),
+    # The bounds are those of the expression, which says better what is wrong.
+    Field(json_schema_extra={"format": "date-time", "minLength": 20, "maxLength": 40}),
     AfterValidator(_moment),
 ]
 

@@ -21,6 +21,9 @@ class Metrics:
         self._requests = Counter(
             "moorage_requests", "Answers by operation and status.", ["operation", "status"], registry=self.registry
         )
+        self._refusals = Counter(
+            "moorage_refusals", "Answers that name a reason, by that reason.", ["reason"], registry=self.registry
+        )
         self._seconds = Histogram(
             "moorage_request_seconds",
             "Time from the request to its answer.",
@@ -49,6 +52,10 @@ class Metrics:
         self._seconds.labels(operation).observe(seconds)
         if upstream:
             self._upstream.labels(operation).observe(upstream)
+
+    def refused(self, reason: str) -> None:
+        """An answer named a reason: one of the contract, never a text of the request."""
+        self._refusals.labels(reason).inc()
 
 
 class _Gauges(Collector):

@@ -68,6 +68,9 @@ VERSION_SECONDS: Final = 2.0
 #: Not sent to anybody: what the log says when the client did not wait.
 CLIENT_GONE: Final = 499
 
+#: Characters of a name that the log takes over.
+MAX_LOGGED: Final = 128
+
 _VERSION: Final = re.compile(r"\s*([a-z]{1,63})=([1-9][0-9]{0,19})\s*")
 _UNROUTED: Final = "unrouted"
 
@@ -83,6 +86,8 @@ class _Trace:
     operation: str = _UNROUTED
     route: str = ""
     user: str = ""
+    place: Mapping[str, str] = field(default_factory=dict)
+    reason: str = ""
     upstream: Upstream = field(default_factory=Upstream)
 
 
@@ -126,7 +131,9 @@ class Edge:
             response = web.Response(status=CLIENT_GONE)
             response.force_close()
         except Exception as error:
-            response = self.error(self._translated(error, trace), trace.request_id)
+            refused = self._translated(error, trace)
+            trace.reason = str(refused.details.get("reason") or "")
+            response = self.error(refused, trace.request_id)
         if self.stopping:
             response.force_close()
         self._finish(request, response.status, trace, started)
@@ -191,6 +198,8 @@ class Edge:
         seconds = self._facade.clock.monotonic() - started
         upstream = trace.upstream.seconds
         self._metrics.answered(trace.operation, status, seconds=seconds, upstream=upstream)
+        if trace.reason:
+            self._metrics.refused(trace.reason)
         if _access_log.isEnabledFor(logging.INFO):
             fields = {
                 "request_id": trace.request_id,
@@ -201,6 +210,8 @@ class Edge:
                 "remote": trace.client or None,
                 "duration_ms": round(seconds * 1000, 3),
                 "upstream_ms": round(upstream * 1000, 3),
+                **trace.place,
+                **({"reason": trace.reason} if trace.reason else {}),
             }
             _access_log.info("request", extra={"fields": fields})
 
@@ -221,9 +232,14 @@ class Edge:
                 await self._require_version(request.headers)
                 return await handler(self._facade, await _read(request, query, asked))
             case InWorkspace(handler, permission):
-                call = await self._call(await self._asked(request, visit, trace), permission)
+                asked = await self._asked(request, visit, trace)
+                # Who is not known yet fills no log with names.
+                trace.place = _place(asked)
+                call = await self._call(asked, permission)
                 await self._require_version(request.headers)
-                return _marked(call, await handler(self._facade, await _read(request, query, call)))
+                call = await _read(request, query, call)
+                trace.place = _place(call)
+                return _marked(call, await handler(self._facade, call))
 
     async def _asked(self, request: web.BaseRequest, visit: Visit, trace: _Trace) -> Asked:
         """The request with its caller, who may go on asking."""
@@ -339,6 +355,18 @@ async def _read(request: web.BaseRequest, query: str, visit: VisitT) -> VisitT:
     if operation.body is not None:
         visit.body = await read_body(request, operation.body)
     return visit
+
+
+def _place(visit: Visit) -> dict[str, str]:
+    """What a request is about, for the log: why a change was refused is asked for long after it was."""
+    said = visit.params
+    app = said.get("app_id") or getattr(visit.body, "app_id", None) or getattr(visit.query, "app_id", None)
+    found = {
+        "workspace": f"{said['org_id']}/{said['workspace_id']}",
+        "environment": said.get("environment_id"),
+        "app": app,
+    }
+    return {name: printable(text, MAX_LOGGED) for name, text in found.items() if isinstance(text, str)}
 
 
 def _marked(call: Call, answer: Answer | Stream) -> Answer | Stream:

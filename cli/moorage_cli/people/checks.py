@@ -1,15 +1,17 @@
 """What is wrong with words before anybody is asked: the same sentence by both ways. Pure."""
 
 import re
+from collections.abc import Sequence
 from typing import Final
 
-from moorage_cli.people.model import Change, Exit, Freezing, Opinion, Promoting, TroubleError
-from moorage_crds import patterns
+from moorage_cli.people.model import Asked, Change, Exit, Freezing, Locking, Opinion, Promoting, TroubleError
+from moorage_crds import names, patterns
 from moorage_crds.identifiers import AppId, EnvironmentSlug, InvalidIdentifierError, ReleaseId
 
 #: As `spec.change.reason` of a Deployment and `spec.reason` of a lock have it.
 MAX_REASON: Final = 512
 _LINE: Final = re.compile(patterns.LINE_ECMA)
+_GATE: Final = re.compile(patterns.GATE)
 
 
 def slug(text: str) -> EnvironmentSlug:
@@ -44,6 +46,32 @@ def reason(text: str) -> str:
     return text
 
 
+def asked(about: Asked) -> None:
+    """All words of a question to the history. Raises TroubleError."""
+    if about.environment is not None:
+        slug(about.environment)
+    if about.app is not None:
+        app(about.app)
+
+
+def lock(wanted: Locking) -> None:
+    """All words of a lock. Raises TroubleError."""
+    slug(wanted.environment)
+    reason(wanted.reason)
+
+
+def override(gates: Sequence[str], why: str | None) -> None:
+    """Gates that shall be passed, and why. Raises TroubleError."""
+    if gates and why is None:
+        raise TroubleError(Exit.USAGE, "an override needs a reason")
+    for one in gates:
+        if _GATE.fullmatch(one) is None:
+            message = f"{one!r} is no gate: say freeze/NAME, clusterfreeze/NAME, promotion or approvals"
+            raise TroubleError(Exit.USAGE, message)
+    if len(gates) > names.MAX_OVERRIDE:
+        raise TroubleError(Exit.USAGE, f"{len(gates)} gates are more than the {names.MAX_OVERRIDE} of one change")
+
+
 def change(wanted: Change) -> None:
     """All words of a change. Raises TroubleError."""
     slug(wanted.environment)
@@ -53,6 +81,7 @@ def change(wanted: Change) -> None:
             release(one)
     if wanted.reason is not None:
         reason(wanted.reason)
+    override(wanted.override, wanted.reason)
 
 
 def promotion(wanted: Promoting) -> None:
@@ -66,6 +95,7 @@ def promotion(wanted: Promoting) -> None:
         app(wanted.app)
     if wanted.reason is not None:
         reason(wanted.reason)
+    override(wanted.override, wanted.reason)
 
 
 def opinion(said: Opinion) -> None:

@@ -2,35 +2,41 @@
 
 import secrets
 from collections.abc import Awaitable, Sequence
-from dataclasses import replace
 from datetime import datetime
 from typing import Any, Final, TypeVar
 
-from moorage_cli.people import checks, cluster_changes, cluster_gates
+from moorage_cli.people import checks, cluster_changes, cluster_gates, cluster_reads
 from moorage_cli.people.model import (
+    Asked,
     Change,
     Exit,
     Explained,
     Freezing,
     Line,
-    Lock,
+    ListedFreeze,
+    Locking,
     Newest,
     Opinion,
     Place,
     Promoting,
     Promotion,
+    State,
     TroubleError,
     mismatch,
+    no_deployment,
     no_environment,
+    no_override,
     no_rule,
+    not_mine,
 )
 from moorage_crds import names
 from moorage_crds.clock import Clock, SystemClock
 from moorage_crds.identifiers import BindingName, EnvironmentSlug, InvalidIdentifierError, NamespaceName
-from moorage_crds.kinds import approval, deployment, environment, evidence, lock, record
-from moorage_crds.kinds.deployment import Change as StoredChange
+from moorage_crds.kinds import approval, deployment, environment, evidence, lock, workspace
 from moorage_crds.kinds.deployment import Deployment
 from moorage_crds.kinds.registry import kind_of, refusal_by
+from moorage_crds.kinds.workspace import Workspace
+from moorage_crds.moments import to_moment
 from moorage_crds.objects import RawObject, metadata
 from moorage_crds.store import (
     ConflictError,
@@ -72,37 +78,40 @@ class ClusterRegister:
 
     async def places(self) -> Sequence[Place]:
         """All environments, by slug."""
-        found = [environment.from_object(raw) for raw in await self._list(names.ENVIRONMENTS)]
-        bindings = [deployment.from_object(raw) for raw in await self._list(names.DEPLOYMENTS)]
-        locks = {one.name: one for one in map(lock.from_object, await self._list(names.LOCKS))}
-        return [
-            Place(
-                environment=one.name,
-                name=one.display_name,
-                is_default=one.is_default,
-                active={
-                    binding.app: binding.release
-                    for binding in sorted(bindings, key=lambda binding: binding.app)
-                    if binding.environment == one.name and binding.release is not None
-                },
-                lock=Lock(locks[one.name].locked_by or names.UNKNOWN_USER, locks[one.name].reason)
-                if one.name in locks
-                else None,
-            )
-            for one in sorted(found, key=lambda one: one.name)
-        ]
+        environments = await self._list(names.ENVIRONMENTS)
+        return cluster_reads.places(environments, await self._bindings(), await self._list(names.LOCKS))
 
     async def history(self, environment: str, *, app: str | None = None) -> Sequence[Line]:
         """Records, and what of the change logs has none yet; the newest first."""
-        wanted = f",spec.app={checks.app(app)}" if app is not None else ""
+        if app is not None:
+            checks.app(app)
         await self._require(environment)
-        fields = f"spec.environment={environment}{wanted}"
-        bindings = [deployment.from_object(raw) for raw in await self._list(names.DEPLOYMENTS, fields)]
-        lines = [_recorded(raw) for raw in await self._list(names.RECORDS, fields)]
-        known = {line.deployment_id for line in lines}
-        waiting = [_waiting(one, change) for one in bindings for change in deployment.due_changes(one)]
-        lines += [line for line in waiting if line.deployment_id not in known]
-        return sorted(lines, key=lambda line: (line.at is None, line.at or "", line.sequence), reverse=True)
+        return await self._lines(environment, app)
+
+    async def changes(self, asked: Asked) -> Sequence[Line]:
+        """The same of the whole workspace, and of environments that are gone."""
+        checks.asked(asked)
+        found = cluster_reads.chosen(await self._lines(asked.environment, asked.app), asked)
+        if asked.environment is not None and not found:
+            await self._require(asked.environment)
+        return found
+
+    async def _lines(self, environment: str | None, app: str | None) -> list[Line]:
+        wanted = {"spec.environment": environment, "spec.app": app}
+        fields = ",".join(f"{field}={value}" for field, value in wanted.items() if value is not None) or None
+        bindings = await self._bindings(fields)
+        return cluster_reads.lines(await self._list(names.RECORDS, fields), bindings)
+
+    async def state(self, environment: str, app: str) -> State:
+        """One app in one environment now."""
+        checks.question(environment, app, None)
+        slug = await self._require(environment)
+        known = await self._binding(
+            ObjectRef(names.DEPLOYMENTS, self._namespace, BindingName.of(slug, checks.app(app)))
+        )
+        if known is None or known.app != app:
+            return State(environment, app)
+        return cluster_reads.state(known)
 
     async def change(self, wanted: Change) -> str:
         """One write, on the state that was read: who changes it meanwhile makes this one a conflict."""
@@ -112,7 +121,7 @@ class ClusterRegister:
         known = await self._binding(ref)
         active = known.release if known else None
         if active is None and wanted.release is None:
-            raise TroubleError(Exit.NOT_FOUND, f"there is no deployment {wanted.app}")
+            raise no_deployment(wanted.app)
         if wanted.expected is not None and wanted.expected != active:
             raise mismatch(wanted, active)
         if known is not None and active == wanted.release:
@@ -124,9 +133,10 @@ class ClusterRegister:
     async def _write(self, ref: ObjectRef, wanted: Change, known: Deployment | None) -> RawObject:
         # The whole note, so that a reason counts although it is the one of an earlier change.
         request_id = secrets.token_hex(16)
-        note = {"requestId": request_id, "completeFor": request_id}
+        note: dict[str, Any] = {"requestId": request_id, "completeFor": request_id}
         note |= {"reason": wanted.reason} if wanted.reason else {}
         note |= {"action": "rollback"} if wanted.is_rollback else {}
+        note |= {"override": sorted(set(wanted.override))} if wanted.override else {}
         if known is None:
             spec = {"environment": wanted.environment, "app": wanted.app, "release": wanted.release, "change": note}
             body = {**kind_of(names.DEPLOYMENTS).header, "metadata": {"name": str(ref.name)}, "spec": spec}
@@ -137,7 +147,7 @@ class ClusterRegister:
 
     async def newest(self) -> Sequence[Newest]:
         """The newest change of every app that is there."""
-        bindings = [deployment.from_object(raw) for raw in await self._list(names.DEPLOYMENTS)]
+        bindings = await self._bindings()
         there = {str(metadata(raw)["name"]) for raw in await self._list(names.ENVIRONMENTS)}
         return cluster_changes.newest(bindings, there)
 
@@ -151,7 +161,7 @@ class ClusterRegister:
         if origin is None:
             raise no_rule(wanted.environment)
         await self._require(origin)
-        bindings = [deployment.from_object(raw) for raw in await self._list(names.DEPLOYMENTS)]
+        bindings = await self._bindings()
         return await cluster_changes.promoted(wanted, origin, bindings, self.change)
 
     async def decide(self, opinion: Opinion) -> str:
@@ -181,18 +191,31 @@ class ClusterRegister:
         body = {**header, "metadata": {"name": str(slug)}, "spec": {"displayName": str(slug)}}
         await said(self._store.create(names.ENVIRONMENTS, self._namespace, body, dry_run=dry_run))
 
-    async def lock(self, environment: str, reason: str, *, dry_run: bool) -> None:
-        """Lock an environment; again: replace the reason."""
-        checks.reason(reason)
-        slug = await self._require(environment)
+    async def lock(self, wanted: Locking) -> None:
+        """Lock an environment; again: replace what its lock says, if it is the user's own or is taken over."""
+        checks.lock(wanted)
+        slug = await self._require(wanted.environment)
         ref = ObjectRef(names.LOCKS, self._namespace, slug)
-        body = {**kind_of(names.LOCKS).header, "metadata": {"name": str(slug)}, "spec": {"reason": reason}}
+        spec = {"reason": wanted.reason, "until": wanted.until}
+        present = {key: value for key, value in spec.items() if value is not None}
+        body = {**kind_of(names.LOCKS).header, "metadata": {"name": str(slug)}, "spec": present}
         try:
-            await self._store.create(names.LOCKS, self._namespace, body, dry_run=dry_run)
+            await self._store.create(names.LOCKS, self._namespace, body, dry_run=wanted.dry_run)
         except ConflictError:
-            await said(self._store.merge_patch(ref, {"spec": {"reason": reason}}, dry_run=dry_run))
+            if not wanted.take_over:
+                await self._require_mine(ref)
+            # Null takes away what the lock said before.
+            await said(self._store.merge_patch(ref, {"spec": spec}, dry_run=wanted.dry_run))
         except StoreError as error:
             raise _trouble(error) from error
+
+    async def _require_mine(self, ref: ObjectRef) -> None:
+        """As the facade asks it. Raises TroubleError for somebody else's lock that holds."""
+        found = lock.from_object(await said(self._store.get(ref)))
+        end = to_moment(found.until)
+        is_over = end is not None and end <= self._clock.now()
+        if not is_over and found.locked_by not in {None, await said(cluster_gates.user_of(self._store))}:
+            raise not_mine(str(found.locked_by))
 
     async def unlock(self, environment: str, *, dry_run: bool) -> None:
         """Unlock an environment."""
@@ -215,6 +238,12 @@ class ClusterRegister:
         slug = await self._require(environment)
         place = await said(self._store.get(ObjectRef(names.ENVIRONMENTS, self._namespace, slug)))
         return await said(cluster_gates.explained(self._store, self._list, place, (app, release), at))
+
+    async def freezes(self) -> Sequence[ListedFreeze]:
+        """The Freezes of the workspace, by name."""
+        now = self._clock.now()
+        found = [cluster_reads.listed_freeze(raw, now) for raw in await self._list(names.FREEZES)]
+        return sorted(found, key=lambda one: one.freeze)
 
     async def freeze(self, wanted: Freezing, *, dry_run: bool) -> None:
         """Create a Freeze; again: replace what it says."""
@@ -258,12 +287,42 @@ class ClusterRegister:
             raise _trouble(error) from error
         return name
 
+    async def _bindings(self, fields: str | None = None) -> list[Deployment]:
+        return [deployment.from_object(raw) for raw in await self._list(names.DEPLOYMENTS, fields)]
+
     async def _list(self, plural: str, fields: str | None = None) -> list[RawObject]:
         async def collect() -> list[RawObject]:
             pages = self._store.pages(plural, namespace=self._namespace, fields=fields)
             return [raw async for page in pages for raw in page.items]
 
         return await said(collect())
+
+
+async def cluster_workspaces(store: ResourceStore, clock: Clock | None = None) -> list[tuple[str, ClusterRegister]]:
+    """All workspaces of the cluster in which the user may list environments, by name. Raises TroubleError."""
+
+    async def collect() -> list[Workspace]:
+        raws = [raw async for page in store.pages(names.NAMESPACES) for raw in page.items]
+        return [one for one in map(workspace.from_object, raws) if one is not None]
+
+    async def shows(namespace: str) -> bool:
+        try:
+            async for _ in store.pages(names.ENVIRONMENTS, namespace=NamespaceName.parse(namespace)):
+                return True
+        except ForbiddenError:
+            return False
+        return True
+
+    claims: dict[tuple[str, str], list[Workspace]] = {}
+    for one in await said(collect()):
+        claims.setdefault((one.org, one.workspace), []).append(one)
+    # Of several Namespaces with the same labels the facade shows one, too.
+    chosen = {f"{org}/{name}": workspace.chosen(found) for (org, name), found in sorted(claims.items())}
+    return [
+        (name, ClusterRegister(store, one.namespace, clock))
+        for name, one in chosen.items()
+        if one is not None and await said(shows(one.namespace))
+    ]
 
 
 async def said(asked: Awaitable[ResultT]) -> ResultT:
@@ -277,6 +336,8 @@ async def said(asked: Awaitable[ResultT]) -> ResultT:
 def _trouble(error: StoreError) -> TroubleError:
     if isinstance(error, ForbiddenError) and error.policy == names.POLICY_APPROVAL_RIGHTS:
         return TroubleError(Exit.NO_RIGHT, f"you may not {names.APPROVE_VERB} {names.ENVIRONMENTS} there")
+    if isinstance(error, ForbiddenError) and error.policy == names.POLICY_OVERRIDES:
+        return no_override()
     if isinstance(error, ForbiddenError) and not error.by_authorizer:
         refusal = refusal_by(error.policy or "")
         return TroubleError(Exit.REFUSED, refusal.message or error.message, reason=refusal.reason)
@@ -284,30 +345,3 @@ def _trouble(error: StoreError) -> TroubleError:
         return TroubleError(Exit.NO_RIGHT, error.message)
     code = next((code for kind, code in _CODES if isinstance(error, kind)), Exit.TROUBLE)
     return TroubleError(code, error.message, reason=error.answer.reason)
-
-
-def _recorded(raw: RawObject) -> Line:
-    one, claim = record.from_object(raw), record.imported_claim(raw)
-    line = _line(one.name, one.binding.environment, one.binding.app, one.change, recorded=True)
-    return replace(line, by=None, at=claim.at, imported=True, claimed_by=claim.by) if claim is not None else line
-
-
-def _waiting(binding: Deployment, change: StoredChange) -> Line:
-    name = names.record_name(binding.uid, change.sequence)
-    return _line(name, binding.environment, binding.app, change, recorded=False)
-
-
-def _line(name: str, slug: str, app: str, change: StoredChange, *, recorded: bool) -> Line:
-    return Line(
-        deployment_id=name,
-        environment=slug,
-        app=app,
-        action=str(change.action),
-        previous=change.previous,
-        release=change.release,
-        by=change.by,
-        at=change.at,
-        reason=change.reason,
-        sequence=change.sequence,
-        recorded=recorded,
-    )

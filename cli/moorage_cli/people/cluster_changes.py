@@ -4,7 +4,8 @@ import re
 from collections.abc import Awaitable, Callable, Collection, Sequence
 from typing import Any, Final
 
-from moorage_cli.people.model import Change, Exit, Newest, Opinion, Promoting, Promotion, TroubleError
+from moorage_cli.people import cluster_reads
+from moorage_cli.people.model import Change, Newest, Opinion, Promoting, Promotion, TroubleError, no_deployment
 from moorage_crds import names
 from moorage_crds.kinds import deployment
 from moorage_crds.kinds.approval import Approval, Decision
@@ -37,6 +38,7 @@ def _newest(binding: Deployment) -> Newest | None:
         at=change.at,
         by=change.by,
         recorded=not due,
+        rollout=cluster_reads.phase(binding, change.sequence),
     )
 
 
@@ -47,7 +49,7 @@ async def promoted(
     running = {one.app: one.release for one in bindings if one.environment == origin and one.release is not None}
     present = {one.app: one.release for one in bindings if one.environment == wanted.environment}
     if wanted.app is not None and wanted.app not in running:
-        raise TroubleError(Exit.NOT_FOUND, f"there is no deployment {wanted.app}")
+        raise no_deployment(wanted.app)
     apps = [app for app in sorted(running) if wanted.app in {None, app} and running[app] != present.get(app)]
     return [await _promoted(wanted, app, str(running[app]), present.get(app), change) for app in apps]
 
@@ -55,7 +57,7 @@ async def promoted(
 async def _promoted(
     wanted: Promoting, app: str, release: str, previous: str | None, change: Callable[[Change], Awaitable[str]]
 ) -> Promotion:
-    one = Change(wanted.environment, app, release, wanted.reason, dry_run=wanted.dry_run)
+    one = Change(wanted.environment, app, release, wanted.reason, override=wanted.override, dry_run=wanted.dry_run)
     try:
         made = await change(one)
     except TroubleError as trouble:

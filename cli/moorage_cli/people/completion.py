@@ -14,7 +14,7 @@ from typing import Annotated, Final
 
 import typer
 
-from moorage_cli.people import commands, governing, importing, shell
+from moorage_cli.people import commands, explain, governing, importing, shell
 from moorage_cli.people.model import Exit
 
 VARIABLE: Final = "_MOORAGE_COMPLETE"
@@ -22,7 +22,7 @@ VARIABLE: Final = "_MOORAGE_COMPLETE"
 _NO_FILES: Final = ":4\n"
 _GROUP: Final = "moorage.commands"
 #: What gives `shell` its commands.
-MODULES: Final = (commands, governing, importing)
+MODULES: Final = (commands, explain, governing, importing)
 
 
 class Shell(StrEnum):

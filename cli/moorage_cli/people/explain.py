@@ -1,62 +1,129 @@
-"""`moorage explain`: what a promotion rule would have refused, before anybody sets it. It asks no cluster."""
+"""`moorage explain`: why a change is refused, and what a promotion rule would have refused before anybody sets it."""
 
 import sys
-from datetime import timedelta
+from datetime import datetime, timedelta
+from functools import partial
 from pathlib import Path
-from typing import Annotated, Final
+from typing import Annotated, Any, Final
 
 import typer
 
-from moorage_cli.people import governing
-from moorage_cli.people.model import Exit
-from moorage_cli.people.output import Form, written
-from moorage_cli.replay import ReplayError, Report, Rule, lines_of, replay
+from moorage_cli.people import known
+from moorage_cli.people.model import Exit, Explained, TroubleError, to_json
+from moorage_cli.people.output import Form
+from moorage_cli.people.register import Register
+from moorage_cli.people.shell import (
+    Context,
+    Kubeconfig,
+    Namespace,
+    Output,
+    Workspace,
+    app,
+    ask,
+    moment_of,
+    run,
+    write,
+)
+from moorage_cli.people.ways import Where
+from moorage_cli.replay import ReplayError, Rule, lines_of, replay
 from moorage_crds.kinds.protection import to_duration
-
-app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
 _KEYS: Final = ("changes", "back", "refused", "early", "unproven")
 
 
 @app.command()
 def explain(
+    environment: Annotated[
+        str | None,
+        typer.Argument(metavar="ENVIRONMENT", help="where", show_default=False, autocompletion=known.environments),
+    ] = None,
+    application: Annotated[
+        str | None, typer.Argument(metavar="APP", help="default: any", show_default=False, autocompletion=known.apps)
+    ] = None,
+    release: Annotated[
+        str | None, typer.Argument(metavar="RELEASE", help="default: one that was never there", show_default=False)
+    ] = None,
+    moment: Annotated[str, typer.Option("--at", help="now, +2h, 'tomorrow 09:00', 2026-01-31 or RFC 3339")] = "now",
     replayed: Annotated[
-        Path, typer.Option("--replay", help="CSV (also .xz), oldest first: time, app, environment, release")
-    ],
-    environment: Annotated[str, typer.Option(help="the environment that the rule protects")] = "production",
-    origin: Annotated[str, typer.Option("--from", help="the one that comes before")] = "staging",
-    soak: Annotated[str, typer.Option(help="how long a release has to be active there, such as 2h")] = "0s",
-    output: Annotated[Form, typer.Option("--output", "-o", help="form of the answer")] = Form.TABLE,
+        Path | None,
+        typer.Option(
+            "--replay",
+            metavar="FILE",
+            help="ask no cluster: count what a promotion rule would have refused of the changes in this CSV "
+            "(also .xz), oldest first, with the columns time, app, environment, release",
+        ),
+    ] = None,
+    protected: Annotated[
+        str | None, typer.Option("--environment", help="of --replay: the environment that the rule protects")
+    ] = None,
+    origin: Annotated[str, typer.Option("--from", help="of --replay: the one that comes before")] = "staging",
+    soak: Annotated[
+        str, typer.Option(help="of --replay: how long a release has to be active there, such as 2h")
+    ] = "0s",
+    workspace: Workspace = None,
+    namespace: Namespace = None,
+    kubeconfig: Kubeconfig = None,
+    context: Context = None,
+    output: Output = Form.TABLE,
 ) -> None:
-    """Replay changes of the past and count what a promotion rule would have refused."""
-    report = replay(lines_of(replayed), Rule(environment, origin, _soak(soak), soak))
-    row = {"environment": environment, "from": origin, "soak": soak} | _counts(report)
-    sys.stdout.write(written([row], output, name="refused"))
+    """Say what every gate says of a change, and when it would pass; exit code 5 if it would be refused."""
+    if replayed is not None:
+        counted = _counts(replayed, protected or environment or "production", origin, soak)
+        write([counted], output, name="refused")
+        return
+    if environment is None:
+        raise TroubleError(Exit.USAGE, "which environment? Say ENVIRONMENT, or --replay FILE")
+    asked = (environment, application, release)
+    then = moment_of("0s" if moment == "now" else moment)
+    ask(Where(workspace, namespace, kubeconfig, context), partial(_explain, asked, then, output))
 
 
-def _counts(report: Report) -> dict[str, int]:
-    return {key: int(getattr(report, key)) for key in _KEYS}
+async def _explain(asked: tuple[str, str | None, str | None], then: datetime, output: Form, register: Register) -> None:
+    found = await register.explain(*asked, then)
+    if output in {Form.JSON, Form.YAML}:
+        write([to_json(found)], output, name="environment")
+    else:
+        narrow = ("gate", "allowed", "enforcement", "opens_at", "message")
+        write([to_json(one) for one in found.gates], output, narrow=narrow, name="gate")
+    for kind in found.unseen:
+        sys.stderr.write(f"not looked at, because you may not read them: {kind}\n")
+    if not found.allowed:
+        raise TroubleError(Exit.REFUSED, _refused(found))
+
+
+def _refused(found: Explained) -> str:
+    what = f"{found.app or 'any app'} {found.release or 'with a new release'} would be refused in {found.environment}"
+    opens = (
+        f"the same change passes from {found.opens_at}" if found.opens_at else "no moment is known at which it passes"
+    )
+    return f"{what}; {opens}"
+
+
+def _counts(path: Path, environment: str, origin: str, soak: str) -> dict[str, Any]:
+    """Replay changes of the past and count what the rule would have refused.
+
+    Args:
+        path: CSV (also .xz), oldest first: time, app, environment, release.
+        environment: the one that the rule protects.
+        origin: the one that comes before.
+        soak: how long a release has to be active there, such as `2h`.
+
+    Raises:
+        TroubleError: the file cannot be replayed, or `soak` is no time.
+    """
+    rule = Rule(environment, origin, _soak(soak), soak)
+    try:
+        report = replay(lines_of(path), rule)
+    except ReplayError as error:
+        raise TroubleError(Exit.TROUBLE, str(error)) from None
+    return {"environment": environment, "from": origin, "soak": soak, **{key: getattr(report, key) for key in _KEYS}}
 
 
 def _soak(text: str) -> timedelta:
     try:
         return to_duration(text)
     except ValueError as error:
-        raise typer.BadParameter(str(error), param_hint="--soak") from error
+        raise TroubleError(Exit.USAGE, f"--soak: {error}") from None
 
 
-def run_explain(argv: list[str]) -> int:
-    """`moorage explain`: 0 if the file was replayed, 1 if it cannot be, 2 if the arguments are wrong.
-
-    Without `--replay` it is the question to the gates of a cluster, with the exit codes of all commands.
-    """
-    if not any(one == "--replay" or one.startswith("--replay=") for one in argv):
-        return governing.run_explain(argv)
-    try:
-        app(args=argv, prog_name="moorage explain")
-    except ReplayError as error:
-        sys.stderr.write(f"moorage explain: {error}\n")
-        return Exit.TROUBLE
-    except SystemExit as end:
-        return end.code if isinstance(end.code, int) else Exit.DONE
-    return Exit.DONE
+run_explain = partial(run, "explain")

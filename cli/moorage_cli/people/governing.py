@@ -1,23 +1,30 @@
-"""The commands about rules: what the gates say of a change, and Freezes."""
+"""The commands about rules: Freezes, promotion, approvals; and whether all of it works."""
 
 import sys
+from collections.abc import Mapping
 from functools import partial
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
-from moorage_cli.people import known, questions
-from moorage_cli.people.model import Exit, Explained, Freezing, Opinion, Promoting, Register, TroubleError, to_json
+from moorage_cli.people import known, passing, questions
+from moorage_cli.people.model import Exit, Freezing, Opinion, Promoting, TroubleError, to_json
 from moorage_cli.people.output import Form
+from moorage_cli.people.passing import Override, Waiting
+from moorage_cli.people.register import Register
 from moorage_cli.people.shell import (
     App,
     Context,
     DryRun,
     Environment,
+    Gates,
     Kubeconfig,
     Namespace,
     Output,
+    Overriding,
     Reason,
+    Timeout,
+    WaitFor,
     Workspace,
     Yes,
     app,
@@ -32,50 +39,7 @@ from moorage_cli.people.ways import Where
 from moorage_crds.clock import SystemClock
 from moorage_crds.moments import to_text
 
-FreezeName = Annotated[str, typer.Argument(help="name of the Freeze", show_default=False)]
-
-
-@app.command()
-def explain(
-    environment: Environment,
-    application: Annotated[
-        str | None, typer.Argument(metavar="[APP]", help="default: any", show_default=False, autocompletion=known.apps)
-    ] = None,
-    release: Annotated[str | None, typer.Argument(help="default: one that was never there", show_default=False)] = None,
-    moment: Annotated[str, typer.Option("--at", help="now, +2h, 'tomorrow 09:00', 2026-01-31 or RFC 3339")] = "now",
-    workspace: Workspace = None,
-    namespace: Namespace = None,
-    kubeconfig: Kubeconfig = None,
-    context: Context = None,
-    output: Output = Form.TABLE,
-) -> None:
-    """Say what every gate says of a change, and when it would pass; exit code 5 if it would be refused.
-
-    With --replay FILE it asks no cluster, and counts what a promotion rule would have refused.
-    """
-    then = moment_of("0s" if moment == "now" else moment)
-
-    async def act(register: Register) -> None:
-        found = await register.explain(environment, application, release, then)
-        if output in {Form.JSON, Form.YAML}:
-            write([to_json(found)], output, name="environment")
-        else:
-            narrow = ("gate", "allowed", "enforcement", "opens_at", "message")
-            write([to_json(one) for one in found.gates], output, narrow=narrow, name="gate")
-        for kind in found.unseen:
-            sys.stderr.write(f"not looked at, because you may not read them: {kind}\n")
-        if not found.allowed:
-            raise TroubleError(Exit.REFUSED, _refused(found))
-
-    ask(Where(workspace, namespace, kubeconfig, context), act)
-
-
-def _refused(found: Explained) -> str:
-    what = f"{found.app or 'any app'} {found.release or 'with a new release'} would be refused in {found.environment}"
-    opens = (
-        f"the same change passes from {found.opens_at}" if found.opens_at else "no moment is known at which it passes"
-    )
-    return f"{what}; {opens}"
+FreezeName = Annotated[str, typer.Argument(metavar="NAME", help="name of the Freeze", show_default=False)]
 
 
 @app.command()
@@ -126,16 +90,37 @@ def unfreeze(
 
 
 @app.command()
+def freezes(
+    workspace: Workspace = None,
+    namespace: Namespace = None,
+    kubeconfig: Kubeconfig = None,
+    context: Context = None,
+    output: Output = Form.TABLE,
+) -> None:
+    """List the Freezes of the workspace, whether they are closed now, and when that changes."""
+
+    async def act(register: Register) -> None:
+        narrow = ("freeze", "closed", "next_open", "next_close", "environments", "apps", "reason")
+        write([to_json(one) for one in await register.freezes()], output, narrow=narrow, name="freeze")
+
+    ask(Where(workspace, namespace, kubeconfig, context), act)
+
+
+@app.command()
 def promote(
     environment: Environment,
     application: Annotated[
         str | None,
         typer.Argument(
-            metavar="[APP]", help="default: every app that differs", show_default=False, autocompletion=known.apps
+            metavar="APP", help="default: every app that differs", show_default=False, autocompletion=known.apps
         ),
     ] = None,
     origin: Annotated[str | None, typer.Option("--from", help="default: the environment of the promotion rule")] = None,
     reason: Reason = None,
+    override: Overriding = None,
+    gates: Gates = None,
+    until: WaitFor = None,
+    timeout: Timeout = 600.0,
     dry_run: DryRun = False,
     workspace: Workspace = None,
     namespace: Namespace = None,
@@ -144,20 +129,46 @@ def promote(
     output: Output = Form.TABLE,
 ) -> None:
     """Let what runs in the environment before go on; one app that is refused stops none of the others."""
-
-    async def act(register: Register) -> None:
-        found = await register.promote(Promoting(environment, origin, application, reason, dry_run))
-        narrow = ("app", "release", "previous", "promoted", "message")
-        write([to_json(one) for one in found], output, narrow=narrow, name="app")
-        refused = [one for one in found if not one.promoted]
-        if refused:
-            message = f"{len(refused)} of {len(found)} apps were refused in {environment}"
-            raise TroubleError(Exit(refused[0].code), message, reason=refused[0].reason)
-
-    ask(Where(workspace, namespace, kubeconfig, context), act)
+    wanted = Promoting(environment, origin, application, reason, dry_run=dry_run)
+    passed, waiting = passing.override_of(override, reason, gates), Waiting(until, timeout)
+    ask(Where(workspace, namespace, kubeconfig, context), partial(_promote, wanted, passed, waiting, output))
 
 
-Release = Annotated[str, typer.Argument(help="release", show_default=False)]
+async def _promote(
+    wanted: Promoting, override: Override | None, waiting: Waiting, output: Form, register: Register
+) -> None:
+    found = await passing.promoted(register, wanted, override)
+    rows = [to_json(one) | {"override": gates, "rollout": None, "healthy_at": None} for one, gates in found]
+    narrow = ["app", "release", "previous", "promoted", *(["rollout"] if waiting.until else []), "message"]
+    troubles = []
+    for row in rows:
+        try:
+            row.update(await _became(row, wanted, waiting, register))
+        except TroubleError as trouble:
+            row["message"] = str(trouble)
+            troubles.append(trouble)
+    write(rows, output, narrow=narrow, name="app")
+    refused = [one for one, _ in found if not one.promoted]
+    if refused:
+        message = f"{len(refused)} of {len(found)} apps were refused in {wanted.environment}"
+        raise TroubleError(Exit(refused[0].code), message, reason=refused[0].reason)
+    if troubles:
+        raise troubles[0]
+
+
+async def _became(
+    row: Mapping[str, Any], wanted: Promoting, waiting: Waiting, register: Register
+) -> dict[str, str | None]:
+    """What became of an app that went on. Raises TroubleError."""
+    if wanted.dry_run or not row["promoted"]:
+        return {}
+    state = await waiting.after(register, wanted.environment, row["app"], row["deployment_id"])
+    if state is None or state.rollout is None:
+        return {}
+    return {"rollout": state.rollout.phase, "healthy_at": state.rollout.healthy_at}
+
+
+Release = Annotated[str, typer.Argument(metavar="RELEASE", help="release", show_default=False)]
 Comment = Annotated[str | None, typer.Option("--comment", "-m", help="shown to everybody who asks why")]
 
 
@@ -232,4 +243,4 @@ def status(
 run_promote, run_approve, run_reject, run_status = (
     partial(run, verb) for verb in ("promote", "approve", "reject", "status")
 )
-run_explain, run_freeze, run_unfreeze = (partial(run, verb) for verb in ("explain", "freeze", "unfreeze"))
+run_freeze, run_unfreeze, run_freezes = (partial(run, verb) for verb in ("freeze", "unfreeze", "freezes"))

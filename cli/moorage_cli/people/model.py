@@ -1,14 +1,13 @@
-"""What the commands of people speak of, whatever the way to the cluster; and the port of both ways. Pure.
+"""What the commands of people speak of, whatever the way to the cluster. Pure.
 
-The two ways are `cluster` (a kubeconfig, straight to the API server) and `rest` (the facade). Both raise `TroubleError`
-with the same reasons, so that a script sees no difference.
+`register` is the port of both ways.
 """
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import IntEnum
-from typing import Any, Protocol
+from typing import Any
 
 
 class Exit(IntEnum):
@@ -40,10 +39,31 @@ class TroubleError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Lock:
-    """A lock of an environment."""
+    """A lock of an environment.
+
+    Attributes:
+        until: when it ends by itself, RFC 3339; None: when somebody unlocks.
+    """
 
     by: str
     reason: str
+    until: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Locking:
+    """A lock that is wanted.
+
+    Attributes:
+        until: as of `Lock`.
+        take_over: change it although somebody else has set it.
+    """
+
+    environment: str
+    reason: str
+    until: str | None = None
+    take_over: bool = False
+    dry_run: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +96,9 @@ class Line:
         recorded: the operator has written its record.
         imported: an import brought it along; `at` is what it claims, and nobody saw it.
         claimed_by: by whom, as the import says; None if it does not, or if the line is none of an import.
+        override: the gates that it passed although they refused.
+        outcome: how it ended: `healthy`, `failed`, `superseded`; None: not known, or not decided yet.
+        healthy_at: when its release was healthy first.
     """
 
     deployment_id: str
@@ -91,6 +114,28 @@ class Line:
     recorded: bool
     imported: bool = False
     claimed_by: str | None = None
+    override: Sequence[str] = ()
+    outcome: str | None = None
+    healthy_at: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """Which part of the history.
+
+    Attributes:
+        environment: with what earlier environments of that name have left; None: all, those that are gone, too.
+        since: lines of that time or later, and those whose time is not known yet.
+        until: lines of that time or earlier.
+        limit: the newest so many.
+    """
+
+    environment: str | None = None
+    app: str | None = None
+    since: datetime | None = None
+    until: datetime | None = None
+    by: str | None = None
+    limit: int = 50
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +146,7 @@ class Change:
         release: None: undeploy.
         expected: refuse if another release is active; None: whatever is active.
         is_rollback: say so in the history.
+        override: gates that it passes although they refuse; needs a reason, and the right to.
     """
 
     environment: str
@@ -109,7 +155,43 @@ class Change:
     reason: str | None = None
     expected: str | None = None
     is_rollback: bool = False
+    override: Sequence[str] = ()
     dry_run: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Rollout:
+    """What became of a release, as the objects say that follow its binding.
+
+    Attributes:
+        phase: `Waiting`, `Progressing`, `Healthy`, `Degraded` or `Failed`.
+        healthy_at: when the release was healthy first; None: never yet.
+        message: what is in the way.
+    """
+
+    phase: str
+    since: str | None = None
+    healthy_at: str | None = None
+    message: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """One app in one environment now.
+
+    Attributes:
+        release: None: it was taken out, or never there.
+        deployment_id: of its newest change; None: it was never there.
+        recorded: the operator has written the record of that change.
+        rollout: None: nothing follows the app.
+    """
+
+    environment: str
+    app: str
+    release: str | None = None
+    deployment_id: str | None = None
+    recorded: bool = False
+    rollout: Rollout | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,6 +261,39 @@ class Freezing:
 
 
 @dataclass(frozen=True, slots=True)
+class ListedFreeze:
+    """A Freeze of the workspace as it stands.
+
+    Attributes:
+        mode: `Closed`: it refuses changes inside its times; `OpenOnly`: outside of them.
+        environments: None: all.
+        apps: None: all.
+        windows: from one moment to another; `weekly` and `yearly` are hours and days in `time_zone`.
+        enforcement: `Deny`, or `Warn`: what it has something against passes with a warning.
+        closed: its times forbid changes now.
+        next_open: while it is closed: when it opens; None: not in sight.
+        next_close: while it is open: when it closes; None: not in sight.
+    """
+
+    freeze: str
+    reason: str
+    mode: str
+    environments: Sequence[str] | None
+    apps: Sequence[str] | None
+    windows: Sequence[Mapping[str, Any]] | None
+    weekly: Sequence[Mapping[str, Any]] | None
+    yearly: Sequence[Mapping[str, Any]] | None
+    time_zone: str
+    allow_rollback: bool
+    enforcement: str
+    closed: bool
+    next_open: str | None
+    next_close: str | None
+    created_by: str
+    updated_by: str
+
+
+@dataclass(frozen=True, slots=True)
 class Newest:
     """The newest change of an app in an environment.
 
@@ -186,6 +301,7 @@ class Newest:
         release: None: it was taken out.
         action: `adopt`: no policy watched.
         recorded: the operator has written its record.
+        rollout: the phase of what became of it; None: nothing follows the app.
     """
 
     environment: str
@@ -195,6 +311,7 @@ class Newest:
     at: str | None
     by: str | None
     recorded: bool
+    rollout: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,12 +321,14 @@ class Promoting:
     Attributes:
         origin: where they run; None: the environment that its rule names.
         app: None: every app whose release differs.
+        override: as of `Change`.
     """
 
     environment: str
     origin: str | None = None
     app: str | None = None
     reason: str | None = None
+    override: Sequence[str] = ()
     dry_run: bool = False
 
 
@@ -246,54 +365,6 @@ class Opinion:
     dry_run: bool = False
 
 
-class Register(Protocol):
-    """One workspace, in the rights of whoever asks. Everything may raise `TroubleError`."""
-
-    async def places(self) -> Sequence[Place]:
-        """All environments, by slug."""
-        ...
-
-    async def history(self, environment: str, *, app: str | None = None) -> Sequence[Line]:
-        """The changes in an environment, the newest first."""
-        ...
-
-    async def change(self, wanted: Change) -> str:
-        """Make a change; the `deployment_id` of its line, or of the line that made it active before."""
-        ...
-
-    async def newest(self) -> Sequence[Newest]:
-        """The newest change of every app that is there, by environment and app."""
-        ...
-
-    async def promote(self, wanted: Promoting) -> Sequence[Promotion]:
-        """Let releases go on, each app by a change of its own; one that is refused stops none of the others."""
-        ...
-
-    async def decide(self, opinion: Opinion) -> str:
-        """Say yes or no to a release; the name of the Approval."""
-        ...
-
-    async def lock(self, environment: str, reason: str, *, dry_run: bool) -> None:
-        """Lock an environment."""
-        ...
-
-    async def unlock(self, environment: str, *, dry_run: bool) -> None:
-        """Unlock an environment."""
-        ...
-
-    async def explain(self, environment: str, app: str | None, release: str | None, at: datetime) -> Explained:
-        """What every gate says of a change at a moment."""
-        ...
-
-    async def freeze(self, wanted: Freezing, *, dry_run: bool) -> None:
-        """Create a Freeze, or replace what it says."""
-        ...
-
-    async def unfreeze(self, name: str, *, dry_run: bool) -> None:
-        """Delete a Freeze."""
-        ...
-
-
 def no_environment(slug: str, known: Sequence[str]) -> TroubleError:
     """There is no environment of that name."""
     there = f"; there are {', '.join(sorted(known))}" if known else ""
@@ -304,6 +375,22 @@ def mismatch(wanted: Change, active: str | None) -> TroubleError:
     """Another release is active than the one that was expected."""
     message = f"{wanted.app} has {active or 'no release'} in {wanted.environment}, not {wanted.expected}"
     return TroubleError(Exit.CONFLICT, message, reason="ReleaseMismatch")
+
+
+def not_mine(by: str) -> TroubleError:
+    """Somebody else has set the lock that shall say something else."""
+    message = f"this lock was set by {by}: to change it, repeat with --take-over"
+    return TroubleError(Exit.REFUSED, message, reason="EnvironmentLocked")
+
+
+def no_override() -> TroubleError:
+    """Gates were named that the user may not override."""
+    return TroubleError(Exit.NO_RIGHT, "you may not override environments there")
+
+
+def no_deployment(app: str) -> TroubleError:
+    """The app was never there, or its binding is gone."""
+    return TroubleError(Exit.NOT_FOUND, f"there is no deployment {app}")
 
 
 def no_rule(slug: str) -> TroubleError:

@@ -63,6 +63,11 @@ def table(rows: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> str:
 def _cell(value: Any) -> str:
     if value is None:
         return "-"
+    if isinstance(value, list):
+        return ", ".join(map(_cell, value)) or "-"
+    if isinstance(value, Mapping):
+        # Such as a window of a Freeze: `from 2026-01-31T12:00:00Z until 2026-02-01T12:00:00Z`.
+        return " ".join(f"{key} {_cell(one)}" for key, one in value.items())
     text = str(value).lower() if isinstance(value, bool) else str(value)
     return "".join(letter if letter.isprintable() else "?" for letter in text)
 
@@ -73,8 +78,13 @@ def _csv(rows: Sequence[Mapping[str, Any]]) -> str:
     if rows:
         writer.writerow(rows[0])
     for row in rows:
-        writer.writerow(["" if value is None else _safe(str(value)) for value in row.values()])
+        writer.writerow(["" if value is None else _safe(_text(value)) for value in row.values()])
     return out.getvalue()
+
+
+def _text(value: Any) -> str:
+    """One value of CSV: what is no word or number as JSON."""
+    return json.dumps(value, ensure_ascii=False) if isinstance(value, list | Mapping) else str(value)
 
 
 def _safe(text: str) -> str:

@@ -4,10 +4,11 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Final
+from typing import Any, Final
 
-from moorage_cli.people.model import Exit, Line, Newest, Place, TroubleError
+from moorage_cli.people.model import Exit, Line, Newest, Place, State, TroubleError
 from moorage_crds import moments
+from moorage_crds.names import SEQUENCE_DIGITS
 
 #: A running operator records a change within a second or two.
 RECORDED_WITHIN: Final = timedelta(seconds=15)
@@ -49,7 +50,12 @@ def stamped(lines: Sequence[Line]) -> list[Line]:
 
 def newest_first(lines: Sequence[Line]) -> list[Line]:
     """Lines of several bindings: by time, and within one binding by number. One without a time is new."""
-    return sorted(lines, key=lambda line: (line.at is None, line.at or "", line.sequence), reverse=True)
+
+    def place(line: Line) -> tuple[bool, str, str, int]:
+        # Within one second by the uid of the binding, as the facade has it.
+        return line.at is None, line.at or "", line.deployment_id.rpartition("-")[0], line.sequence
+
+    return sorted(lines, key=place, reverse=True)
 
 
 def between(lines: Sequence[Line], since: datetime | None, until: datetime | None) -> list[Line]:
@@ -114,6 +120,53 @@ def health(newest: Sequence[Newest], environments: int, now: datetime) -> list[d
     ]
 
 
+def missing(state: State, deployment_id: str | None, release: str | None, *, healthy: bool) -> str | None:
+    """What a change still lacks; None: it has come as far as is waited for.
+
+    Args:
+        state: the app now.
+        deployment_id: the change; None: whichever is the newest.
+        release: the release that has to be active; None: any.
+        healthy: it has to be healthy; else its record is enough.
+
+    Raises:
+        TroubleError: it will never come: it failed, was replaced or taken out, or nothing follows the app.
+    """
+    if release is not None and state.release != release:
+        return f"{state.release or 'no release'} is active, not {release}"
+    if deployment_id is not None and state.deployment_id != deployment_id:
+        if _number(state.deployment_id) > _number(deployment_id):
+            message = f"another change of {state.app} came after it: {state.release or 'no release'} is active"
+            raise TroubleError(Exit.TROUBLE, message, reason="Superseded")
+        return "the change is not seen yet"
+    if state.deployment_id is None:
+        return "it is not deployed there"
+    if not healthy:
+        return None if state.recorded else "its record is not written yet; does the operator run?"
+    return _unhealthy(state)
+
+
+def _unhealthy(state: State) -> str | None:
+    what = f"{state.app} {state.release} in {state.environment}"
+    if state.release is None:
+        raise TroubleError(Exit.TROUBLE, f"{state.app} has no release in {state.environment}", reason="NoRelease")
+    if state.rollout is None:
+        if not state.recorded:
+            return "its record is not written yet; does the operator run?"
+        message = f"no object follows {what}, so nobody says whether it is healthy"
+        raise TroubleError(Exit.TROUBLE, message, reason="NothingFollows")
+    if state.rollout.healthy_at is not None:
+        return None
+    if state.rollout.phase == "Failed":
+        said = f": {state.rollout.message}" if state.rollout.message else ""
+        raise TroubleError(Exit.TROUBLE, f"{what} failed{said}", reason="RolloutFailed")
+    return state.rollout.message or state.rollout.phase
+
+
+def _number(deployment_id: str | None) -> int:
+    return int(deployment_id[-SEQUENCE_DIGITS:]) if deployment_id is not None else 0
+
+
 def _oldest(late: Sequence[Newest]) -> str:
     if not late:
         return ""
@@ -126,6 +179,35 @@ def _unstamped(unseen: Sequence[str]) -> str:
         return "every newest change was stamped"
     more = f" and {len(unseen) - 3} more" if len(unseen) > 3 else ""
     return f"changed while no policy watched: {', '.join(unseen[:3])}{more}; moorage preflight says what is missing"
+
+
+def standing_now(places: Sequence[Place], newest: Sequence[Newest]) -> list[dict[str, Any]]:
+    """What is active, since when and by whom: one row for each app of each environment.
+
+    Args:
+        places: the environments that are asked about.
+        newest: the newest change of each app; what somebody may not see of it is null.
+    """
+    changes = {(one.environment, one.app): one for one in newest}
+    rows: list[dict[str, Any]] = []
+    for place in places:
+        for app, release in place.active.items():
+            made = changes.get((place.environment, app))
+            # Between two questions the release may have changed: who made it is then not the one that is known.
+            known = made if made is not None and made.release == release else None
+            rows.append(
+                {
+                    "environment": place.environment,
+                    "app": app,
+                    "release": release,
+                    "locked_by": place.lock.by if place.lock is not None else None,
+                    "since": known.at if known is not None else None,
+                    "by": known.by if known is not None else None,
+                    "rollout": known.rollout if known is not None else None,
+                    "recorded": known.recorded if known is not None else None,
+                }
+            )
+    return rows
 
 
 @dataclass(frozen=True, slots=True)

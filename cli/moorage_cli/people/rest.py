@@ -7,23 +7,36 @@ from typing import Final, TypeVar
 
 from moorage_cli.people import checks
 from moorage_cli.people.model import (
+    Asked,
     Change,
     Exit,
     Explained,
     Freezing,
-    GateSays,
     Line,
-    Lock,
+    ListedFreeze,
+    Locking,
     Newest,
     Opinion,
     Place,
     Promoting,
     Promotion,
+    State,
     TroubleError,
     mismatch,
     no_environment,
+    no_override,
     no_rule,
+    not_mine,
     place_of,
+)
+from moorage_cli.people.rest_answers import (
+    line_of,
+    listed_freeze,
+    newest_of,
+    place_as_said,
+    promotion_of,
+    said_by_gate,
+    state_of,
 )
 from moorage_client import (
     ApiError,
@@ -39,22 +52,20 @@ from moorage_client import (
 from moorage_client.errors import error_of
 from moorage_client.models import (
     ApprovalRequest,
-    Cell,
     DeployRequest,
-    EnvironmentReply,
     FreezeRequest,
-    GateVerdict,
-    HistoryLine,
     LockRequest,
     PromoteRequest,
     PromotionLine,
     RollbackRequest,
 )
 from moorage_crds.moments import to_text
-from moorage_crds.names import UNKNOWN_USER
+from moorage_crds.names import OVERRIDE_VERB
 
 ResultT = TypeVar("ResultT")
 
+#: Lines that one page of the history has at most.
+_PAGE: Final = 200
 #: Reasons of a 409 that say what somebody else has done meanwhile, or that there is nothing to do; the others are a no.
 _CONFLICTS: Final = ("AlreadyExists", "AppNameCollision", "BeingDeleted", "NothingToRollBack", "ReleaseMismatch")
 _CODES: Final = (
@@ -83,7 +94,7 @@ class RestRegister:
         """All environments, by slug."""
 
         async def collect() -> list[Place]:
-            return [_place(one) async for one in self._client.all_environments(*self._where, limit=200)]
+            return [place_as_said(one) async for one in self._client.all_environments(*self._where, limit=200)]
 
         return await said(collect())
 
@@ -95,9 +106,46 @@ class RestRegister:
 
         async def collect() -> list[Line]:
             lines = self._client.all_deployments(*self._where, environment, app_id=app, limit=200)
-            return [_line(environment, one) async for one in lines]
+            return [line_of(environment, one) async for one in lines]
 
         return await self._there(environment, collect())
+
+    async def changes(self, asked: Asked) -> Sequence[Line]:
+        """The history of the workspace, filtered there; no more pages than needed."""
+        checks.asked(asked)
+
+        async def collect() -> list[Line]:
+            lines = self._client.all_workspace_deployments(
+                *self._where,
+                environment_id=asked.environment,
+                app_id=asked.app,
+                user=asked.by,
+                since=to_text(asked.since) if asked.since is not None else None,
+                until=to_text(asked.until) if asked.until is not None else None,
+                limit=min(asked.limit, _PAGE),
+            )
+            found: list[Line] = []
+            async for one in lines:
+                found.append(line_of(one["environment"], one))
+                if len(found) == asked.limit:
+                    break
+            return found
+
+        found = await said(collect())
+        if asked.environment is not None and not found:
+            place_of(asked.environment, await self.places())
+        return found
+
+    async def state(self, environment: str, app: str) -> State:
+        """One app in one environment now."""
+        checks.question(environment, app, None)
+        try:
+            found = await self._there(environment, self._client.get_app(*self._where, environment, app))
+        except TroubleError as trouble:
+            if trouble.code is Exit.NOT_FOUND and trouble.reason != "EnvironmentNotFound":
+                return State(environment, app)
+            raise
+        return state_of(environment, found)
 
     async def change(self, wanted: Change) -> str:
         """Deploy, undeploy or roll back."""
@@ -111,11 +159,13 @@ class RestRegister:
 
     async def _change(self, wanted: Change) -> str:
         where = (*self._where, wanted.environment)
+        gates = list(wanted.override) or None
         if wanted.release is None:
             undeployed = await self._client.undeploy_app(
                 *where,
                 wanted.app,
                 dry_run=wanted.dry_run or None,
+                override=gates,
                 reason=wanted.reason,
                 expected_release_id=wanted.expected,
             )
@@ -123,17 +173,20 @@ class RestRegister:
         if wanted.is_rollback:
             back: RollbackRequest = {"release_id": wanted.release, "reason": wanted.reason}
             back["expected_release_id"] = wanted.expected
-            rolled = await self._client.rollback_app(*where, wanted.app, body=back, dry_run=wanted.dry_run or None)
+            rolled = await self._client.rollback_app(
+                *where, wanted.app, body=back, dry_run=wanted.dry_run or None, override=gates
+            )
             return rolled["deployment_id"]
         body: DeployRequest = {"app_id": wanted.app, "release_id": wanted.release, "reason": wanted.reason}
         body["expected_release_id"] = wanted.expected
-        return (await self._client.deploy_release(*where, body, dry_run=wanted.dry_run or None))["deployment_id"]
+        made = await self._client.deploy_release(*where, body, dry_run=wanted.dry_run or None, override=gates)
+        return made["deployment_id"]
 
     async def newest(self) -> Sequence[Newest]:
         """The newest change of every app that is there, as the matrix has it."""
         found = await said(self._client.get_matrix(*self._where))
         return [
-            _newest(column["slug"], app, cell)
+            newest_of(column["slug"], app, cell)
             for column in (found["environments"] if found is not None else ())
             for app, cell in sorted((column["cells"] or {}).items())
             if cell["deployment_id"] is not None
@@ -146,7 +199,11 @@ class RestRegister:
             place_of(wanted.origin, await self.places())
         body: PromoteRequest = {"app_id": wanted.app, "from_environment_id": wanted.origin, "reason": wanted.reason}
         asked = self._client.promote_releases(
-            *self._where, wanted.environment, body=body, dry_run=wanted.dry_run or None
+            *self._where,
+            wanted.environment,
+            body=body,
+            dry_run=wanted.dry_run or None,
+            override=list(wanted.override) or None,
         )
         try:
             found = await self._there(wanted.environment, asked)
@@ -168,12 +225,24 @@ class RestRegister:
         given = self._client.give_approval(*self._where, opinion.environment, body, dry_run=opinion.dry_run or None)
         return (await self._there(opinion.environment, given))["approval"]["name"]
 
-    async def lock(self, environment: str, reason: str, *, dry_run: bool) -> None:
-        """Lock an environment."""
-        checks.slug(environment)
-        body: LockRequest = {"reason": checks.reason(reason)}
-        made = self._client.lock_environment(*self._where, environment, body, dry_run=dry_run or None)
-        await self._there(environment, made)
+    async def lock(self, wanted: Locking) -> None:
+        """Lock an environment; somebody else's lock only if it is taken over."""
+        checks.lock(wanted)
+        body: LockRequest = {"reason": wanted.reason, "until": wanted.until}
+        made = self._client.lock_environment(
+            *self._where,
+            wanted.environment,
+            body,
+            dry_run=wanted.dry_run or None,
+            take_over=wanted.take_over or None,
+        )
+        try:
+            await self._there(wanted.environment, made)
+        except TroubleError as trouble:
+            error = trouble.__cause__
+            if isinstance(error, ConflictError) and trouble.reason == "EnvironmentLocked":
+                raise not_mine(str(error.details.get("locked_by"))) from trouble
+            raise
 
     async def unlock(self, environment: str, *, dry_run: bool) -> None:
         """Unlock an environment."""
@@ -188,8 +257,13 @@ class RestRegister:
             environment,
             self._client.explain_gates(*self._where, environment, app_id=app, release_id=release, at=to_text(at)),
         )
-        gates = [_said_by_gate(one) for one in found["gates"]]
+        gates = [said_by_gate(one) for one in found["gates"]]
         return Explained(environment, app, release, found["at"], found["allowed"], found["opens_at"], gates)
+
+    async def freezes(self) -> Sequence[ListedFreeze]:
+        """The Freezes of the workspace, by name."""
+        found = await said(self._client.list_freezes(*self._where))
+        return [listed_freeze(one) for one in found["freezes"]]
 
     async def freeze(self, wanted: Freezing, *, dry_run: bool) -> None:
         """Create a Freeze, or replace what it says."""
@@ -218,11 +292,23 @@ class RestRegister:
             raise
 
 
+async def workspaces(client: AsyncMoorage) -> list[tuple[str, RestRegister]]:
+    """All workspaces in which the user may list environments, by name. Raises TroubleError."""
+
+    async def collect() -> list[tuple[str, str]]:
+        return [(one["org_id"], one["workspace_id"]) async for one in client.all_workspaces(limit=_PAGE)]
+
+    found = await said(collect())
+    return [(f"{org}/{workspace}", RestRegister(client, org, workspace)) for org, workspace in sorted(found)]
+
+
 async def said(asked: Awaitable[ResultT]) -> ResultT:
     """What was asked, its errors as trouble."""
     try:
         return await asked
     except ApiError as error:
+        if isinstance(error, PermissionDeniedError) and error.details.get("verb") == OVERRIDE_VERB:
+            raise no_override() from error
         raise TroubleError(_code(error), _sentence(error), reason=error.reason) from error
     except MoorageError as error:
         raise TroubleError(Exit.TROUBLE, str(error)) from error
@@ -242,68 +328,9 @@ def _sentence(error: ApiError) -> str:
     return error.message
 
 
-def _newest(environment: str, app: str, raw: Cell) -> Newest:
-    return Newest(
-        environment=environment,
-        app=app,
-        release=raw["release_id"],
-        action=raw["action"] or "",
-        at=raw["since"],
-        by=raw["by"] if raw["by"] != UNKNOWN_USER else None,
-        recorded=bool(raw["recorded"]),
-    )
-
-
 def _promotion(raw: PromotionLine) -> Promotion:
-    done = Promotion(
-        app=raw["app_id"],
-        release=raw["release_id"],
-        previous=raw["previous_release_id"],
-        promoted=raw["promoted"],
-        deployment_id=raw["deployment_id"],
-    )
+    done = promotion_of(raw)
     if raw["promoted"]:
         return done
     refusal = error_of(raw["status_code"], {"message": raw["message"], "details": raw["details"]}, {})
     return replace(done, code=_code(refusal), reason=refusal.reason, message=_sentence(refusal))
-
-
-def _said_by_gate(raw: GateVerdict) -> GateSays:
-    return GateSays(
-        gate=raw["gate"],
-        allowed=raw["allowed"],
-        enforcement=raw["enforcement"],
-        code=raw["code"],
-        message=raw["message"],
-        opens_at=raw["opens_at"],
-        override=raw["override"],
-    )
-
-
-def _place(raw: EnvironmentReply) -> Place:
-    lock = raw["lock"]
-    return Place(
-        environment=raw["slug"],
-        name=raw["name"],
-        is_default=raw["is_default"],
-        active=dict(sorted((raw["active_deployments"] or {}).items())),
-        lock=Lock(lock["locked_by"], lock["reason"]) if lock else None,
-    )
-
-
-def _line(environment: str, raw: HistoryLine) -> Line:
-    return Line(
-        deployment_id=raw["deployment_id"],
-        environment=environment,
-        app=raw["app_id"],
-        action=raw["action"],
-        previous=raw["previous_release_id"],
-        release=None if raw["removed"] else raw["release_id"],
-        by=raw["deployed_by"] if raw["deployed_by_known"] else None,
-        at=raw["deployed_at"],
-        reason=raw["reason"],
-        sequence=raw["sequence"],
-        recorded=raw["recorded"],
-        imported=raw["imported"],
-        claimed_by=raw["deployed_by"] if raw["imported"] and raw["deployed_by"] != UNKNOWN_USER else None,
-    )

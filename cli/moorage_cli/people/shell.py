@@ -11,27 +11,49 @@ import typer
 
 from moorage_cli.people import questions
 from moorage_cli.people.known import apps, environments
-from moorage_cli.people.model import Exit, Register, TroubleError
+from moorage_cli.people.model import Exit, TroubleError
 from moorage_cli.people.output import Form, written
-from moorage_cli.people.ways import Where, opened
+from moorage_cli.people.passing import Until
+from moorage_cli.people.register import Register
+from moorage_cli.people.ways import Where, everywhere, opened
 from moorage_crds.clock import SystemClock
 from moorage_crds.identifiers import InvalidIdentifierError, NamespaceName
+from moorage_crds.moments import to_text
+
+Row = dict[str, Any]
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False)
 
 Environment = Annotated[
-    str, typer.Argument(help="slug of an environment", show_default=False, autocompletion=environments)
+    str,
+    typer.Argument(
+        metavar="ENVIRONMENT", help="slug of an environment", show_default=False, autocompletion=environments
+    ),
 ]
-App = Annotated[str, typer.Argument(help="app", show_default=False, autocompletion=apps)]
+App = Annotated[str, typer.Argument(metavar="APP", help="app", show_default=False, autocompletion=apps)]
 Workspace = Annotated[str | None, typer.Option("--workspace", "-w", help="<org>/<workspace>, with MOORAGE_URL")]
 Namespace = Annotated[str | None, typer.Option("--namespace", "-n", help="Namespace of the workspace, by kubeconfig")]
 Kubeconfig = Annotated[Path | None, typer.Option(help="default: KUBECONFIG, then ~/.kube/config")]
 Context = Annotated[str | None, typer.Option(help="context of the kubeconfig")]
+Everywhere = Annotated[bool, typer.Option("--all-workspaces", "-A", help="all that you may look into")]
 Output = Annotated[Form, typer.Option("--output", "-o", help="form of the answer")]
 Reason = Annotated[str | None, typer.Option("--reason", "-m", help="why; shown in the history")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="ask only, change nothing")]
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="do not ask back")]
 Expected = Annotated[str | None, typer.Option(help="refuse if another release is active")]
+Overriding = Annotated[
+    str | None,
+    typer.Option("--override", metavar="REASON", help="pass gates that refuse; needs the right to, and this reason"),
+]
+Gates = Annotated[
+    list[str] | None,
+    typer.Option("--gate", metavar="GATE", help="of --override: only this gate, as explain names it; repeat it"),
+]
+WaitFor = Annotated[
+    Until | None,
+    typer.Option("--wait", help="until the change is in the history, or the release was healthy once"),
+]
+Timeout = Annotated[float, typer.Option(help="of --wait, in seconds", min=0)]
 Moment = Annotated[str | None, typer.Option(help="90m, 2h, 'yesterday 15:00', 2026-01-31 or RFC 3339")]
 
 
@@ -68,6 +90,33 @@ def ask(where: Where, act: Callable[[Register], Coroutine[Any, Any, None]]) -> N
     complete(asked())
 
 
+def ask_rows(where: Where, rows_of: Callable[[Register], Coroutine[Any, Any, list[Row]]], *, in_all: bool) -> list[Row]:
+    """The rows of the workspace, or of all that the user may look into, each with its name. Raises TroubleError."""
+    found: list[Row] = []
+
+    async def asked() -> None:
+        if not in_all:
+            async with opened(where) as register:
+                found.extend(await rows_of(register))
+            return
+        async with everywhere(where) as workspaces:
+            for name, register in workspaces:
+                found.extend({"workspace": name, **row} for row in await _unless_missing(rows_of(register)))
+
+    complete(asked())
+    return found
+
+
+async def _unless_missing(asked: Coroutine[Any, Any, list[Row]]) -> list[Row]:
+    """An environment that is asked for need not be in every workspace."""
+    try:
+        return await asked
+    except TroubleError as trouble:
+        if trouble.code is Exit.NOT_FOUND:
+            return []
+        raise
+
+
 def complete(asked: Coroutine[Any, Any, None]) -> None:
     """Run it to its end. Raises TroubleError."""
     asyncio.run(asked)
@@ -93,6 +142,14 @@ def confirm(what: str, *, is_sure: bool) -> None:
 def moment_of(text: str) -> datetime:
     """The moment that the user means, by the clock of this machine. Raises TroubleError."""
     return questions.moment_of(text, SystemClock().now().astimezone())
+
+
+def moment_ahead(text: str, *, what: str) -> str:
+    """A moment at which something shall end, RFC 3339. Raises TroubleError: it has passed."""
+    end = moment_of(text)
+    if end <= SystemClock().now():
+        raise TroubleError(Exit.USAGE, f"{what} ends in the future: {to_text(end)} has passed; +2h is in two hours")
+    return to_text(end)
 
 
 def unless_stored(dry_run: bool) -> str:

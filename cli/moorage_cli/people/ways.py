@@ -2,13 +2,14 @@
 
 import os
 import sys
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from moorage_cli.people.model import Exit, Register, TroubleError
+from moorage_cli.people.model import Exit, TroubleError
+from moorage_cli.people.register import Register
 from moorage_crds.store import ResourceStore
 
 
@@ -45,6 +46,31 @@ async def opened(where: Where, environ: Mapping[str, str] = os.environ) -> Async
     way = _by_rest(url, where, environ) if url and not where.by_kubeconfig else _by_kubeconfig(where, environ)
     async with way as register:
         yield register
+
+
+@asynccontextmanager
+async def everywhere(
+    where: Where, environ: Mapping[str, str] = os.environ
+) -> AsyncIterator[Sequence[tuple[str, Register]]]:
+    """All workspaces that the user may look into, as `<org>/<workspace>`, by name.
+
+    By kubeconfig they are found by the labels of Namespaces, so that needs the right to list those.
+
+    Raises:
+        TroubleError: the way is not known, or no right.
+    """
+    url = environ.get("MOORAGE_URL")
+    if url and not where.by_kubeconfig:
+        from moorage_cli.people.rest import workspaces  # noqa: PLC0415 — the other way does not need it
+        from moorage_client import AsyncMoorage  # noqa: PLC0415 — nor that
+
+        async with AsyncMoorage(url, environ.get("MOORAGE_TOKEN"), warned=_warn) as client:
+            yield await workspaces(client)
+        return
+    from moorage_cli.people.cluster import cluster_workspaces  # noqa: PLC0415 — the other way does not need it
+
+    async with cluster(where, environ) as (store, _):
+        yield await cluster_workspaces(store)
 
 
 @asynccontextmanager

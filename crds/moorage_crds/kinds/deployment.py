@@ -344,7 +344,7 @@ KIND: Final = Kind(
             "changes of a Deployment that is being deleted are lost, and what is deleted later can cross a lock",
             Refusal(reason="BeingDeleted"),
         ),
-        Policy("overrides.moorage.dev", "everybody who may deploy can override every gate but locks"),
+        Policy(names.POLICY_OVERRIDES, "everybody who may deploy can override every gate but locks"),
         Policy("statuses.moorage.dev", "whoever may write statuses can make changes count as recorded"),
     ),
 )

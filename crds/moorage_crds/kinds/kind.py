@@ -88,6 +88,7 @@ class Kind(Resource, Generic[ViewT_co]):
     Attributes:
         kind: its name, such as `Deployment`.
         short_names: for kubectl.
+        in_category: `kubectl get moorage` lists its objects.
         identifier: what `metadata.name` is.
         model: schema of an object, and its check at the borders; its docstring is the description of the kind.
         read: raw object → slotted view.
@@ -105,6 +106,7 @@ class Kind(Resource, Generic[ViewT_co]):
     version: str = names.VERSION
     kind: str
     short_names: Sequence[str]
+    in_category: bool = True
     identifier: type[Identifier]
     model: type[Part]
     read: Callable[[RawObject], ViewT_co]

@@ -74,8 +74,11 @@ class DeploymentRecordSpec(Part):
 
     deployment: RecordedDeployment
     environment: Slug = Field(description="The name of the Environment.")
-    app: App
-    action: RecordActionText
+    app: App = Field(description="The app, as the Deployment names it.")
+    action: RecordActionText = Field(
+        description="deploy, undeploy, rollback; adopt: the release was changed while no policy watched, so nobody "
+        "knows by whom; import: an import claims it of the time before."
+    )
     sequence: Sequence = Field(description="Its number in the chain of the Deployment, from 1, without gaps.")
     release: Release | None = Field(default=None, description="The release that is active after it; absent: none.")
     previous_release: Release | None = Field(
@@ -85,8 +88,10 @@ class DeploymentRecordSpec(Part):
         default=None, description="The user whom the API server authenticated; absent: unknown."
     )
     at: Moment | None = Field(default=None, description="When the API server accepted the change, to the second.")
-    reason: ReasonText | None = None
-    request_id: RequestId | None = None
+    reason: ReasonText | None = Field(default=None, description="Why, as its writer said.")
+    request_id: RequestId | None = Field(
+        default=None, description="The request that made it, as its writer said: REST finds a repeated one by it."
+    )
     override: Override | None = Field(
         default=None, description="The gates that the writer overrode; absent: none, as in every older record."
     )
@@ -267,6 +272,8 @@ KIND: Final = Kind(
     plural=names.RECORDS,
     kind="DeploymentRecord",
     short_names=("drec",),
+    # A workspace has thousands: among them nobody would find what is there now.
+    in_category=False,
     identifier=RecordId,
     model=DeploymentRecordModel,
     read=from_object,

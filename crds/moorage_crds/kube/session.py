@@ -86,6 +86,7 @@ async def connect(kubeconfig: Path | None, *, context: str | None = None) -> Asy
 
 async def _load(kubeconfig: Path | None, context: str | None = None) -> kubernetes_client.Configuration:
     configuration = kubernetes_client.Configuration()
+    _require_file(kubeconfig)
     try:
         if kubeconfig is None:
             kubernetes_config.load_incluster_config(client_configuration=configuration)  # type: ignore[no-untyped-call]
@@ -98,11 +99,15 @@ async def _load(kubeconfig: Path | None, context: str | None = None) -> kubernet
     return configuration
 
 
+def _require_file(kubeconfig: Path | None) -> None:
+    """Raises ClusterConfigError. The library would write a line of its own into the log of a command, too."""
+    if kubeconfig is not None and not kubeconfig.exists():
+        raise ClusterConfigError(f"MOORAGE_KUBECONFIG: there is no file {kubeconfig}")
+
+
 def _sentence(kubeconfig: Path | None, error: Exception) -> str:
     if kubeconfig is None:
         return f"no cluster: set MOORAGE_KUBECONFIG (or --kubeconfig), or run in a pod with a service account ({error})"
-    if not kubeconfig.exists():
-        return f"MOORAGE_KUBECONFIG: there is no file {kubeconfig}"
     if isinstance(error, yaml.YAMLError):
         return f"MOORAGE_KUBECONFIG: {kubeconfig} is no YAML"
     return f"MOORAGE_KUBECONFIG: {kubeconfig} is no usable kubeconfig: {error}"

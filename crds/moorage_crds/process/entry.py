@@ -14,7 +14,7 @@ COMPLETING = "_MOORAGE_COMPLETE"
 
 _SUMMARIES = {
     "status": "say whether changes are stamped and recorded",
-    "get": "show what is deployed where",
+    "get": "show what is deployed where, since when and by whom",
     "environments": "list environments and their locks",
     "matrix": "show all apps in all environments",
     "history": "show who changed what, when and why",
@@ -26,12 +26,13 @@ _SUMMARIES = {
     "undeploy": "take an app out of an environment",
     "lock": "refuse every release change in an environment",
     "unlock": "take the lock away",
-    "wait": "wait until the newest change is in the history",
+    "wait": "wait until a change is in the history, or healthy",
     "explain": "say why a change is refused, and when it passes",
     "approve": "say yes to a release",
     "reject": "say no to a release",
     "freeze": "refuse release changes for a time",
     "unfreeze": "delete a Freeze",
+    "freezes": "list Freezes, and whether they are closed now",
     "import": "bring what runs elsewhere, and its past, into a workspace",
     "completion": "print what a shell needs to complete words",
     "operator": "record history, compute status, sweep (long-running)",

@@ -60,11 +60,12 @@ def load(cls: type[SettingsT], argv: Sequence[str], *, prog: str) -> SettingsT:
     parser = argparse.ArgumentParser(prog=prog, description=cls.__doc__, allow_abbrev=False)
     for name, field in cls.model_fields.items():
         choices = f" (one of {', '.join(get_args(field.annotation))})" if name == "log_level" else ""
-        default = "" if field.default is None else f" [default: {field.get_default(call_default_factory=True)}]"
+        value = field.get_default(call_default_factory=True)
+        default = "" if value in (None, ()) else f" [default: {_shown(value)}]"
         parser.add_argument(
             _flag(name),
             dest=name,
-            metavar="VALUE",
+            metavar=_metavar(name, field.annotation),
             default=argparse.SUPPRESS,
             help=f"{field.description or ''}{choices}{default} ({ENV_PREFIX}{name.upper()})".replace("%", "%%"),
         )
@@ -80,6 +81,21 @@ def load(cls: type[SettingsT], argv: Sequence[str], *, prog: str) -> SettingsT:
         raise SystemExit(2) from None
 
 
+def _shown(default: Any) -> str:
+    """A default as it is typed."""
+    return ",".join(map(str, default)) if isinstance(default, tuple) else str(default)
+
+
+def _metavar(name: str, annotation: Any) -> str:
+    """What stands for a value in the help: what it has to be, where the type says so."""
+    kinds = {annotation, *get_args(annotation)}
+    if Path in kinds:
+        return "FILE"
+    if kinds & {int, float}:
+        return "NUMBER"
+    return name.rpartition("_")[2].upper()
+
+
 def _flag(name: str) -> str:
     return "--" + name.replace("_", "-")
 
@@ -90,7 +106,8 @@ def _sentence(mistake: Any, given: dict[str, Any]) -> str:
         return str(mistake["msg"])
     source = _flag(name) if name in given else f"{ENV_PREFIX}{name.upper()}"
     value = mistake["input"] if not isinstance(mistake["input"], dict) else ""
-    return f"setting {source}={value!s}: {mistake['msg'][:1].lower()}{mistake['msg'][1:]}"
+    said = str(mistake["msg"]).removeprefix("Value error, ")
+    return f"setting {source}={value!s}: {said[:1].lower()}{said[1:]}"
 
 
 def describe(settings: BaseModel) -> dict[str, Any]:

@@ -149,12 +149,33 @@ async def test_log_has_who_what_and_how_long(caplog: pytest.LogCaptureFixture) -
             "remote": None,
             "duration_ms": 900.0,
             "upstream_ms": 900.0,
+            "workspace": "acme/shop",
+            "environment": "staging",
+            "app": "checkout",
         },
         {**logged(caplog)[1], "method": "GET", "route": "", "status": 404, "user": ""},
     ]
     assert counted(world, "deployRelease", 200) == counted(world, "unrouted", 404) == 1
     spent = world.metrics.registry.get_sample_value("moorage_upstream_seconds_sum", {"operation": "deployRelease"})
     assert spent == pytest.approx(0.9)
+
+
+async def test_log_and_metrics_say_why_a_change_was_refused(caplog: pytest.LogCaptureFixture) -> None:
+    world = World()
+    world.environment("production")
+    await world.call("PUT", f"{BASE}/production/lock", {"reason": "audit"})
+    caplog.set_level(logging.INFO, "moorage.access")
+    body = {"app_id": "checkout", "release_id": "v1"}
+    reply = await world.call("POST", f"{BASE}/production/deploy", body)
+    await world.call("POST", f"{BASE}/production/deploy", body, user=None)
+
+    assert reply.status == 409
+    place = {"workspace": "acme/shop", "environment": "production", "app": "checkout"}
+    refused, stranger = logged(caplog)
+    assert refused.items() >= {**place, "reason": "EnvironmentLocked", "user": "alice"}.items()
+    assert not {"workspace", "environment", "app", "reason"} & set(stranger)
+    labels = {"reason": "EnvironmentLocked"}
+    assert world.metrics.registry.get_sample_value("moorage_refusals_total", labels) == 1
 
 
 async def test_time_that_others_are_waited_for_counts_too() -> None:

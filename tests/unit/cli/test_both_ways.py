@@ -11,7 +11,18 @@ from facade_world import NAMESPACE, World
 from people import by_kubeconfig, by_rest
 
 from moorage_cli.people import questions
-from moorage_cli.people.model import Change, Exit, Freezing, Opinion, Promoting, Register, TroubleError, to_json
+from moorage_cli.people.model import (
+    Asked,
+    Change,
+    Exit,
+    Freezing,
+    Locking,
+    Opinion,
+    Promoting,
+    TroubleError,
+    to_json,
+)
+from moorage_cli.people.register import Register
 
 WAYS: dict[str, Callable[[World], Register]] = {"rest": by_rest, "kubeconfig": by_kubeconfig}
 
@@ -40,7 +51,7 @@ async def day(register: Register) -> None:
     await register.change(wanted("3", reason="same"))
     await register.change(wanted("2", is_rollback=True))
     await register.change(Change("production", "web", "1", reason="go"))
-    await register.lock("production", "stocktaking", dry_run=False)
+    await register.lock(Locking("production", "stocktaking"))
 
 
 async def trouble(asked: Any) -> TroubleError:
@@ -78,6 +89,16 @@ async def test_both_ways_answer_alike(world: World) -> None:
         lambda register: register.history("staging"),
         lambda register: register.history("production", app="web"),
         lambda register: register.history("production", app="nothing"),
+        lambda register: register.changes(Asked()),
+        lambda register: register.changes(Asked("staging", limit=2)),
+        lambda register: register.changes(Asked(by="alice", app="web")),
+        lambda register: register.changes(Asked(by="nobody")),
+        lambda register: register.changes(Asked("production", since=AFTER)),
+        lambda register: register.state("staging", "web"),
+        lambda register: register.state("production", "web"),
+        lambda register: register.state("production", "nothing"),
+        lambda register: register.newest(),
+        lambda register: register.freezes(),
     ):
         assert to_json(await ask(rest)) == to_json(await ask(kubeconfig))
 
@@ -105,8 +126,8 @@ NOES: list[tuple[Any, Exit, str]] = [
     (lambda one: one.change(Change("No Slug", "web", "1")), Exit.USAGE, ""),
     (lambda one: one.history("qa"), Exit.NOT_FOUND, "EnvironmentNotFound"),
     (lambda one: one.history("staging", app="not an app"), Exit.USAGE, ""),
-    (lambda one: one.lock("qa", "x", dry_run=False), Exit.NOT_FOUND, "EnvironmentNotFound"),
-    (lambda one: one.lock("staging", "", dry_run=False), Exit.USAGE, ""),
+    (lambda one: one.lock(Locking("qa", "x")), Exit.NOT_FOUND, "EnvironmentNotFound"),
+    (lambda one: one.lock(Locking("staging", "")), Exit.USAGE, ""),
     (lambda one: one.unlock("staging", dry_run=False), Exit.NOT_FOUND, ""),
     (lambda one: one.unfreeze("sale", dry_run=False), Exit.NOT_FOUND, ""),
     (lambda one: one.freeze(replace(SALE, until=SALE.begins), dry_run=False), Exit.USAGE, ""),
@@ -114,6 +135,12 @@ NOES: list[tuple[Any, Exit, str]] = [
     (lambda one: one.explain("qa", "web", "1", INSIDE), Exit.NOT_FOUND, "EnvironmentNotFound"),
     (lambda one: one.explain("staging", "not an app", "1", INSIDE), Exit.USAGE, ""),
     (lambda one: one.unlock("qa", dry_run=False), Exit.NOT_FOUND, "EnvironmentNotFound"),
+    (lambda one: one.changes(Asked("qa")), Exit.NOT_FOUND, "EnvironmentNotFound"),
+    (lambda one: one.changes(Asked("staging", "not an app")), Exit.USAGE, ""),
+    (lambda one: one.state("qa", "web"), Exit.NOT_FOUND, "EnvironmentNotFound"),
+    (lambda one: one.state("staging", "not an app"), Exit.USAGE, ""),
+    (lambda one: one.change(wanted("9", override=["promotion"])), Exit.USAGE, ""),
+    (lambda one: one.change(wanted("9", override=["lock"], reason="x")), Exit.USAGE, ""),
     (lambda one: one.decide(replace(YES, release="not a release")), Exit.USAGE, ""),
     (lambda one: one.decide(replace(YES, comment="x" * 513)), Exit.USAGE, ""),
     (lambda one: one.promote(Promoting("qa", "staging")), Exit.NOT_FOUND, "EnvironmentNotFound"),
@@ -267,7 +294,7 @@ async def test_a_dry_run_stores_nothing(register: Register, world: World) -> Non
     before = world.cluster.version, len(world.cluster.accepted)
     await register.change(wanted("2", dry_run=True))
     await register.change(wanted(None, dry_run=True))
-    await register.lock("staging", "x", dry_run=True)
+    await register.lock(Locking("staging", "x", dry_run=True))
 
     assert (world.cluster.version, len(world.cluster.accepted)) == before
 

@@ -15,8 +15,9 @@ import pytest
 from facade_world import World
 from people import by_kubeconfig
 
-from moorage_cli.people import commands, completion, governing, importing, known, shell, ways
-from moorage_cli.people.model import Exit, Register, TroubleError
+from moorage_cli.people import commands, completion, explain, governing, importing, known, shell, ways
+from moorage_cli.people.model import Exit, TroubleError
+from moorage_cli.people.register import Register
 from moorage_cli.people.ways import Where
 from moorage_crds.process import entry
 from moorage_dev import command_page
@@ -39,7 +40,7 @@ def world(monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
 
 
 #: The modules that give `shell` its commands.
-MODULES = (commands, completion, governing, importing)
+MODULES = (commands, completion, explain, governing, importing)
 
 
 def run(verb: str, *arguments: str) -> int:

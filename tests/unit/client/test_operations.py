@@ -12,7 +12,8 @@ import httpx
 import pytest
 from facade_world import World
 
-from moorage_client import AsyncMoorage, ConflictError, InvalidRequestError, Moorage, NotFoundError
+from moorage_client import ApiError, AsyncMoorage, ConflictError, InvalidRequestError, Moorage, NotFoundError
+from moorage_client.models import DeployRequest
 from moorage_dev import client_code
 from moorage_dev.layout import ROOT
 
@@ -126,6 +127,13 @@ async def test_ids_are_sent_as_one_segment_of_the_path(client: AsyncMoorage, mem
             await client.get_environment(*SHOP, strange)
         assert memory.sent[-1].url.raw_path.decode().count("/") == 7
         assert not memory.sent[-1].url.query
+
+
+async def test_several_values_of_a_parameter_are_sent_one_by_one(client: AsyncMoorage, memory: Memory) -> None:
+    gates, body = ["freeze/sale", "promotion"], DeployRequest(app_id="a", release_id="1", reason="outage")
+    with pytest.raises(ApiError):
+        await client.deploy_release("o", "w", "e", body, override=gates)
+    assert memory.sent[-1].url.params.get_list("override") == gates
 
 
 async def test_the_client_without_asyncio_does_the_same(memory: Memory) -> None:
