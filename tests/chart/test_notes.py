@@ -1,0 +1,29 @@
+"""What Helm prints after an installation."""
+
+import pytest
+from helm import CHART, Helm
+
+WARNING = "WARNING: api.sessionKeySecretName is empty, and the facade has 2 replicas"
+
+
+def _notes(renderer: Helm, *values: str) -> str:
+    """The notes of an installation with these values; no cluster is asked."""
+    flags = [f"--set={value}" for value in values]
+    shown = renderer.ok("install", "moorage", CHART, "--namespace=shared", "--dry-run=client", *flags)
+    return shown.partition("NOTES:")[2]
+
+
+def test_replicas_that_share_no_key_for_logins_are_warned_of(renderer: Helm) -> None:
+    notes = _notes(renderer)
+
+    assert WARNING in notes
+    assert "kubectl -n shared create secret generic moorage-sessions --from-literal=key=" in notes
+    assert "--set api.sessionKeySecretName=moorage-sessions" in notes
+
+
+@pytest.mark.parametrize("values", [("api.replicas=1",), ("api.sessionKeySecretName=sessions",)])
+def test_logins_that_carry_are_not_warned_of(renderer: Helm, values: tuple[str, ...]) -> None:
+    notes = _notes(renderer, *values)
+
+    assert "is installed as moorage in shared" in notes
+    assert "sessionKeySecretName" not in notes
