@@ -16,7 +16,7 @@ from moorage_api.governance import governance_operations
 from moorage_api.handlers import deployments, history, rollouts, service
 from moorage_api.handlers.environments import Environments
 from moorage_api.handlers.locks import Locks
-from moorage_api.handlers.pages import Page, built_page
+from moorage_api.handlers.pages import PageFiles, built_page
 from moorage_api.handlers.service import Documentation, Readiness
 from moorage_api.integrations.argocd import ArgoCd, PluginReply, PluginRequest
 from moorage_api.integrations.flux import Flux, InputsQuery, InputsReply
@@ -228,7 +228,7 @@ def argocd_operations(argocd: ArgoCd) -> list[Operation]:
     ]
 
 
-def service_operations(readiness: Readiness, documentation: Documentation, page: Page) -> list[Operation]:
+def service_operations(readiness: Readiness, documentation: Documentation, page: PageFiles) -> list[Operation]:
     """What needs no authentication."""
     return [
         Operation(
@@ -275,7 +275,9 @@ def service_operations(readiness: Readiness, documentation: Documentation, page:
     ]
 
 
-def operations(presenter: Presenter, readiness: Readiness, documentation: Documentation, page: Page) -> list[Operation]:
+def operations(
+    presenter: Presenter, readiness: Readiness, documentation: Documentation, page: PageFiles
+) -> list[Operation]:
     """Everything that can be asked for."""
     inputs = Inputs()
     in_workspaces = [
@@ -295,13 +297,13 @@ def operations(presenter: Presenter, readiness: Readiness, documentation: Docume
 def document_text() -> str:
     """The OpenAPI document as it is committed, without any cluster."""
     presenter, readiness = Presenter(Catalog(())), Readiness()
-    return document(operations(presenter, readiness, Documentation(b""), Page(None))).decode() + "\n"
+    return document(operations(presenter, readiness, Documentation(b""), PageFiles(None))).decode() + "\n"
 
 
 def create_app(facade: Facade, metrics: Metrics, readiness: Readiness) -> EdgeServer:
     """The server: operations → router → edge → connections. Needs a running event loop."""
     presenter = Presenter(facade.catalog)
-    router = Router(operations(presenter, readiness, Documentation(document_text().encode()), Page(built_page())))
+    router = Router(operations(presenter, readiness, Documentation(document_text().encode()), PageFiles(built_page())))
     edge = Edge(facade, router, metrics)
     settings = facade.settings
     # A stream holds its connection: so many are left for everything else.

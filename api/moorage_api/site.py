@@ -2,11 +2,11 @@
 
 from moorage_api.contract import schemas
 from moorage_api.handlers import sessions
-from moorage_api.handlers.pages import Page
+from moorage_api.handlers.pages import PageFiles
 from moorage_api.operation import Handling, InCluster, Operation, Public
 
 
-def site_operations(page: Page) -> list[Operation]:
+def site_operations(page: PageFiles) -> list[Operation]:
     """Everything that a browser asks for beside the API."""
     return [
         _file("page", "/", page.index),

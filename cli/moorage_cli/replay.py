@@ -16,7 +16,7 @@ from typing import Final, TextIO
 
 from moorage_crds.gates import engine
 from moorage_crds.gates.promotion import PromotionGate
-from moorage_crds.gates.verdict import Change
+from moorage_crds.gates.verdict import AskedChange
 from moorage_crds.moments import parse
 
 COLUMNS: Final = ("time", "app", "environment", "release")
@@ -162,7 +162,7 @@ def _judge(
     moment = since.get(line.release or "")
     proven = {line.release: moment + rule.soak} if line.release and moment else {}
     gate = PromotionGate(rule.environment, rule.origin, rule.soak_text, proven=proven, known=known & {line.release})
-    (verdict,) = engine.verdicts([gate], Change(rule.environment, line.app, line.release, present), line.at)
+    (verdict,) = engine.verdicts([gate], AskedChange(rule.environment, line.app, line.release, present), line.at)
     report.changes += 1
     report.back += line.release in known
     report.early += verdict.refuses and verdict.opens_at is not None

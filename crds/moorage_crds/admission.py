@@ -12,7 +12,7 @@ from moorage_crds import names
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Refusal:
+class PolicyRefusal:
     """What it means to a client that a policy refused its write.
 
     Attributes:
@@ -42,7 +42,7 @@ class Policy:
 
     name: str
     without: str
-    refusal: Refusal = Refusal()
+    refusal: PolicyRefusal = PolicyRefusal()
     mutating: bool = False
     checks_mutation: bool = False
     observed: bool = False
@@ -69,4 +69,4 @@ class Policy:
 
 
 #: The refusal of every policy that looks for a lock.
-LOCKED: Final = Refusal(reason="EnvironmentLocked")
+LOCKED: Final = PolicyRefusal(reason="EnvironmentLocked")

@@ -10,7 +10,7 @@ from enum import StrEnum
 from typing import Final
 
 from moorage_crds import names
-from moorage_crds.kinds.kind import Access
+from moorage_crds.kinds.kind import AccountRights
 from moorage_crds.kinds.registry import KINDS, POLICIES, RESOURCES, WORKED_ON
 from moorage_crds.store import Right
 
@@ -58,7 +58,7 @@ def to(verb: str, plural: str, *, namespace: str = "", name: str = "") -> Right:
     return Right(verb, plural, namespace=namespace, group=group, name=name)
 
 
-def _all_of(plural: str, access: Access) -> Iterable[Right]:
+def _all_of(plural: str, access: AccountRights) -> Iterable[Right]:
     yield from (to(verb, plural) for verb in access.verbs)
     yield from (to(verb, f"{plural}/status") for verb in access.status)
 

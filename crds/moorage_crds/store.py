@@ -25,7 +25,7 @@ from moorage_crds.objects import RawObject
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Answer:
+class FailedAnswer:
     """What the API server said when it did not do what was asked; empty where it said nothing.
 
     Attributes:
@@ -43,7 +43,7 @@ class Answer:
     text: str = ""
 
 
-NO_ANSWER: Final = Answer()
+NO_ANSWER: Final = FailedAnswer()
 
 
 class StoreError(Exception):
@@ -54,7 +54,7 @@ class StoreError(Exception):
         answer: what the API server said.
     """
 
-    def __init__(self, message: str, answer: Answer = NO_ANSWER) -> None:
+    def __init__(self, message: str, answer: FailedAnswer = NO_ANSWER) -> None:
         said = f"{answer.verb} {answer.path}: {answer.status} {answer.text}"
         super().__init__(said if answer.status else message)
         self.message = message
@@ -89,7 +89,7 @@ class InvalidError(StoreError):
         causes: what is wrong, field by field; empty if nothing says so.
     """
 
-    def __init__(self, message: str, causes: Sequence[Cause] = (), answer: Answer = NO_ANSWER) -> None:
+    def __init__(self, message: str, causes: Sequence[Cause] = (), answer: FailedAnswer = NO_ANSWER) -> None:
         super().__init__(message, answer)
         self.causes = tuple(causes)
 
@@ -104,7 +104,7 @@ class ForbiddenError(StoreError):
     """
 
     def __init__(
-        self, message: str, *, policy: str | None = None, by_authorizer: bool = False, answer: Answer = NO_ANSWER
+        self, message: str, *, policy: str | None = None, by_authorizer: bool = False, answer: FailedAnswer = NO_ANSWER
     ) -> None:
         super().__init__(message, answer)
         self.policy = policy
@@ -126,7 +126,7 @@ class TransientError(StoreError):
         retry_after: seconds that the server asked to wait; None if it did not say.
     """
 
-    def __init__(self, message: str, answer: Answer = NO_ANSWER, *, retry_after: float | None = None) -> None:
+    def __init__(self, message: str, answer: FailedAnswer = NO_ANSWER, *, retry_after: float | None = None) -> None:
         super().__init__(message, answer)
         self.retry_after = retry_after
 
@@ -145,7 +145,7 @@ class UnavailableError(TransientError):
     def __init__(
         self,
         message: str,
-        answer: Answer = NO_ANSWER,
+        answer: FailedAnswer = NO_ANSWER,
         *,
         retry_after: float | None = None,
         webhook: str | None = None,

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from moorage_crds import names
-from moorage_crds.kinds.kind import READ, Access, Role
+from moorage_crds.kinds.kind import READ, AccountRights, Role
 from moorage_crds.kinds.registry import KINDS, WORKED_ON
 from moorage_crds.rights import Process, needs
 from moorage_crds.store import Right
@@ -97,7 +97,7 @@ def of_role(role: Role) -> list[Rule]:
 def _why(resource: str, process: Process) -> str:
     for one in WORKED_ON:
         if one.plural == resource:
-            access: Access = one.operator if process is Process.OPERATOR else one.facade
+            access: AccountRights = one.operator if process is Process.OPERATOR else one.facade
             return access.why
     return ""
 

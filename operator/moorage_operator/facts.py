@@ -99,7 +99,7 @@ class DeploymentFacts:
 
 
 @dataclass(frozen=True, slots=True)
-class ActiveDeployment:
+class ActiveApp:
     """An app that is deployed to an environment, and since when."""
 
     app: str
@@ -136,7 +136,7 @@ class EnvironmentFacts:
 
     environment: Environment
     stored: Mapping[str, Any]
-    active: tuple[ActiveDeployment, ...]
+    active: tuple[ActiveApp, ...]
     now: str
     gates: Mapping[str, Any] | None = None
     published: Published | None = None
@@ -160,7 +160,7 @@ class KeptRecord:
     created_at: datetime
 
 
-class Removal(StrEnum):
+class RemovalCause(StrEnum):
     """Why retention removes a record; the value is the label of the metric."""
 
     AGE = "age"

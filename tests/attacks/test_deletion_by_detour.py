@@ -20,7 +20,8 @@ from identities import (
     owner,
     refused_by,
 )
-from oracles import Ledger, check_history, records_of, settled
+from ledger import Ledger
+from oracles import check_history, records_of, settled
 from policy_switch import without
 from services import Operators
 from waiting import eventually

@@ -3,23 +3,23 @@
 import secrets
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from random import Random
 
 import pytest
 from cluster import LiveCluster, Workspace, Workspaces
-from forged_fields import APPLIED, Forger
+from forged_fields import Forger
 from identities import DEPLOYER, EDITOR, MEMBERS, Object, refused_by
 from oracles import CLOCK_SLACK, in_parallel, time_is_true
 from policy_switch import without
 from services import Operators
+from time_forgery import MANAGERS_OF_CLIENTS, Target, attack, honest, target_body, target_spec
 from waiting import eventually
 
 from moorage_crds import names
-from moorage_dev.rest_client import APPLY_PATCH, JSON, JSON_PATCH, MERGE_PATCH, Answer
+from moorage_dev.rest_client import JSON, MERGE_PATCH, Answer
 
-NAME = "production.web"
 #: Threads that attack at once.
 THREADS = 4
 
@@ -33,156 +33,6 @@ def shop(cluster: LiveCluster, _operators: Operators) -> Iterator[Workspace]:
     made.clean()
 
 
-@dataclass(slots=True)
-class Target:
-    """One object that is attacked, and what was seen of its stamps.
-
-    Attributes:
-        shop: where it is.
-        plural: its kind.
-        name: its name.
-        accepted: how many hostile writes were answered 2xx.
-        timed: how many changes had a time.
-        changes: how many changes there were.
-        stored: the object as it is; nobody else writes it.
-    """
-
-    shop: Workspace
-    plural: str
-    name: str
-    accepted: int = 0
-    timed: int = 0
-    changes: int = 0
-    stored: Object = field(default_factory=dict)
-
-    def send(
-        self, method: str, body: object, content_type: str, *, user: str, query: str = "", sub: str = ""
-    ) -> Answer:
-        """One write, whose stamp is checked."""
-        before = self._stamp(self.stored)
-        path = self.shop.path(self.plural, self.name) + sub
-        if method == "POST":
-            path = self.shop.path(self.plural)
-        started = time.time()
-        answer = self.shop.cluster.raw(method, path + query, user=user, body=body, content_type=content_type)
-        ended = time.time()
-        assert answer.status < 500, answer.body
-        if answer.status < 300:
-            self.stored = answer.json()
-            stamp = self._stamp(self.stored)
-            if stamp != before and stamp is not None:
-                self.changes += 1
-                self._check(stamp, user, started, ended)
-        return answer
-
-    def _stamp(self, raw: Object) -> tuple[int, str, str | None] | None:
-        """What tells one change from the next: a number, by whom, when."""
-        if self.plural == "deployments":
-            log = raw.get("changeLog")
-            return (log["sequence"], log["entries"][-1]["by"], log["entries"][-1].get("at")) if log else None
-        stamp = raw.get("provenance")
-        return (raw["metadata"].get("generation", 0), stamp["updatedBy"], stamp.get("updatedAt")) if stamp else None
-
-    def _check(self, stamp: tuple[int, str, str | None], user: str, started: float, ended: float) -> None:
-        _, by, at = stamp
-        assert by == self.shop.cluster.username(user), stamp
-        if at is not None:
-            self.timed += 1
-            time_is_true(at, started=started, ended=ended)
-
-
-def _spec(target: Target) -> Object:
-    """A change of the spec that is stamped."""
-    value = f"v{time.time_ns()}"
-    if target.plural == "deployments":
-        return {"release": value}
-    return {"reason": value} if target.plural == "environmentlocks" else {"description": value}
-
-
-def _whole_spec(target: Target) -> Object:
-    if target.plural == "deployments":
-        return {"environment": "production", "app": target.name.partition(".")[2], **_spec(target)}
-    return _spec(target)
-
-
-def _body(target: Target, fields: object = None) -> Object:
-    metadata: Object = {"name": target.name}
-    if fields is not None:
-        metadata["managedFields"] = fields
-    kind = {"deployments": "Deployment", "environments": "Environment", "environmentlocks": "EnvironmentLock"}
-    return {
-        "apiVersion": names.API_VERSION,
-        "kind": kind[target.plural],
-        "metadata": metadata,
-        "spec": _whole_spec(target),
-    }
-
-
-def _attack(target: Target, forger: Forger, *, user: str) -> None:
-    """One hostile write of a random kind, with a payload that fits what is stored."""
-    choose = forger.random
-    fields = forger.payload(target.stored["metadata"].get("managedFields", []))
-    spec = choose.choice([{}, {}, _spec(target)])
-    if target.plural == "deployments":
-        noted = {"release": None, "change": {"reason": str(time.time_ns())}}
-        spec = choose.choice([spec, {"release": None}, {"release": ""}, noted])
-    query = choose.choice(["", "", f"?fieldManager={choose.choice(MANAGERS_OF_CLIENTS)}"])
-    hostile = choose.choice([_by_merge, _by_merge, _by_json_patch, _by_put, _by_apply, _by_status])
-    method, body, content_type, sub = hostile(target, choose, fields, spec)
-    if hostile is _by_apply:
-        query = "?force=true&fieldManager=" + choose.choice(["argocd-controller", "forger", "ancient-changes"])
-    answer = target.send(method, body, content_type, user=user, query=query, sub=sub)
-    target.accepted += answer.status < 300
-
-
-Write = tuple[str, object, str, str]
-
-
-def _by_merge(_: Target, choose: Random, fields: object, spec: Object) -> Write:
-    notes = choose.choice([{}, {}, {"annotations": {APPLIED: str(time.time_ns())}}, {"labels": {"x": None}}])
-    return "PATCH", {"metadata": {"managedFields": fields, **notes}, "spec": spec}, MERGE_PATCH, ""
-
-
-def _by_json_patch(_: Target, _choose: Random, fields: object, spec: Object) -> Write:
-    values = [{"op": "add", "path": f"/spec/{key}", "value": value} for key, value in spec.items()]
-    return "PATCH", [{"op": "add", "path": "/metadata/managedFields", "value": fields}, *values], JSON_PATCH, ""
-
-
-def _by_put(target: Target, _: Random, fields: object, spec: Object) -> Write:
-    stored = target.stored
-    wanted = {key: value for key, value in (stored["spec"] | spec).items() if value is not None}
-    return "PUT", stored | {"metadata": stored["metadata"] | {"managedFields": fields}, "spec": wanted}, JSON, ""
-
-
-def _by_apply(target: Target, _: Random, _fields: object, spec: Object) -> Write:
-    return "PATCH", _body(target) | {"spec": target.stored["spec"] | spec}, APPLY_PATCH, ""
-
-
-def _by_status(_: Target, _choose: Random, fields: object, _spec: Object) -> Write:
-    return "PATCH", {"metadata": {"managedFields": fields}, "status": {"release": "x"}}, MERGE_PATCH, "/status"
-
-
-MANAGERS_OF_CLIENTS = ("ancient-changes", "before-first-apply", "kubectl-patch", "moorage-api", "forger", "forger-1")
-
-
-def _honest(target: Target, *, user: str) -> None:
-    """The next writers, by three doors: each is accepted, and its time is true or absent."""
-    doors: list[tuple[str, Callable[[], Object], str]] = [
-        ("?fieldManager=kubectl-patch", lambda: {"spec": _spec(target)}, MERGE_PATCH),
-        ("?fieldManager=moorage-api", lambda: {"spec": _noted(target)}, MERGE_PATCH),
-        ("?force=true&fieldManager=kustomize-controller", lambda: _body(target), APPLY_PATCH),
-    ]
-    for query, body, content_type in doors:
-        answer = target.send("PATCH", body(), content_type, user=user, query=query)
-        assert answer.status == 200, answer.body
-
-
-def _noted(target: Target) -> Object:
-    if target.plural != "deployments":
-        return _spec(target)
-    return _spec(target) | {"change": {"reason": "again", "requestId": secrets.token_hex(4), "action": None}}
-
-
 def _campaign(shop: Workspace, seed: int, rounds: int) -> Target:
     """Attack fresh objects again and again; returns the sums."""
     forger, total = Forger(Random(seed)), Target(shop, "", "")  # noqa: S311 — nothing secret, and to be repeated
@@ -193,12 +43,12 @@ def _campaign(shop: Workspace, seed: int, rounds: int) -> Target:
         target = Target(shop, plural, f"production.{unique}" if plural == "deployments" else unique)
         fields = forger.random.choice([None, forger.payload([]), [forger.entry() for _ in range(12)]])
         manager = forger.random.choice(MANAGERS_OF_CLIENTS)
-        made = target.send("POST", _body(target, fields), JSON, user=user, query=f"?fieldManager={manager}")
+        made = target.send("POST", target_body(target, fields), JSON, user=user, query=f"?fieldManager={manager}")
         if made.status >= 300:
-            assert target.send("POST", _body(target), JSON, user=user).status == 201
+            assert target.send("POST", target_body(target), JSON, user=user).status == 201
         for _ in range(forger.random.choice([1, 2, 9])):
-            _attack(target, forger, user=user)
-        _honest(target, user=user)
+            attack(target, forger, user=user)
+        honest(target, user=user)
         shop.cluster.raw("DELETE", shop.path(plural, target.name))
         total.accepted += target.accepted
         total.timed += target.timed
@@ -249,11 +99,14 @@ def test_more_managers_than_the_api_server_keeps_give_no_other_time(shop: Worksp
     target = Target(shop, plural, f"production.{unique}" if plural == "deployments" else unique)
     user = DEPLOYER if plural == "deployments" else EDITOR
     query = "?fieldManager=ancient-changes"
-    many = target.send("POST", _body(target, _managers(12, when)), JSON, user=user, query=query)
+    many = target.send("POST", target_body(target, _managers(12, when)), JSON, user=user, query=query)
     assert refused_by(many, names.POLICY_METADATA), many.body
-    assert target.send("POST", _body(target, _managers(1, when)), JSON, user=user, query=query).status in {201, 403}
+    assert target.send("POST", target_body(target, _managers(1, when)), JSON, user=user, query=query).status in {
+        201,
+        403,
+    }
     if not target.stored:
-        assert target.send("POST", _body(target), JSON, user=user, query=query).status == 201
+        assert target.send("POST", target_body(target), JSON, user=user, query=query).status == 201
     for number in range(12):
         # One after the other, as far as they come.
         fields = [*target.stored["metadata"]["managedFields"], _managers(number + 1, when)[-1]]
@@ -261,8 +114,8 @@ def test_more_managers_than_the_api_server_keeps_give_no_other_time(shop: Worksp
             brought = {"metadata": {"managedFields": fields, **part}}
             answer = target.send("PATCH", brought, MERGE_PATCH, user=user, query=query)
             assert refused_by(answer, names.POLICY_METADATA), answer.body
-        target.send("PATCH", {"spec": _spec(target)}, MERGE_PATCH, user=user, query=query)
-    _honest(target, user=user)
+        target.send("PATCH", {"spec": target_spec(target)}, MERGE_PATCH, user=user, query=query)
+    honest(target, user=user)
 
 
 @pytest.mark.parametrize("emptied", [[{}], []], ids=str)
@@ -280,7 +133,7 @@ def test_managed_fields_are_not_emptied(shop: Workspace, emptied: list[Object], 
 
 def _deployed(shop: Workspace, **spec: object) -> Target:
     target = Target(shop, "deployments", f"production.a{secrets.token_hex(4)}")
-    body = _body(target)
+    body = target_body(target)
     body["spec"] |= spec
     assert target.send("POST", body, JSON, user=DEPLOYER, query="?fieldManager=kubectl-create").status == 201
     return target
@@ -294,12 +147,15 @@ def test_a_path_below_the_release_takes_nobodys_time_away(shop: Workspace) -> No
     assert refused_by(answer, names.POLICY_METADATA), answer.body
     # In the entry of the write itself nobody can tell it apart.
     own = child | {"manager": "m0", "fieldsV1": {"f:spec": {"f:release": {".": {}, "f:x": {}}}}}
-    body = {"metadata": {"managedFields": [*target.stored["metadata"]["managedFields"], own]}, "spec": _spec(target)}
+    body = {
+        "metadata": {"managedFields": [*target.stored["metadata"]["managedFields"], own]},
+        "spec": target_spec(target),
+    }
     answer = target.send("PATCH", body, MERGE_PATCH, user=DEPLOYER, query="?fieldManager=m0")
     assert answer.status == 200, answer.body
     for query in ("?fieldManager=kubectl-patch", "?fieldManager=m0"):
         started = time.time()
-        stamped = target.send("PATCH", {"spec": _spec(target)}, MERGE_PATCH, user=EDITOR, query=query).json()
+        stamped = target.send("PATCH", {"spec": target_spec(target)}, MERGE_PATCH, user=EDITOR, query=query).json()
         time_is_true(stamped["changeLog"]["entries"][-1]["at"], started=started, ended=time.time())
 
 
@@ -319,7 +175,7 @@ def test_each_part_of_a_note_counts_only_in_the_write_that_sets_it(shop: Workspa
     target = _deployed(shop, change={"reason": "approved by CAB-1", "requestId": "r1", "action": "rollback"})
 
     def patched(change: Object) -> Object:
-        body = {"spec": {**_spec(target), "change": change}}
+        body = {"spec": {**target_spec(target), "change": change}}
         answer = target.send("PATCH", body, MERGE_PATCH, user=EDITOR)
         assert answer.status == 200, answer.body
         return dict(answer.json()["changeLog"]["entries"][-1])
@@ -343,7 +199,7 @@ def test_names_that_cannot_be_told_apart_are_refused(shop: Workspace, plural: st
     for name, expected in ((base, 201), (base + "1", 403), (base + "2", 403)):
         headers = {"Impersonate-User": name, "Impersonate-Group": "system:masters"}
         path = shop.path(plural)
-        answer = shop.cluster.raw("POST", path + "?dryRun=All", body=_body(target), headers=headers)
+        answer = shop.cluster.raw("POST", path + "?dryRun=All", body=target_body(target), headers=headers)
         assert answer.status == expected, answer.body
         assert expected == 201 or "1,024" in answer.json()["message"]
 
@@ -372,7 +228,7 @@ def test_a_name_with_a_line_break_leaves_the_refusal_of_a_lock_readable(shop: Wo
         with without(cluster, "validating", names.POLICY_PROVENANCE_STAMPS, checks):
             assert cluster.raw("POST", path, body=body).status == 201
     eventually(stamps)
-    wanted = _body(Target(shop, "deployments", f"{unique}.web"))
+    wanted = target_body(Target(shop, "deployments", f"{unique}.web"))
     wanted["spec"]["environment"] = unique
     answer = cluster.raw("POST", shop.path("deployments"), user=DEPLOYER, body=wanted)
     assert refused_by(answer, names.POLICY_DEPLOYMENT_LOCKS), answer.body
@@ -448,7 +304,7 @@ class _Meddler:
 
     def probe(self) -> Answer:
         target = Target(self.shop, "deployments", "production.probe")
-        return self.shop.cluster.raw("POST", self.shop.path("deployments") + "?dryRun=All", body=_body(target))
+        return self.shop.cluster.raw("POST", self.shop.path("deployments") + "?dryRun=All", body=target_body(target))
 
     def remove(self) -> None:
         for plural in ("mutatingadmissionpolicybindings", "mutatingadmissionpolicies"):

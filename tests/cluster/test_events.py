@@ -14,7 +14,8 @@ from typing import Any
 import pytest
 from cluster import LiveCluster, Workspace, Workspaces, account
 from event_receiver import SECRET, Receiver, first_times, hangs, receiver, takes
-from oracles import Ledger, in_parallel, settled
+from ledger import Ledger
+from oracles import in_parallel, settled
 from services import Operators
 from waiting import eventually
 

@@ -2,16 +2,12 @@
 
 import json
 import re
-from collections.abc import Iterator
-from typing import Any
 
 import pytest
 from cluster import LiveCluster, Workspaces
-from cluster import Workspace as Space
+from error_bodies import error_of
 from services import Facade, Facades, Operators
 from waiting import eventually
-
-from moorage_dev.rest_client import Answer
 
 UID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
 SECOND = re.compile(r"\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}Z")
@@ -26,15 +22,6 @@ def shape(body: bytes, **known: str) -> str:
     for pattern, name in ((UID, "uid"), (SECOND, "second"), (MICROSECOND, "time")):
         text = pattern.sub(f"<{name}>", text)
     return text
-
-
-def error_of(answer: Answer) -> dict[str, Any]:
-    """Status and body of an error in the documented envelope."""
-    body = answer.json()
-    assert list(body) == ["error", "message", "details", "timestamp", "status_code"]
-    assert MICROSECOND.fullmatch(body["timestamp"])
-    assert body["status_code"] == answer.status
-    return dict(body)
 
 
 def test_eight_documented_calls(  # noqa: PLR0915 — one story
@@ -353,64 +340,6 @@ def test_what_a_gitops_tool_declares_is_left_to_it(facade: Facade, workspace: Wo
             "fields": ["spec.release"],
         }
     assert overridden.status == 200
-
-
-ADMISSION = "/apis/admissionregistration.k8s.io/v1"
-#: Every reason that the API server takes from a policy; None: the default.
-REASONS = ("Forbidden", "Invalid", "RequestEntityTooLarge", None)
-
-
-@pytest.fixture
-def foreign_policy(cluster: LiveCluster, workspace: Workspaces) -> Iterator[Space]:
-    """A workspace in which somebody else's policy refuses the release `no-<reason>` with that reason."""
-    space = workspace("staging")
-    name = f"{space.namespace}.example.com"
-    validations = []
-    for reason in REASONS:
-        rule = {"expression": f"object.spec.release != 'no-{reason}'", "message": f"not {reason} on a Friday"}
-        validations.append(rule if reason is None else {**rule, "reason": reason})
-    here = {"matchLabels": {"kubernetes.io/metadata.name": space.namespace}}
-    rule = {"apiGroups": ["moorage.dev"], "apiVersions": ["v1"], "resources": ["deployments"]}
-    objects = {
-        "validatingadmissionpolicies": {
-            "kind": "ValidatingAdmissionPolicy",
-            "spec": {
-                "matchConstraints": {
-                    "namespaceSelector": here,
-                    "resourceRules": [{**rule, "operations": ["CREATE", "UPDATE"]}],
-                },
-                "validations": validations,
-            },
-        },
-        "validatingadmissionpolicybindings": {
-            "kind": "ValidatingAdmissionPolicyBinding",
-            "spec": {"policyName": name, "validationActions": ["Deny"]},
-        },
-    }
-    try:
-        for plural, raw in objects.items():
-            body = {"apiVersion": "admissionregistration.k8s.io/v1", "metadata": {"name": name}, **raw}
-            assert cluster.raw("POST", f"{ADMISSION}/{plural}", body=body).status == 201
-        yield space
-    finally:
-        for plural in objects:
-            cluster.raw("DELETE", f"{ADMISSION}/{plural}/{name}")
-
-
-def test_policies_of_others_are_conflicts_with_their_message(facade: Facade, foreign_policy: Space) -> None:
-    path = f"{foreign_policy.rest}/staging/deploy"
-
-    def deploy(reason: str | None, query: str = "") -> Answer:
-        return facade.call("POST", path + query, body={"app_id": "checkout", "release_id": f"no-{reason}"})
-
-    # The API server needs a moment until a policy holds.
-    eventually(lambda: deploy("Forbidden", "?dry_run=true").status != 200)
-    for reason in REASONS:
-        answer = deploy(reason)
-        assert answer.status == 409, answer.body
-        body = error_of(answer)
-        assert (body["message"], body["details"]) == (f"not {reason} on a Friday", {"reason": "PolicyRefused"})
-    assert facade.call("GET", f"{foreign_policy.rest}/staging/deployments").json()["total"] == 0
 
 
 def test_limits_of_requests(facade: Facade, facades: Facades, workspace: Workspaces) -> None:

@@ -18,7 +18,7 @@ from waiting import eventually
 
 from moorage_crds.gates import engine
 from moorage_crds.gates.lock import Lock
-from moorage_crds.gates.verdict import Change, Code, Gate, Verdict
+from moorage_crds.gates.verdict import AskedChange, Code, Gate, Verdict
 from moorage_crds.kinds import approval, cluster_freeze, deployment, environment, evidence, freeze, lock
 from moorage_crds.moments import to_moment
 from moorage_crds.names import binding_name
@@ -81,15 +81,15 @@ class Known:
         binding = self.bindings.get(binding_name(asked.environment, asked.app))
         return asked.release != (binding.release if binding is not None else None)
 
-    def _change(self, asked: Asked) -> Change:
+    def _change(self, asked: Asked) -> AskedChange:
         user = self.shop.cluster.username(asked.user)
         override = frozenset(asked.override)
         binding = self.bindings.get(binding_name(asked.environment, asked.app))
         if binding is None:
-            return Change(asked.environment, asked.app, asked.release, override=override, user=user)
+            return AskedChange(asked.environment, asked.app, asked.release, override=override, user=user)
         logged = {release for one in binding.log for release in (one.previous, one.release) if release is not None}
         sequence = max(binding.logged, binding.recorded)
-        return Change(
+        return AskedChange(
             asked.environment, asked.app, asked.release, binding.release, sequence, frozenset(logged), override, user
         )
 

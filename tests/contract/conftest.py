@@ -5,7 +5,8 @@ from collections.abc import AsyncIterator
 import builders
 import pytest
 from cluster import LiveCluster, Workspaces
-from fake_cluster import FakeCluster, FixedClock
+from fake_cluster import FakeCluster
+from fixed_clock import FixedClock
 from store_place import Place
 
 from moorage_crds.identifiers import NamespaceName

@@ -6,7 +6,8 @@ from collections.abc import Callable
 import pytest
 from cluster import LiveCluster, Workspace, Workspaces, account
 from fault_proxy import FaultProxy
-from oracles import ANY_REQUEST_ID, Ledger, check_history, in_parallel, records_of, settled
+from ledger import Ledger
+from oracles import ANY_REQUEST_ID, check_history, in_parallel, records_of, settled
 from supervisor import Supervisor
 from waiting import eventually
 

@@ -5,7 +5,8 @@ import urllib.request
 import pytest
 from cluster import LiveCluster, Workspace, Workspaces
 from fault_proxy import FaultProxy
-from oracles import Ledger, check_history, records_of, settled
+from ledger import Ledger
+from oracles import check_history, records_of, settled
 from services import Operators
 from waiting import eventually
 

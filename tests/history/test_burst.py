@@ -1,7 +1,8 @@
 """One binding, as many changes as the API server takes: back-pressure is the only refusal, and nothing is dropped."""
 
 from cluster import LiveCluster, Workspaces
-from oracles import BACK_PRESSURE, Ledger, check_history, in_parallel, records_of, settled
+from ledger import BACK_PRESSURE, Ledger
+from oracles import check_history, in_parallel, records_of, settled
 from services import Operators
 from waiting import eventually
 

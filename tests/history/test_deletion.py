@@ -1,7 +1,8 @@
 """Deleting a Namespace or the installation never waits for an operator that is not there."""
 
 from cluster import LiveCluster, Workspace, Workspaces
-from oracles import Ledger, settled
+from ledger import Ledger
+from oracles import settled
 from services import Operators
 from waiting import eventually
 

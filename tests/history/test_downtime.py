@@ -4,7 +4,8 @@ import time
 
 import pytest
 from cluster import LiveCluster, Workspace, Workspaces, account
-from oracles import ANY_REQUEST_ID, Ledger, check_history, records_of, settled
+from ledger import Ledger
+from oracles import ANY_REQUEST_ID, check_history, records_of, settled
 from services import Operators
 from waiting import eventually
 

@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 from cluster import LiveCluster, Workspace, Workspaces, account
-from oracles import CLOCK_SLACK, Ledger, check_history, frozen, in_parallel, records_of, settled, time_is_true
+from ledger import Ledger
+from oracles import CLOCK_SLACK, check_history, frozen, in_parallel, records_of, settled, time_is_true
 from services import Operators
 from waiting import eventually
 

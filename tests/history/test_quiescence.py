@@ -4,7 +4,8 @@ import time
 
 import pytest
 from cluster import WRITES, AuditEvent, LiveCluster, Workspace, Workspaces, account
-from oracles import Ledger, check_history, is_quiet, records_of, settled
+from ledger import Ledger
+from oracles import check_history, is_quiet, records_of, settled
 from services import Operators
 from waiting import eventually
 

@@ -4,7 +4,8 @@ import json
 from typing import Any
 
 from cluster import LiveCluster, Workspace, Workspaces
-from oracles import DELETED, chains_are_whole, records_of, settled
+from ledger import DELETED
+from oracles import chains_are_whole, records_of, settled
 from policy_switch import without_change_log
 from services import Operators
 from waiting import eventually

@@ -6,7 +6,8 @@ from collections.abc import Callable
 
 import pytest
 from cluster import LiveCluster, Workspace, Workspaces, account
-from oracles import BACK_PRESSURE, Ledger, check_history, in_parallel, records_of, settled
+from ledger import BACK_PRESSURE, Ledger
+from oracles import check_history, in_parallel, records_of, settled
 from services import Operators
 from waiting import eventually
 

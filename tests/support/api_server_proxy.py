@@ -5,30 +5,22 @@ differs from one that speaks to the API server directly.
 """
 
 import asyncio
-import secrets
-import ssl
-import threading
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any, TypeVar
 
 import aiohttp
 from aiohttp import web
 from cluster import LiveCluster
+from proxy_server import HOP_HEADERS, ProxyServer
+from typing_extensions import override
 from yarl import URL
 
-from moorage_dev import kubeconfigs
-from moorage_dev.installation import FACADE, NAMESPACE
+from moorage_dev.installation import FACADE
 from moorage_dev.kubeconfigs import Endpoint
 
-ResultT = TypeVar("ResultT")
-
-#: Headers of one hop, which a proxy does not pass on.
-_HOP = frozenset({"connection", "content-length", "host", "keep-alive", "transfer-encoding", "upgrade"})
 #: Limit of the wait for sockets to be closed at the end.
 CLOSING_SECONDS = 5.0
-_LONGEST_LINE = 16 * 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +74,7 @@ def no_fault(_seen: Seen) -> Fault | None:
     return None
 
 
-class ApiServerProxy:
+class ApiServerProxy(ProxyServer):
     """Listens on a free port from its making until `close`.
 
     Attributes:
@@ -91,25 +83,17 @@ class ApiServerProxy:
     """
 
     def __init__(self, endpoint: Endpoint) -> None:
-        self._endpoint = endpoint
         self.seen: list[Seen] = []
         self.fault: Callable[[Seen], Fault | None] = no_fault
         self._is_cut = False
         self._connections: set[asyncio.BaseTransport] = set()
         self._streams: dict[web.StreamResponse, str] = {}
-        self._loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=self._loop.run_forever, name="api-server-proxy", daemon=True)
-        self._thread.start()
         self._frozen: set[web.StreamResponse] = set()
-        self.url = self._run(self._start())
+        super().__init__(endpoint)
 
+    @override
     def settings(self, cluster: LiveCluster, account: str = FACADE) -> dict[str, str]:
-        """Settings of a facade (or of an operator) that goes through this proxy, under the chart's service account."""
-        token = cluster.service_account_token(NAMESPACE, account)
-        path = cluster.folder / f"proxied-{secrets.token_hex(4)}.kubeconfig"
-        proxied = Endpoint(self.url, self._endpoint.ca)
-        kubeconfigs.with_token(path, proxied, user=account, token=token)
-        return {"MOORAGE_KUBECONFIG": str(path)}
+        return super().settings(cluster, account)
 
     def cut(self) -> None:
         """Close all connections, and every new one at its first request, until `mend`."""
@@ -131,39 +115,10 @@ class ApiServerProxy:
         """Kinds of the open streams."""
         return sorted(self._streams.values())
 
-    def close(self) -> None:
-        """Stop listening and end the thread."""
-        self._run(self._stop())
-        self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join()
-        self._loop.close()
-
-    def _run(self, work: Coroutine[Any, Any, ResultT]) -> ResultT:
-        return asyncio.run_coroutine_threadsafe(work, self._loop).result(30)
-
-    async def _start(self) -> str:
-        trust = ssl.create_default_context(cadata=self._endpoint.ca.decode())
-        connector = aiohttp.TCPConnector(limit=0, ssl=trust)
-        timeout = aiohttp.ClientTimeout(total=None, sock_connect=3)
-        self._session = aiohttp.ClientSession(
-            connector=connector, timeout=timeout, auto_decompress=False, read_bufsize=_LONGEST_LINE
-        )
-        self._runner = web.ServerRunner(web.Server(self._handle), shutdown_timeout=0.1)
-        await self._runner.setup()
-        site = web.TCPSite(self._runner, "127.0.0.1", 0, backlog=512)
-        await site.start()
-        host, port = self._runner.addresses[0][:2]
-        return f"http://{host}:{port}"
-
+    @override
     async def _stop(self) -> None:
         await self._cut()
-        await self._runner.cleanup()
-        # Answers that hang, or whose client went away.
-        left = asyncio.all_tasks() - {asyncio.current_task()}
-        for task in left:
-            task.cancel()
-        await asyncio.gather(*left, return_exceptions=True)
-        await self._session.close()
+        await super()._stop()
         # Sockets close in later rounds of the loop, those with TLS after a farewell; only the loop's own one stays.
         deadline = self._loop.time() + CLOSING_SECONDS
         while len(self._loop._selector.get_map()) > 1 and self._loop.time() < deadline:  # noqa: ASYNC110 — nobody tells
@@ -184,6 +139,7 @@ class ApiServerProxy:
                 written += 1
         return written
 
+    @override
     async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
         body = await request.read()
         bearer = request.headers.get("Authorization", "").removeprefix("Bearer ")
@@ -208,7 +164,7 @@ class ApiServerProxy:
     async def _forward(
         self, request: web.BaseRequest, seen: Seen, alter: Callable[[bytes], bytes] | None
     ) -> web.StreamResponse:
-        headers = [(name, value) for name, value in request.headers.items() if name.lower() not in _HOP]
+        headers = [(name, value) for name, value in request.headers.items() if name.lower() not in HOP_HEADERS]
         if alter is not None:
             headers = [
                 *(one for one in headers if one[0].lower() != "accept-encoding"),
@@ -218,7 +174,7 @@ class ApiServerProxy:
         async with self._session.request(
             seen.method, url, data=seen.body or None, headers=headers, allow_redirects=False
         ) as upstream:
-            passed = [(name, value) for name, value in upstream.headers.items() if name.lower() not in _HOP]
+            passed = [(name, value) for name, value in upstream.headers.items() if name.lower() not in HOP_HEADERS]
             if not (seen.is_watch and upstream.status == 200):
                 content = await upstream.read()
                 return _answer(upstream.status, alter(content) if alter is not None else content, passed)

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from datetime import timedelta
 from typing import Any
 
-from fake_cluster import START
+from fixed_clock import START
 
 from moorage_crds import names
 from moorage_crds.moments import to_text

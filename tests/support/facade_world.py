@@ -15,7 +15,8 @@ from aiohttp import web
 from aiohttp.base_protocol import BaseProtocol
 from aiohttp.streams import StreamReader
 from aiohttp.test_utils import make_mocked_request
-from fake_cluster import FakeCluster, FixedClock
+from fake_cluster import FakeCluster
+from fixed_clock import FixedClock
 
 from moorage_api.access import Access
 from moorage_api.app import operations
@@ -25,7 +26,7 @@ from moorage_api.config import GITOPS_MANAGERS, ApiSettings
 from moorage_api.edge.metrics import Metrics
 from moorage_api.edge.pipeline import Edge
 from moorage_api.edge.router import Router
-from moorage_api.handlers.pages import Page
+from moorage_api.handlers.pages import PageFiles
 from moorage_api.handlers.service import Documentation, Readiness
 from moorage_api.operation import Facade
 from moorage_api.reads.presenter import Presenter
@@ -143,7 +144,7 @@ EDIT = [
 class World:
     """A facade, its cluster in memory, and two users: alice may everything in the workspace, mallory nothing."""
 
-    def __init__(self, *, held: bool = False, page: Page | None = None, **settings: Any) -> None:
+    def __init__(self, *, held: bool = False, page: PageFiles | None = None, **settings: Any) -> None:
         self.clock = FixedClock()
         self.cluster = FakeCluster(self.clock, stamps=True)
         self.catalog = Catalog(GITOPS_MANAGERS, clock=self.clock)
@@ -160,7 +161,9 @@ class World:
             self.catalog, access, self.cluster, freshness, self.clock, self.settings, Sessions(Seal.fresh(), self.clock)
         )
         self.readiness = Readiness()
-        self.operations = operations(Presenter(self.catalog), self.readiness, Documentation(b"{}"), page or Page(None))
+        self.operations = operations(
+            Presenter(self.catalog), self.readiness, Documentation(b"{}"), page or PageFiles(None)
+        )
         self.metrics = Metrics(self.catalog, freshness, access)
         self.edge = Edge(self.facade, Router(self.operations), self.metrics)
         self.held = held

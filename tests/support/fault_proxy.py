@@ -7,27 +7,23 @@ must never send is noted in `problems`, whatever the plan.
 
 import asyncio
 import re
-import secrets
-import ssl
-import threading
 from collections import Counter
-from collections.abc import Callable, Coroutine, Iterable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from typing import Any
 
 import aiohttp
 import orjson
 from aiohttp import web
 from cluster import LiveCluster
+from proxy_server import HOP_HEADERS, ProxyServer
+from typing_extensions import override
 from yarl import URL
 
 from moorage_crds.kube.paths import OPERATOR_CALLS
-from moorage_dev import kubeconfigs
-from moorage_dev.installation import NAMESPACE, OPERATOR
+from moorage_dev.installation import OPERATOR
 from moorage_dev.kubeconfigs import Endpoint
-
-ResultT = TypeVar("ResultT")
 
 WRITES = frozenset({"POST", "PUT", "PATCH", "DELETE"})
 
@@ -47,8 +43,6 @@ ACTIONS = frozenset(
     }
 )
 
-_HOP = frozenset({"connection", "content-length", "host", "keep-alive", "transfer-encoding", "upgrade"})
-_LONGEST_LINE = 16 * 1024 * 1024
 _PATH = re.compile(
     r"(?P<prefix>/api/v1|/apis/[^/]+/[^/]+)(?P<spaced>/namespaces/(?P<namespace>[^/]+)(?=/[^/]))?"
     r"/(?P<plural>[^/]+)(/(?P<name>[^/]+))?(?P<sub>/status)?"
@@ -130,7 +124,7 @@ class _Answer:
     headers: list[tuple[str, str]] = field(default_factory=lambda: [("Content-Type", "application/json")])
 
 
-class FaultProxy:
+class FaultProxy(ProxyServer):
     """Listens on a free port from its making until `close`.
 
     Attributes:
@@ -140,25 +134,18 @@ class FaultProxy:
     """
 
     def __init__(self, endpoint: Endpoint) -> None:
-        self._endpoint = endpoint
         self.calls: list[Call] = []
         self.problems: list[str] = []
         self.kill: Callable[[], None] = lambda: None
         self._plans: list[Plan] = []
         self._counts: Counter[tuple[str, str, str]] = Counter()
         self._generations: dict[str, int] = {}
-        self._loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=self._loop.run_forever, name="fault-proxy", daemon=True)
-        self._thread.start()
         self._released = asyncio.Event()
-        self.url = self._run(self._start())
+        super().__init__(endpoint)
 
-    def settings(self, cluster: LiveCluster) -> dict[str, str]:
-        """Settings of an operator that goes through this proxy, under the chart's service account."""
-        token = cluster.service_account_token(NAMESPACE, OPERATOR)
-        path = cluster.folder / f"faulty-{secrets.token_hex(4)}.kubeconfig"
-        kubeconfigs.with_token(path, Endpoint(self.url, self._endpoint.ca), user=OPERATOR, token=token)
-        return {"MOORAGE_KUBECONFIG": str(path)}
+    @override
+    def settings(self, cluster: LiveCluster, account: str = OPERATOR) -> dict[str, str]:
+        return super().settings(cluster, account)
 
     def arm(self, *plans: str) -> None:
         """Follow these plans from now on, and count from 1 again."""
@@ -183,40 +170,7 @@ class FaultProxy:
         chosen = set(namespaces)
         return [one for one in self.calls if one.is_write and one.namespace in chosen and 200 <= one.status < 300]
 
-    def close(self) -> None:
-        """Stop listening and end the thread."""
-        self._run(self._stop())
-        self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join()
-        self._loop.close()
-
-    def _run(self, work: Coroutine[Any, Any, ResultT]) -> ResultT:
-        return asyncio.run_coroutine_threadsafe(work, self._loop).result(30)
-
-    async def _start(self) -> str:
-        trust = ssl.create_default_context(cadata=self._endpoint.ca.decode())
-        timeout = aiohttp.ClientTimeout(total=None, sock_connect=3)
-        self._session = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(limit=0, ssl=trust),
-            timeout=timeout,
-            auto_decompress=False,
-            read_bufsize=_LONGEST_LINE,
-        )
-        self._runner = web.ServerRunner(web.Server(self._handle), shutdown_timeout=0.1)
-        await self._runner.setup()
-        site = web.TCPSite(self._runner, "127.0.0.1", 0, backlog=512)
-        await site.start()
-        host, port = self._runner.addresses[0][:2]
-        return f"http://{host}:{port}"
-
-    async def _stop(self) -> None:
-        await self._session.close()
-        await self._runner.cleanup()
-        left = asyncio.all_tasks() - {asyncio.current_task()}
-        for task in left:
-            task.cancel()
-        await asyncio.gather(*left, return_exceptions=True)
-
+    @override
     async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
         body = await request.read()
         call = self._note(request, body)
@@ -355,7 +309,7 @@ def _fault(what: str) -> _Answer:
 
 
 def _passed(headers: Any) -> list[tuple[str, str]]:
-    return [(name, value) for name, value in headers.items() if name.lower() not in _HOP]
+    return [(name, value) for name, value in headers.items() if name.lower() not in HOP_HEADERS]
 
 
 def _response(answer: _Answer) -> web.Response:

@@ -13,8 +13,9 @@ from typing import Any
 
 import builders
 import stamping
-from fake_cluster import FakeCluster, FixedClock
+from fake_cluster import FakeCluster
 from fakes import CountedMeasures, FixedLeadership
+from fixed_clock import FixedClock
 
 from moorage_crds import names, schema
 from moorage_crds.conditions import ConditionType, find

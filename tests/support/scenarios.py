@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 
 from cluster import LiveCluster, Workspace, Workspaces, account
 from etcd import Etcd
-from oracles import ANY_REQUEST_ID, Ledger, settled
+from ledger import Ledger
+from oracles import ANY_REQUEST_ID, settled
 from waiting import eventually
 
 from moorage_dev.rest_client import MERGE_PATCH

@@ -21,7 +21,7 @@ _GAPS: Final = 4
 
 
 @dataclass(slots=True)
-class Chain:
+class ChainLines:
     """All kept lines of one Deployment.
 
     Attributes:
@@ -185,7 +185,7 @@ def _behind(line: Line, before: Line | None) -> Line:
     return line if place == line.key[0] else line.moved_to(place)
 
 
-def belongs(chain: Chain, environment: EnvironmentView, birth: str | None) -> bool:
+def belongs(chain: ChainLines, environment: EnvironmentView, birth: str | None) -> bool:
     """Whether a chain is part of the history of an Environment.
 
     It is, unless it is certain that its last change was made before the Environment was created and left no release

@@ -9,7 +9,7 @@ from moorage_crds.clock import Clock
 GRACE_SECONDS = 2.0
 
 
-class Feed(Protocol):
+class WatchState(Protocol):
     """What is asked of a reflector."""
 
     @property
@@ -49,7 +49,7 @@ class Freshness:
 
     def __init__(
         self,
-        feeds: Sequence[Feed],
+        feeds: Sequence[WatchState],
         *,
         max_staleness: float,
         clock: Clock,

@@ -1,7 +1,7 @@
 """The history, indexed for reading: all lines of an environment in order, out of records and of logs not yet recorded.
 
-A `Chain` is the history of one Deployment (by uid), a `Shelf` holds the chains of one environment name and keeps their
-lines sorted. This file is what the reflectors tell it and what readers ask.
+`ChainLines` are the history of one Deployment (by uid). A `Shelf` holds the chains of one environment name and keeps
+their lines sorted. Reflectors write to the index in this file, and readers ask it.
 """
 
 from collections import OrderedDict
@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from itertools import islice
 from typing import Final
 
-from moorage_api.cache.chains import Chain, after_pending
+from moorage_api.cache.chains import ChainLines, after_pending
 from moorage_api.cache.journal import Journal
 from moorage_api.cache.line import Line
 from moorage_api.cache.lines import Filters, LineIndex, Position, Slice, Work
@@ -162,12 +162,12 @@ class HistoryIndex:
         shelf = self._shelves.get((namespace, environment))
         return shelf.revision if shelf else 0
 
-    def chain(self, uid: str) -> Chain | None:
+    def chain(self, uid: str) -> ChainLines | None:
         """The history of one Deployment."""
         place = self._places.get(uid)
         return self._shelves[place].chains[uid] if place else None
 
-    def chains(self, environment: EnvironmentView, birth: str | None) -> list[Chain]:
+    def chains(self, environment: EnvironmentView, birth: str | None) -> list[ChainLines]:
         """The chains that belong to the Environment, those of imports left out.
 
         Args:
@@ -217,19 +217,19 @@ class HistoryIndex:
     def _now(self) -> str:
         return to_text(self._clock.now())
 
-    def _touch(self, shelf: Shelf, chain: Chain) -> None:
+    def _touch(self, shelf: Shelf, chain: ChainLines) -> None:
         self._revisions += 1
         shelf.revision = self._revisions
         shelf.changed.add(chain.uid)
 
-    def _chain(self, namespace: str, environment: str, uid: str, app: str) -> tuple[Shelf, Chain]:
+    def _chain(self, namespace: str, environment: str, uid: str, app: str) -> tuple[Shelf, ChainLines]:
         place = self._places.setdefault(uid, (namespace, environment))
         shelf = self._shelves.get(place)
         if shelf is None:
             shelf = self._shelves[place] = Shelf(LineIndex(self.work))
         chain = shelf.chains.get(uid)
         if chain is None:
-            chain = shelf.chains[uid] = Chain(uid, app)
+            chain = shelf.chains[uid] = ChainLines(uid, app)
         return shelf, chain
 
     def _put_chain(self, lines: Sequence[Line]) -> list[Line]:
@@ -277,7 +277,7 @@ class HistoryIndex:
             self._touch(shelf, chain)
         self._forget_if_empty(place, shelf, chain)
 
-    def _put_pending(self, shelf: Shelf, chain: Chain, wanted: dict[int, Line]) -> None:
+    def _put_pending(self, shelf: Shelf, chain: ChainLines, wanted: dict[int, Line]) -> None:
         for sequence, line in wanted.items():
             old = chain.pending.get(sequence)
             if sequence in chain.records or (old is not None and old.same_as(line)):
@@ -286,7 +286,7 @@ class HistoryIndex:
                 self._take(shelf, chain, old)
             self._put(shelf, chain, line)
 
-    def _drop_pending(self, place: Place, shelf: Shelf, chain: Chain, lines: Iterable[Line]) -> None:
+    def _drop_pending(self, place: Place, shelf: Shelf, chain: ChainLines, lines: Iterable[Line]) -> None:
         for line in lines:
             self._take(shelf, chain, line)
         self._touch(shelf, chain)
@@ -301,17 +301,17 @@ class HistoryIndex:
         self._put_pending(shelf, chain, wanted)
         self._drop_pending(place, shelf, chain, lost)
 
-    def _put(self, shelf: Shelf, chain: Chain, line: Line) -> None:
+    def _put(self, shelf: Shelf, chain: ChainLines, line: Line) -> None:
         shelf.put(chain, line)
         self._keys.note(line)
         self.journal.add(line)
 
-    def _take(self, shelf: Shelf, chain: Chain, line: Line) -> None:
+    def _take(self, shelf: Shelf, chain: ChainLines, line: Line) -> None:
         shelf.take(chain, line)
         self._keys.forget(line)
         self.journal.remove(line)
 
-    def _forget_if_empty(self, place: Place, shelf: Shelf, chain: Chain) -> None:
+    def _forget_if_empty(self, place: Place, shelf: Shelf, chain: ChainLines) -> None:
         if not chain.empty:
             return
         del shelf.chains[chain.uid]

@@ -19,7 +19,7 @@ MAX_LOOKED: Final = 20_000
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class JournalQuery:
     """Which lines of a Namespace are wanted.
 
     Attributes:
@@ -32,7 +32,7 @@ class Wanted:
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
+class JournalPage:
     """A page of the lines of a Namespace, newest first.
 
     Attributes:
@@ -98,7 +98,7 @@ class Journal:
         """How many lines a Namespace has."""
         return len(self._known.get(namespace, ()))
 
-    def page(self, namespace: str, wanted: Wanted, *, after: Position | None, limit: int) -> Part:
+    def page(self, namespace: str, wanted: JournalQuery, *, after: Position | None, limit: int) -> JournalPage:
         """Wanted lines of a Namespace, newest first, from the top or from where an earlier page ended.
 
         Args:
@@ -109,17 +109,17 @@ class Journal:
         """
         index = self._known.get(namespace)
         if index is None:
-            return Part([], None)
+            return JournalPage([], None)
         as_of = after.as_of if after is not None else self._versions.current
         found: list[Line] = []
         last: Line | None = None
         for looked, line in enumerate(index.walk(wanted.times, after, as_of)):
             if last is not None and (len(found) == limit or looked == MAX_LOOKED):
-                return Part(found, Position(index.place(last, as_of), as_of))
+                return JournalPage(found, Position(index.place(last, as_of), as_of))
             if wanted.is_one(line):
                 found.append(line)
             last = line
-        return Part(found, None)
+        return JournalPage(found, None)
 
     def _of(self, namespace: str) -> LineIndex:
         index = self._known.get(namespace)

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 
-from moorage_api.cache.chains import Chain, belongs
+from moorage_api.cache.chains import ChainLines, belongs
 from moorage_api.cache.line import Line
 from moorage_api.cache.lines import LineIndex
 from moorage_api.cache.views import EnvironmentView
@@ -20,18 +20,18 @@ class Shelf:
     """
 
     index: LineIndex
-    chains: dict[str, Chain] = field(default_factory=dict)
+    chains: dict[str, ChainLines] = field(default_factory=dict)
     revision: int = 0
     owner: tuple[str, str | None] | None = None
     changed: set[str] = field(default_factory=set)
 
-    def put(self, chain: Chain, line: Line) -> None:
+    def put(self, chain: ChainLines, line: Line) -> None:
         """Keep a line."""
         chain.put(line)
         if chain.counted:
             self.index.add(line)
 
-    def take(self, chain: Chain, line: Line) -> None:
+    def take(self, chain: ChainLines, line: Line) -> None:
         """Let go of a line."""
         chain.drop(line)
         if chain.counted:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from moorage_api.cache.catalog import Catalog
-from moorage_api.cache.chains import Chain
+from moorage_api.cache.chains import ChainLines
 from moorage_api.cache.line import Line
 from moorage_api.cache.views import BindingView, EnvironmentView, pending_line
 from moorage_api.changes.writer import require_undeclared
@@ -18,7 +18,7 @@ from moorage_crds.kinds.deployment import Action, Change
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class WantedChange:
     """A change that somebody asks for.
 
     Attributes:
@@ -59,7 +59,7 @@ class Wanted:
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class ChangeResult:
     """The line of history that answers the request, and the release that is active after it.
 
     Attributes:
@@ -74,7 +74,7 @@ class Outcome:
 
 
 @dataclass(frozen=True, slots=True)
-class Known:
+class KnownState:
     """The state that is decided on.
 
     Attributes:
@@ -110,7 +110,7 @@ class ReleaseDecisions:
         self._catalog = catalog
         self._user = user
 
-    def decision(self, wanted: Wanted, known: Known) -> Outcome | Edit:
+    def decision(self, wanted: WantedChange, known: KnownState) -> ChangeResult | Edit:
         """What is to be done, if that is the state. Raises what speaks against the change."""
         repeated = self._repeated(wanted, known)
         if repeated is not None:
@@ -122,11 +122,11 @@ class ReleaseDecisions:
         if binding is None:
             return Edit(None, target)
         if target == active:
-            return Outcome(names.record_name(binding.uid, binding.last_sequence), active, binding.resource_version)
+            return ChangeResult(names.record_name(binding.uid, binding.last_sequence), active, binding.resource_version)
         require_undeclared({"spec.release": binding.declared_by}, override=wanted.override)
         return Edit(binding, target, known.tests)
 
-    def _require_possible(self, wanted: Wanted, binding: BindingView | None, active: str | None) -> None:
+    def _require_possible(self, wanted: WantedChange, binding: BindingView | None, active: str | None) -> None:
         if self._is_absent(wanted, binding):
             raise errors.not_found("deployment", wanted.app)
         if binding is not None and binding.app != wanted.app:
@@ -144,13 +144,13 @@ class ReleaseDecisions:
                 **{ACTIVE: active},
             )
 
-    def _is_absent(self, wanted: Wanted, binding: BindingView | None) -> bool:
+    def _is_absent(self, wanted: WantedChange, binding: BindingView | None) -> bool:
         """Whether there is nothing that could be taken out, or (not even in the history) rolled back."""
         if wanted.action is Action.UNDEPLOY:
             return binding is None or binding.release is None or binding.app != wanted.app
         return wanted.action is Action.ROLLBACK and binding is None and not self._chains(wanted)
 
-    def _target(self, wanted: Wanted, known: Known, active: str | None) -> str | None:
+    def _target(self, wanted: WantedChange, known: KnownState, active: str | None) -> str | None:
         """The release that shall be active; None for an undeploy."""
         if wanted.action is not Action.ROLLBACK:
             return wanted.release
@@ -164,12 +164,12 @@ class ReleaseDecisions:
 
     # --- the history of the app
 
-    def _chains(self, wanted: Wanted) -> list[Chain]:
+    def _chains(self, wanted: WantedChange) -> list[ChainLines]:
         environment = wanted.environment
         chains = self._catalog.history.chains(environment, self._catalog.birth(environment))
         return [chain for chain in chains if chain.app == wanted.app]
 
-    def _lines(self, wanted: Wanted, known: Known) -> list[Line]:
+    def _lines(self, wanted: WantedChange, known: KnownState) -> list[Line]:
         """All known lines of the app, newest first; those too that only the log of the live binding has."""
         chains = {chain.uid: chain for chain in self._chains(wanted)}
         lines = [line for chain in chains.values() for line in chain.descending()]
@@ -178,7 +178,7 @@ class ReleaseDecisions:
             lines += [pending_line(binding, change) for change in known.log if chain.get(change.sequence) is None]
         return sorted(lines, key=lambda line: line.key, reverse=True)
 
-    def is_behind(self, wanted: Wanted, binding: BindingView | None) -> bool:
+    def is_behind(self, wanted: WantedChange, binding: BindingView | None) -> bool:
         """Whether what is wanted depends on the history, and the last change of the binding is not there.
 
         Its record is still on its way to us.
@@ -188,7 +188,7 @@ class ReleaseDecisions:
         chain = self._catalog.history.chain(binding.uid)
         return binding.last_sequence > 0 and (chain is None or chain.get(binding.last_sequence) is None)
 
-    def _repeated(self, wanted: Wanted, known: Known) -> Outcome | None:
+    def _repeated(self, wanted: WantedChange, known: KnownState) -> ChangeResult | None:
         """The outcome of the earlier request with the same key. Raises ApiError if that asked for something else."""
         if wanted.fingerprint is None:
             return None
@@ -201,7 +201,7 @@ class ReleaseDecisions:
                 continue
             if found.content != wanted.fingerprint.content:
                 raise _other_request()
-            return Outcome(names.record_name(line.uid, line.sequence), line.release, past=True)
+            return ChangeResult(names.record_name(line.uid, line.sequence), line.release, past=True)
         return None
 
 

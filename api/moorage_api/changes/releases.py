@@ -13,14 +13,14 @@ from typing import Final
 from moorage_api.cache.views import BindingView, EnvironmentView
 from moorage_api.changes.emptying import Emptying, unrecorded
 from moorage_api.changes.fresh_reads import Found, Live
-from moorage_api.changes.release_decisions import Edit, Known, Outcome, ReleaseDecisions, Wanted
+from moorage_api.changes.release_decisions import ChangeResult, Edit, KnownState, ReleaseDecisions, WantedChange
 from moorage_api.changes.writer import MAX_TRIES, Writer
 from moorage_api.contract import errors, idempotency
 from moorage_api.contract.errors import ApiError, ConflictReason
 from moorage_api.operation import Call, Facade
 from moorage_api.reads import gates, translate
 from moorage_crds import names
-from moorage_crds.gates.verdict import Change
+from moorage_crds.gates.verdict import AskedChange
 from moorage_crds.identifiers import BindingName, EnvironmentSlug
 from moorage_crds.kinds.deployment import Action
 from moorage_crds.objects import RawObject
@@ -46,7 +46,7 @@ class ReleaseChanges:
         self._live = Live(self._catalog, self._writer)
         self._emptying = Emptying(facade, self._writer)
 
-    async def change(self, wanted: Wanted) -> Outcome:
+    async def change(self, wanted: WantedChange) -> ChangeResult:
         """Make the change, or find that it is made already.
 
         Raises:
@@ -59,12 +59,12 @@ class ReleaseChanges:
             self._writer.namespace,
             BindingName.of(EnvironmentSlug.parse(wanted.environment.name), wanted.app),
         )
-        known = Known(self._catalog.binding(self._writer.namespace, BindingName(where.name)))
+        known = KnownState(self._catalog.binding(self._writer.namespace, BindingName(where.name)))
         if self._decisions.is_behind(wanted, known.binding):
             known = await self._ask(where, known.binding)
         for last in (*[False] * (MAX_TRIES - 1), True):
             decision = await self._decided(wanted, where, known)
-            if isinstance(decision, Outcome):
+            if isinstance(decision, ChangeResult):
                 await self._require_environment(wanted)
                 return decision
             try:
@@ -80,7 +80,7 @@ class ReleaseChanges:
 
     # --- deciding
 
-    async def _decided(self, wanted: Wanted, where: ObjectRef, known: Known) -> Outcome | Edit:
+    async def _decided(self, wanted: WantedChange, where: ObjectRef, known: KnownState) -> ChangeResult | Edit:
         """What is to be done.
 
         The cache may lag behind other doors. It is enough to decide on a write, whose version the API server checks, or
@@ -90,7 +90,7 @@ class ReleaseChanges:
         if not known.live:
             with suppress(ApiError):
                 decision = self._decisions.decision(wanted, known)
-                if isinstance(decision, Outcome) and decision.past:
+                if isinstance(decision, ChangeResult) and decision.past:
                     return decision
                 if isinstance(decision, Edit):
                     await self._require_unlocked(wanted, decision)
@@ -101,7 +101,7 @@ class ReleaseChanges:
             await self._require_unlocked(wanted, decision)
         return decision
 
-    async def _require_unlocked(self, wanted: Wanted, edit: Edit) -> None:
+    async def _require_unlocked(self, wanted: WantedChange, edit: Edit) -> None:
         """Refuse what a lock forbids that we know of; it is asked for once more, because an unlock may be on its way.
 
         The API server's policy refuses it too, but hears of a lock only a moment after it was made: a lock that was
@@ -113,20 +113,20 @@ class ReleaseChanges:
             refused = errors.locked(wanted.environment.name, reason=lock.reason, by=lock.locked_by)
             overridden = frozenset(wanted.gates)
             user = self._call.caller.username
-            asked = Change(wanted.environment.name, wanted.app, edit.release, override=overridden, user=user)
+            asked = AskedChange(wanted.environment.name, wanted.app, edit.release, override=overridden, user=user)
             change = gates.change_of(self._catalog, wanted.environment.namespace, asked)
             standing = gates.gates_of(self._catalog, self._call.workspace, change)
             gates.explain(refused, standing, change, now=self._facade.clock.now())
             raise refused
 
-    async def _ask(self, where: ObjectRef, known: BindingView | None) -> Known:
+    async def _ask(self, where: ObjectRef, known: BindingView | None) -> KnownState:
         """The binding as the API server has it, with its log."""
         found = await self._live.binding(where, known)
-        return Known(found.view, found.log, live=True, tests=found.tests)
+        return KnownState(found.view, found.log, live=True, tests=found.tests)
 
     # --- writing
 
-    async def _write(self, wanted: Wanted, edit: Edit) -> Outcome:
+    async def _write(self, wanted: WantedChange, edit: Edit) -> ChangeResult:
         request_id = wanted.fingerprint.request_id if wanted.fingerprint else idempotency.random_request_id()
         note = translate.note(
             reason=wanted.reason,
@@ -144,9 +144,9 @@ class ReleaseChanges:
         if not self._writer.dry_run:
             self._catalog.bindings.wrote(view)
             await self._require_environment(wanted, Found(view, (), translate.same_release(raw)), edit)
-        return Outcome(names.record_name(view.uid, view.last_sequence), edit.release, view.resource_version)
+        return ChangeResult(names.record_name(view.uid, view.last_sequence), edit.release, view.resource_version)
 
-    async def _create(self, wanted: Wanted, target: str | None, note: RawObject) -> RawObject:
+    async def _create(self, wanted: WantedChange, target: str | None, note: RawObject) -> RawObject:
         environment = wanted.environment.name
         name = names.binding_name(environment, wanted.app)
         spec = {
@@ -165,7 +165,9 @@ class ReleaseChanges:
 
     # --- the environment
 
-    async def _require_environment(self, wanted: Wanted, made: Found | None = None, edit: Edit | None = None) -> None:
+    async def _require_environment(
+        self, wanted: WantedChange, made: Found | None = None, edit: Edit | None = None
+    ) -> None:
         """Nothing is deployed into an environment that is gone or goes: what was just `made` there is taken back.
 
         Who deletes an environment looks for bindings after that, and who deploys looks for the environment after that:

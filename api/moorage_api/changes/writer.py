@@ -16,7 +16,7 @@ from moorage_api.contract.errors import ApiError, ConflictReason
 from moorage_api.operation import Call, Facade
 from moorage_api.reads import gates, translate
 from moorage_crds import names, store
-from moorage_crds.gates.verdict import NEW_RELEASE, Change
+from moorage_crds.gates.verdict import NEW_RELEASE, AskedChange
 from moorage_crds.identifiers import BindingName, EnvironmentSlug, Identifier, NamespaceName
 from moorage_crds.kinds import cluster_freeze
 from moorage_crds.kinds.approval import Approval
@@ -184,7 +184,7 @@ class Writer:
         return Attempt(self._permission, verb, plural, kind, shown)
 
     async def _send(
-        self, sent: Awaitable[ResultT], attempt: Attempt, *, change: Change | None = None, own: bool = False
+        self, sent: Awaitable[ResultT], attempt: Attempt, *, change: AskedChange | None = None, own: bool = False
     ) -> ResultT:
         started = self._facade.clock.monotonic()
         try:
@@ -196,7 +196,7 @@ class Writer:
         finally:
             self._call.upstream.seconds += self._facade.clock.monotonic() - started
 
-    async def _refusal(self, error: StoreError, attempt: Attempt, *, change: Change | None, own: bool) -> ApiError:
+    async def _refusal(self, error: StoreError, attempt: Attempt, *, change: AskedChange | None, own: bool) -> ApiError:
         if own and isinstance(error, store.UnauthenticatedError | ForbiddenError):
             # It is our own account that is not accepted: nothing that the caller could change.
             return errors.cluster_unavailable(None)
@@ -206,7 +206,7 @@ class Writer:
             await self._explain(refused, change)
         return refused
 
-    async def _explain(self, refused: ApiError, change: Change) -> None:
+    async def _explain(self, refused: ApiError, change: AskedChange) -> None:
         """Say which gates are in the way. The API server may know of some that our watch has not told us about yet."""
         catalog, workspace = self._facade.catalog, self._call.workspace
         if refused.details["reason"] == ConflictReason.ENVIRONMENT_LOCKED:
@@ -271,16 +271,16 @@ class Writer:
         return {"lock_reason": lock.reason, "locked_by": lock.locked_by or names.UNKNOWN_USER}
 
 
-def _change(slug: str, spec: Mapping[str, Any]) -> Change:
+def _change(slug: str, spec: Mapping[str, Any]) -> AskedChange:
     """What a new object means to the gates of that environment; what is no Deployment changes no release."""
-    return Change(slug, spec.get("app", ""), spec.get("release", NEW_RELEASE))
+    return AskedChange(slug, spec.get("app", ""), spec.get("release", NEW_RELEASE))
 
 
-def _change_of(view: Written, release: str | None = NEW_RELEASE) -> Change:
+def _change_of(view: Written, release: str | None = NEW_RELEASE) -> AskedChange:
     """The same of a change of an object. `release`: the wanted one, of a Deployment."""
     if isinstance(view, BindingView):
-        return Change(view.environment, view.app, release)
-    return Change(view.name)
+        return AskedChange(view.environment, view.app, release)
+    return AskedChange(view.name)
 
 
 def require_undeclared(owners: Mapping[str, str | None], *, override: bool) -> None:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 
 @dataclass(slots=True, eq=False)
-class Connection:
+class ClientConnection:
     """One open connection.
 
     Attributes:
@@ -39,7 +39,7 @@ class Connections:
     def __init__(self, *, total: int, share: int) -> None:
         self._total = total
         self._share = share
-        self._open: set[Connection] = set()
+        self._open: set[ClientConnection] = set()
         self._count: defaultdict[str, int] = defaultdict(int)
         self._busy: defaultdict[str, int] = defaultdict(int)
         self._all_busy = 0
@@ -53,12 +53,12 @@ class Connections:
         """There are so many that those beyond the limit have to go at once."""
         return len(self._open) >= 2 * self._total
 
-    def opened(self, connection: Connection) -> None:
+    def opened(self, connection: ClientConnection) -> None:
         """A client connected."""
         self._open.add(connection)
         self._count[connection.client] += 1
 
-    def closed(self, connection: Connection) -> None:
+    def closed(self, connection: ClientConnection) -> None:
         """A connection is gone."""
         if connection not in self._open:
             return
@@ -66,14 +66,14 @@ class Connections:
         self._open.remove(connection)
         _less(self._count, connection.client)
 
-    def began(self, connection: Connection) -> None:
+    def began(self, connection: ClientConnection) -> None:
         """A request has come."""
         if not connection.busy and connection in self._open:
             connection.busy = True
             self._busy[connection.client] += 1
             self._all_busy += 1
 
-    def finished(self, connection: Connection, now: float) -> None:
+    def finished(self, connection: ClientConnection, now: float) -> None:
         """Its request is answered."""
         if connection.busy:
             connection.busy = False
@@ -81,25 +81,25 @@ class Connections:
             _less(self._busy, connection.client)
             self._all_busy -= 1
 
-    def refuses(self, connection: Connection) -> bool:
+    def refuses(self, connection: ClientConnection) -> bool:
         """Whether all that could make room for this one, which was just opened, have requests to answer."""
         if self._all_busy >= self._total:
             return True
         return not connection.exempt and self._busy.get(connection.client, 0) >= self._share
 
-    def crowded_by(self, connection: Connection) -> bool:
+    def crowded_by(self, connection: ClientConnection) -> bool:
         """Whether there are too many, over all or of that client."""
         own = not connection.exempt and self._count[connection.client] > self._share
         return own or len(self._open) > self._total
 
-    def surplus(self) -> list[Connection]:
+    def surplus(self) -> list[ClientConnection]:
         """What has to be closed: down to the shares first, then down to the total."""
-        idle: defaultdict[str, list[Connection]] = defaultdict(list)
+        idle: defaultdict[str, list[ClientConnection]] = defaultdict(list)
         for connection in self._open:
             if not connection.busy:
                 idle[connection.client].append(connection)
-        gone: list[Connection] = []
-        kept: list[tuple[tuple[bool, bool, int, float], Connection]] = []
+        gone: list[ClientConnection] = []
+        kept: list[tuple[tuple[bool, bool, int, float], ClientConnection]] = []
         for client, those in idle.items():
             those.sort(key=_worth)
             excess = 0 if those[0].exempt else max(0, self._count[client] - self._share)
@@ -112,11 +112,11 @@ class Connections:
         return gone
 
 
-def _worth(connection: Connection) -> tuple[bool, float]:
+def _worth(connection: ClientConnection) -> tuple[bool, float]:
     return (connection.authenticated, connection.since)
 
 
-def _ranked(those: list[Connection]) -> Iterable[tuple[tuple[bool, bool, int, float], Connection]]:
+def _ranked(those: list[ClientConnection]) -> Iterable[tuple[tuple[bool, bool, int, float], ClientConnection]]:
     """Idle connections of one client, the least worth first, with their place in the order in which all clients' go.
 
     The more of a kind a client has, the earlier its oldest goes.

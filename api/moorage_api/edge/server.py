@@ -12,7 +12,7 @@ from aiohttp.web_protocol import RequestHandler
 from moorage_api.contract import errors
 from moorage_api.contract.errors import ApiError
 from moorage_api.edge.addresses import Proxies, group
-from moorage_api.edge.connections import Connection, Connections
+from moorage_api.edge.connections import ClientConnection, Connections
 from moorage_api.edge.heads import AUTHENTICATED, MAX_HEADERS
 from moorage_api.edge.pipeline import Edge
 
@@ -38,7 +38,7 @@ class EdgeProtocol(RequestHandler):
     def __init__(self, server: "EdgeServer", *, loop: asyncio.AbstractEventLoop, **settings: Any) -> None:
         super().__init__(server, loop=loop, **settings)
         self._edge_server = server
-        self.connection = Connection("", exempt=False, since=loop.time())
+        self.connection = ClientConnection("", exempt=False, since=loop.time())
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """A client connected. Only where all others have requests to answer, it is told so and closed."""
@@ -104,7 +104,7 @@ class EdgeServer(web.Server):
         self.proxies = proxies if proxies is not None else Proxies()
         self.known = Connections(total=max_connections, share=max_connections if share is None else share)
         self._answering: Answering = answer if answer is not None else edge
-        self._protocols: dict[Connection, EdgeProtocol] = {}
+        self._protocols: dict[ClientConnection, EdgeProtocol] = {}
         self._making_room: asyncio.TimerHandle | None = None
 
     async def _answer(self, request: web.BaseRequest) -> web.StreamResponse:

@@ -3,7 +3,7 @@
 import dataclasses
 from typing import Any
 
-from moorage_api.changes.release_decisions import Outcome, Wanted
+from moorage_api.changes.release_decisions import ChangeResult, WantedChange
 from moorage_api.changes.releases import ReleaseChanges
 from moorage_api.contract import errors, idempotency, schemas
 from moorage_api.contract.errors import ACTIVE, ApiError
@@ -23,7 +23,7 @@ MAX_KEY_LENGTH = 64
 async def deploy(facade: Facade, call: Call) -> Answer:
     """Make a release the active one."""
     body: schemas.DeployRequest = call.body
-    wanted = Wanted(
+    wanted = WantedChange(
         environment_of(facade, call),
         AppId.parse(body.app_id),
         Action.DEPLOY,
@@ -41,7 +41,7 @@ async def deploy(facade: Facade, call: Call) -> Answer:
 async def rollback(facade: Facade, call: Call) -> Answer:
     """Make an earlier release the active one again."""
     body: schemas.RollbackRequest = call.body
-    wanted = Wanted(
+    wanted = WantedChange(
         environment_of(facade, call),
         _app_of(call),
         Action.ROLLBACK,
@@ -65,7 +65,7 @@ async def rollback(facade: Facade, call: Call) -> Answer:
 async def undeploy(facade: Facade, call: Call) -> Answer:
     """Take an app out."""
     query: schemas.UndeployQuery = call.query
-    wanted = Wanted(
+    wanted = WantedChange(
         environment_of(facade, call),
         _app_of(call),
         Action.UNDEPLOY,
@@ -84,7 +84,7 @@ def gates_in(query: schemas.ReleaseQuery) -> tuple[str, ...]:
     return tuple(sorted(set(query.override or ())))
 
 
-async def _change(facade: Facade, call: Call, wanted: Wanted) -> Outcome:
+async def _change(facade: Facade, call: Call, wanted: WantedChange) -> ChangeResult:
     if wanted.gates:
         await rights.require_override(facade, call, wanted.environment.name, wanted.reason)
     key = _key_of(call)
@@ -100,7 +100,7 @@ async def _change(facade: Facade, call: Call, wanted: Wanted) -> Outcome:
         raise
 
 
-def _active(message: str, call: Call, wanted: Wanted, outcome: Outcome) -> Answer:
+def _active(message: str, call: Call, wanted: WantedChange, outcome: ChangeResult) -> Answer:
     body = {
         "message": message,
         "deployment_id": outcome.deployment_id,
@@ -111,7 +111,7 @@ def _active(message: str, call: Call, wanted: Wanted, outcome: Outcome) -> Answe
     return _answer(call, body, outcome)
 
 
-def _answer(call: Call, body: dict[str, Any], outcome: Outcome) -> Answer:
+def _answer(call: Call, body: dict[str, Any], outcome: ChangeResult) -> Answer:
     return Answer(body).at_version(names.DEPLOYMENTS, "" if call.query.dry_run else outcome.version)
 
 

@@ -4,7 +4,7 @@ from moorage_api.contract import schemas
 from moorage_api.handlers.environments import environment_of
 from moorage_api.operation import Answer, Call, Facade
 from moorage_api.reads import gates, rights
-from moorage_crds.gates.verdict import NEW_RELEASE, Change
+from moorage_crds.gates.verdict import NEW_RELEASE, AskedChange
 from moorage_crds.moments import to_text
 
 
@@ -13,7 +13,7 @@ async def verdicts(facade: Facade, call: Call) -> Answer:
     query: schemas.GatesQuery = call.query
     view = environment_of(facade, call)
     moment = schemas.moment(query.at) if query.at is not None else facade.clock.now()
-    asked = Change(view.name, query.app_id or "", query.release_id or NEW_RELEASE, user=call.caller.username)
+    asked = AskedChange(view.name, query.app_id or "", query.release_id or NEW_RELEASE, user=call.caller.username)
     change = gates.change_of(facade.catalog, view.namespace, asked)
     standing = gates.gates_of(facade.catalog, call.workspace, change)
     head = {

@@ -6,7 +6,7 @@ from typing import Any
 
 from moorage_api.cache import pages
 from moorage_api.cache.catalog import Catalog
-from moorage_api.cache.journal import Wanted
+from moorage_api.cache.journal import JournalQuery
 from moorage_api.cache.line import NO_TIME, Line
 from moorage_api.cache.lines import Filters, Position
 from moorage_api.cache.views import BindingView, EnvironmentView
@@ -68,7 +68,7 @@ async def workspace_history(facade: Facade, call: Call) -> Answer:
     scope = ["journal", call.workspace.uid, *query.model_dump(exclude={"limit", "cursor"}).values()]
     found = facade.catalog.history.journal.page(
         call.workspace.namespace,
-        Wanted(Filters(None, None, *_bounds(query)), _wanted(query, owners)),
+        JournalQuery(Filters(None, None, *_bounds(query)), _wanted(query, owners)),
         after=_position_in(scope, query.cursor),
         limit=query.limit,
     )

@@ -8,7 +8,7 @@ from itertools import pairwise
 from typing import Any, Final
 
 from moorage_api.cache.catalog import Catalog
-from moorage_api.cache.journal import Wanted
+from moorage_api.cache.journal import JournalQuery
 from moorage_api.cache.line import Line
 from moorage_api.cache.lines import Filters, Position
 from moorage_api.contract import errors, schemas
@@ -141,7 +141,9 @@ def _slug(catalog: Catalog, call: Call, text: str | None) -> str | None:
 
 async def _entries(catalog: Catalog, namespace: str, until: datetime, app: str | None) -> list[Entry]:
     """All lines up to a moment that are kept; in parts, so that one who asks holds up nobody."""
-    wanted = Wanted(Filters(None, None, None, schemas.whole_second(until)), lambda line: app is None or line.app == app)
+    wanted = JournalQuery(
+        Filters(None, None, None, schemas.whole_second(until)), lambda line: app is None or line.app == app
+    )
     entries: list[Entry] = []
     after: Position | None = None
     while True:

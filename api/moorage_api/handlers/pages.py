@@ -48,7 +48,7 @@ class _File:
     compressed: bytes | None
 
 
-class Page:
+class PageFiles:
     """The built files of the page.
 
     Args:

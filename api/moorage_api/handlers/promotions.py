@@ -3,7 +3,7 @@
 from typing import Any
 
 from moorage_api.cache.views import BindingView, EnvironmentView
-from moorage_api.changes.release_decisions import Wanted
+from moorage_api.changes.release_decisions import WantedChange
 from moorage_api.changes.releases import ReleaseChanges
 from moorage_api.contract import errors
 from moorage_api.contract.errors import ApiError
@@ -65,7 +65,7 @@ def _running(facade: Facade, origin: EnvironmentView, app: str | None) -> list[B
 async def _promoted(
     facade: Facade, call: Call, target: EnvironmentView, there: BindingView, present: str | None
 ) -> dict[str, Any]:
-    wanted = Wanted(
+    wanted = WantedChange(
         target,
         AppId.parse(there.app),
         Action.DEPLOY,

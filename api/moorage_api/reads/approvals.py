@@ -10,7 +10,7 @@ from moorage_api.cache.views import EnvironmentView
 from moorage_api.reads import gates, translate
 from moorage_crds import names
 from moorage_crds.gates import engine
-from moorage_crds.gates.verdict import Change, Code, Gate
+from moorage_crds.gates.verdict import AskedChange, Code, Gate
 from moorage_crds.kinds import evidence
 from moorage_crds.kinds.approval import Approval, Decision
 from moorage_crds.kinds.evidence import Turn
@@ -75,7 +75,7 @@ def candidates(
     approved = {which for which, those in given.items() if any(one.decision is Decision.APPROVE for one in those)}
     due = [*sorted(before), *sorted(approved - before - present)]
     shown = [
-        _candidate(catalog, environment, Change(environment.name, app, release, user=user), given, now)
+        _candidate(catalog, environment, AskedChange(environment.name, app, release, user=user), given, now)
         for app, release in sorted(due[:MOST_CANDIDATES])
     ]
     return shown, len(due)
@@ -91,7 +91,7 @@ def _before(catalog: Catalog, environment: EnvironmentView) -> Iterator[Release]
 def _candidate(
     catalog: Catalog,
     environment: EnvironmentView,
-    asked: Change,
+    asked: AskedChange,
     every: Mapping[Release, list[Approval]],
     now: datetime,
 ) -> dict[str, Any]:
@@ -115,7 +115,7 @@ def _candidate(
     }
 
 
-def _conditions(environment: EnvironmentView, change: Change, given: list[Approval]) -> tuple[Gate, ...]:
+def _conditions(environment: EnvironmentView, change: AskedChange, given: list[Approval]) -> tuple[Gate, ...]:
     """The gates that ask something of a release itself."""
     own = evidence.gates_of(environment.name, environment.protection, environment.evidence, change.app)
     return (*own, *evidence.rejections_of(given))

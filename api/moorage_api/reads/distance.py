@@ -5,7 +5,7 @@ from enum import StrEnum
 from itertools import islice
 from typing import Any, Final
 
-from moorage_api.cache.chains import Chain
+from moorage_api.cache.chains import ChainLines
 from moorage_api.cache.line import Line
 
 #: How many lines of a chain are looked through for a release: what is further away is only said to be different.
@@ -33,7 +33,7 @@ class State:
     """An app in an environment at a moment: the line that made it so, and the history that it stands in."""
 
     line: Line
-    chain: Chain
+    chain: ChainLines
 
     @property
     def release(self) -> str | None:

@@ -13,7 +13,7 @@ from moorage_crds import names
 from moorage_crds.gates import engine
 from moorage_crds.gates.freezes import Freeze
 from moorage_crds.gates.lock import Lock
-from moorage_crds.gates.verdict import Change, Code, Gate
+from moorage_crds.gates.verdict import AskedChange, Code, Gate
 from moorage_crds.kinds import cluster_freeze, evidence
 from moorage_crds.kinds.workspace import Workspace
 from moorage_crds.moments import to_text
@@ -22,7 +22,7 @@ from moorage_crds.moments import to_text
 REASONS: Final = frozenset(str(code) for code in Code)
 
 
-def gates_of(catalog: Catalog, workspace: Workspace, change: Change) -> tuple[Gate, ...]:
+def gates_of(catalog: Catalog, workspace: Workspace, change: AskedChange) -> tuple[Gate, ...]:
     """All gates before the environment of a change, in the order in which people should read them."""
     slug = change.environment
     clocks = clocks_of(catalog, workspace, catalog.locks.get(workspace.namespace, slug))
@@ -46,7 +46,7 @@ def freezes_of(catalog: Catalog, workspace: Workspace) -> Iterator[Freeze]:
     yield from sorted(shared, key=lambda one: one.gate)
 
 
-def change_of(catalog: Catalog, namespace: str, asked: Change) -> Change:
+def change_of(catalog: Catalog, namespace: str, asked: AskedChange) -> AskedChange:
     """What is asked for, with what is known of the binding: its release, its number, and what its log names."""
     binding = catalog.bindings.get(namespace, names.binding_name(asked.environment, asked.app)) if asked.app else None
     if binding is None:
@@ -59,7 +59,7 @@ def change_of(catalog: Catalog, namespace: str, asked: Change) -> Change:
     return replace(asked, present=binding.release, sequence=binding.last_sequence, logged=frozenset(logged))
 
 
-def explain(refused: ApiError, gates: Sequence[Gate], change: Change, *, now: datetime) -> None:
+def explain(refused: ApiError, gates: Sequence[Gate], change: AskedChange, *, now: datetime) -> None:
     """Put into a refusal what the gates in the way are, why, and when the same write passes.
 
     Who asks may know: a policy tells its reason to everybody whose change it refuses.
@@ -81,13 +81,13 @@ def explain(refused: ApiError, gates: Sequence[Gate], change: Change, *, now: da
         refused.details |= {"freeze": freezes[0] if freezes else None, "freezes": freezes}
 
 
-def explains(refused: ApiError, gates: Sequence[Gate], change: Change, *, now: datetime) -> bool:
+def explains(refused: ApiError, gates: Sequence[Gate], change: AskedChange, *, now: datetime) -> bool:
     """Whether one of those gates is the reason of that refusal."""
     found = engine.verdicts(gates, change, now)
     return any(one.refuses and one.code == refused.details.get("reason") for one in found)
 
 
-def answer(gates: Sequence[Gate], change: Change, moment: datetime) -> dict[str, Any]:
+def answer(gates: Sequence[Gate], change: AskedChange, moment: datetime) -> dict[str, Any]:
     """What all gates say of a change at a moment, as REST shows it."""
     found = engine.verdicts(gates, change, moment)
     opens_at = engine.opens_at(gates, change, moment)

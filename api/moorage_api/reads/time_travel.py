@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from datetime import datetime, timedelta
 
-from moorage_api.cache.chains import Chain
+from moorage_api.cache.chains import ChainLines
 from moorage_api.cache.line import Line
 from moorage_api.cache.views import EnvironmentView
 from moorage_api.contract import errors, schemas
@@ -15,7 +15,7 @@ _AHEAD = timedelta(seconds=5)
 
 def lines_at(
     environment: EnvironmentView,
-    chains: Iterable[Chain],
+    chains: Iterable[ChainLines],
     moment: datetime,
     *,
     now: datetime,
@@ -53,7 +53,7 @@ def lines_at(
 
 def active_at(
     environment: EnvironmentView,
-    chains: Iterable[Chain],
+    chains: Iterable[ChainLines],
     moment: datetime,
     *,
     now: datetime,
@@ -64,7 +64,7 @@ def active_at(
     return {app: line.release or "" for app, line in lines.items()}
 
 
-def _first_known(environment: EnvironmentView, chains: list[Chain], kept_since: datetime) -> str:
+def _first_known(environment: EnvironmentView, chains: list[ChainLines], kept_since: datetime) -> str:
     """The earliest moment of which everything is known."""
     bounds = [environment.created_at]
     if moments.parse(environment.created_at) < kept_since:

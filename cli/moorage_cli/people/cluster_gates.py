@@ -10,7 +10,7 @@ from moorage_crds import names
 from moorage_crds.gates import engine
 from moorage_crds.gates.freezes import Freeze
 from moorage_crds.gates.lock import Lock
-from moorage_crds.gates.verdict import NEW_RELEASE, Change, Gate, Verdict
+from moorage_crds.gates.verdict import NEW_RELEASE, AskedChange, Gate, Verdict
 from moorage_crds.kinds import approval, cluster_freeze, deployment, environment, evidence, freeze, lock, workspace
 from moorage_crds.moments import to_moment, to_text
 from moorage_crds.objects import RawObject
@@ -36,7 +36,7 @@ async def explained(
     view = environment.from_object(place)
     app, release = asked
     user = await user_of(store)
-    change = Change(view.name, app or "", release or NEW_RELEASE, user=user)
+    change = AskedChange(view.name, app or "", release or NEW_RELEASE, user=user)
     bindings = [deployment.from_object(raw) for raw in await listing(names.DEPLOYMENTS)]
     change = next((_known(change, one) for one in bindings if app and _is_about(one, change)), change)
     shared = await _cluster_freezes(store, view.namespace)
@@ -67,11 +67,11 @@ async def user_of(store: ResourceStore) -> str:
     return str((await store.create(names.OWN_REVIEWS, None, _WHO_AM_I))["status"]["userInfo"]["username"])
 
 
-def _is_about(binding: deployment.Deployment, change: Change) -> bool:
+def _is_about(binding: deployment.Deployment, change: AskedChange) -> bool:
     return (binding.environment, binding.app) == (change.environment, change.app)
 
 
-def _known(change: Change, binding: deployment.Deployment) -> Change:
+def _known(change: AskedChange, binding: deployment.Deployment) -> AskedChange:
     logged = {one for entry in binding.log for one in (entry.previous, entry.release) if one is not None}
     sequence = max(binding.logged, binding.recorded)
     return replace(change, present=binding.release, sequence=sequence, logged=frozenset(logged))

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from moorage_crds.gates.verdict import Change, Code, Enforcement, Refusal, first_turn
+from moorage_crds.gates.verdict import AskedChange, Code, Enforcement, Refusal, first_turn
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,13 +55,13 @@ class ApprovalsGate:
         """By naming it."""
         return True
 
-    def concerns(self, change: Change) -> bool:
+    def concerns(self, change: AskedChange) -> bool:
         """All apps of its environment."""
         return change.environment == self.environment
 
-    def refusal(self, change: Change, moment: datetime | None) -> Refusal | None:
+    def refusal(self, change: AskedChange, moment: datetime | None) -> Refusal | None:
         """Refuses what too few others have approved. To take an app out, and the way back, it lets pass."""
-        if change.release is None or change.goes_back or change.release in self.known:
+        if change.newcomer(self.known) is None:
             return None
         users = self._users(change, moment)
         if len(users) >= self.required:
@@ -72,12 +72,12 @@ class ApprovalsGate:
         details = {"required": self.required, "approved_by": users, "missing": self.required - len(users)}
         return Refusal(Code.APPROVAL_REQUIRED, message, details)
 
-    def turn(self, change: Change, after: datetime, *, refuses: bool) -> datetime | None:
+    def turn(self, change: AskedChange, after: datetime, *, refuses: bool) -> datetime | None:
         """It closes when Approvals end."""
         ends = {one.until for one in self._counting(change) if one.until is not None}
         return first_turn(self, change, after, ends, refuses=refuses)
 
-    def _users(self, change: Change, moment: datetime | None) -> list[str]:
+    def _users(self, change: AskedChange, moment: datetime | None) -> list[str]:
         counting = (
             one
             for one in self._counting(change)
@@ -85,7 +85,7 @@ class ApprovalsGate:
         )
         return list(dict.fromkeys(one.user for one in counting))
 
-    def _counting(self, change: Change) -> Iterator[Approver]:
+    def _counting(self, change: AskedChange) -> Iterator[Approver]:
         for found in self.approved:
             if found.release == change.release and found.sequence == change.sequence:
                 yield from found.by
@@ -117,11 +117,11 @@ class Rejection:
         """By naming the approvals; else its author deletes it."""
         return True
 
-    def concerns(self, change: Change) -> bool:
+    def concerns(self, change: AskedChange) -> bool:
         """That release of that app there."""
         return (change.environment, change.app, change.release) == (self.environment, self.app, self.release)
 
-    def refusal(self, change: Change, moment: datetime | None) -> Refusal | None:
+    def refusal(self, change: AskedChange, moment: datetime | None) -> Refusal | None:
         """Refuses until its author deletes it, the way back too."""
         by = f" by {' '.join(self.by.splitlines())}" if self.by else ""
         why = f": {self.comment}" if self.comment else ""
@@ -129,6 +129,6 @@ class Rejection:
         details = {"rejected_by": self.by, "comment": self.comment, "approval": self.name}
         return Refusal(Code.REJECTED, f"{what}: rejected{by}{why} (approval/{self.name})", details)
 
-    def turn(self, change: Change, after: datetime, *, refuses: bool) -> datetime | None:
+    def turn(self, change: AskedChange, after: datetime, *, refuses: bool) -> datetime | None:
         """No moment opens it."""
         return after if refuses else None

@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import Final
 
 from moorage_crds.gates.calendar import HORIZON, Calendar
-from moorage_crds.gates.verdict import Change, Enforcement, Gate, Verdict
+from moorage_crds.gates.verdict import AskedChange, Enforcement, Gate, Verdict
 
 #: In search of the moment at which all gates let a change pass, gates are asked so often, and when they turn so often.
 #: Beyond that no moment is in sight: those who write Freezes could make every answer as dear as they like.
@@ -18,7 +18,7 @@ MOST_ASKED: Final = 5_000
 MOST_TURNS: Final = 500
 
 
-def verdicts(gates: Iterable[Gate], change: Change, moment: datetime | None) -> tuple[Verdict, ...]:
+def verdicts(gates: Iterable[Gate], change: AskedChange, moment: datetime | None) -> tuple[Verdict, ...]:
     """What each gate that is about the change says of it.
 
     Args:
@@ -29,7 +29,7 @@ def verdicts(gates: Iterable[Gate], change: Change, moment: datetime | None) -> 
     return tuple(_verdict(gate, change, moment) for gate in gates if gate.concerns(change))
 
 
-def opens_at(gates: Iterable[Gate], change: Change, moment: datetime) -> datetime | None:
+def opens_at(gates: Iterable[Gate], change: AskedChange, moment: datetime) -> datetime | None:
     """The first moment from `moment` on at which the very same change would pass all of them.
 
     None if there is none in sight (`calendar.HORIZON`), or if it needs somebody's doing: an approval, an unlock.
@@ -64,7 +64,7 @@ def schedule(gates: Iterable[Gate], environment: str, moment: datetime) -> Sched
         environment: slug.
         moment: the present one (aware).
     """
-    change = Change(environment)
+    change = AskedChange(environment)
     asked = [gate for gate in gates if gate.enforcement is Enforcement.DENY and gate.concerns(change)]
     refusal = next((found for gate in asked if (found := gate.refusal(change, moment)) is not None), None)
     if refusal is not None:
@@ -80,7 +80,7 @@ def schedule_of(calendar: Calendar, moment: datetime) -> Schedule:
     return Schedule(closed=False, next_close=calendar.next(moment, closed=True))
 
 
-def _verdict(gate: Gate, change: Change, moment: datetime | None) -> Verdict:
+def _verdict(gate: Gate, change: AskedChange, moment: datetime | None) -> Verdict:
     refusal = gate.refusal(change, moment) if change.release != change.present else None
     overridden = refusal is not None and gate.can_be_overridden and gate.gate in change.override
     refused = refusal is not None and not overridden
@@ -97,7 +97,7 @@ def _verdict(gate: Gate, change: Change, moment: datetime | None) -> Verdict:
     )
 
 
-def _first_open(gates: Sequence[Gate], change: Change, moment: datetime) -> datetime | None:
+def _first_open(gates: Sequence[Gate], change: AskedChange, moment: datetime) -> datetime | None:
     """From the moment at which one that refuses opens to the next, until none refuses any more."""
     at, passing, turns = moment, 0, 0
     for number in range(MOST_ASKED):
@@ -115,7 +115,7 @@ def _first_open(gates: Sequence[Gate], change: Change, moment: datetime) -> date
     return None
 
 
-def _passes(gate: Gate, change: Change, moment: datetime) -> bool:
+def _passes(gate: Gate, change: AskedChange, moment: datetime) -> bool:
     if change.release == change.present or (gate.can_be_overridden and gate.gate in change.override):
         return True
     return gate.refusal(change, moment) is None

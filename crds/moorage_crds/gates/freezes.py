@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from moorage_crds.gates.calendar import Calendar
-from moorage_crds.gates.verdict import Change, Code, Enforcement, Refusal
+from moorage_crds.gates.verdict import AskedChange, Code, Enforcement, Refusal
 
 _NO_TIME = "; the write leaves no time: send spec.change in the same write"
 
@@ -42,11 +42,11 @@ class Freeze:
             return False
         return self.apps is None or app in self.apps
 
-    def concerns(self, change: Change) -> bool:
+    def concerns(self, change: AskedChange) -> bool:
         """Whether it names the app and the environment, or none."""
         return self.is_about(change.environment, change.app)
 
-    def refusal(self, change: Change, moment: datetime | None) -> Refusal | None:
+    def refusal(self, change: AskedChange, moment: datetime | None) -> Refusal | None:
         """Refuses while its calendar is closed; a write without a time is inside every window."""
         if moment is not None and not self.calendar.is_closed(moment):
             return None
@@ -56,7 +56,7 @@ class Freeze:
         details = {"freeze": self.gate, "freeze_reason": self.reason, "allow_rollback": self.allow_rollback}
         return Refusal(Code.FROZEN, message if moment is not None else message + _NO_TIME, details)
 
-    def turn(self, change: Change, after: datetime, *, refuses: bool) -> datetime | None:
+    def turn(self, change: AskedChange, after: datetime, *, refuses: bool) -> datetime | None:
         """As its calendar does, but for the way back."""
         if self.allow_rollback and change.goes_back:
             return None if refuses else after

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from moorage_crds.gates.verdict import Change, Code, Enforcement, Refusal, first_turn
+from moorage_crds.gates.verdict import AskedChange, Code, Enforcement, Refusal, first_turn
 from moorage_crds.moments import to_text
 
 
@@ -41,11 +41,11 @@ class Lock:
         """Who has to pass unlocks."""
         return False
 
-    def concerns(self, change: Change) -> bool:
+    def concerns(self, change: AskedChange) -> bool:
         """All apps of its environment."""
         return change.environment == self.environment
 
-    def refusal(self, change: Change, moment: datetime | None) -> Refusal | None:
+    def refusal(self, change: AskedChange, moment: datetime | None) -> Refusal | None:
         """Refuses every change, the way back too."""
         if moment is not None and self.until is not None and self.until <= moment:
             return None
@@ -56,7 +56,7 @@ class Lock:
             details["until"] = to_text(self.until)
         return Refusal(Code.LOCKED, f"environment {change.environment} is locked{by}{until}: {self.reason}", details)
 
-    def turn(self, change: Change, after: datetime, *, refuses: bool) -> datetime | None:
+    def turn(self, change: AskedChange, after: datetime, *, refuses: bool) -> datetime | None:
         """It opens at its end, and never closes again."""
         ends = (self.until,) if self.until is not None else ()
         return first_turn(self, change, after, ends, refuses=refuses)

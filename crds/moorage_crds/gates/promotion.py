@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from moorage_crds.gates.verdict import Change, Code, Enforcement, Refusal, first_turn
+from moorage_crds.gates.verdict import AskedChange, Code, Enforcement, Refusal, first_turn
 from moorage_crds.moments import to_text
 
 
@@ -45,25 +45,26 @@ class PromotionGate:
         """By naming it."""
         return True
 
-    def concerns(self, change: Change) -> bool:
+    def concerns(self, change: AskedChange) -> bool:
         """All apps of its environment."""
         return change.environment == self.environment
 
-    def refusal(self, change: Change, moment: datetime | None) -> Refusal | None:
+    def refusal(self, change: AskedChange, moment: datetime | None) -> Refusal | None:
         """Refuses what has not run before. To take an app out, and the way back, it lets pass."""
-        if change.release is None or change.goes_back or change.release in self.known:
+        release = change.newcomer(self.known)
+        if release is None:
             return None
-        eligible = self.proven.get(change.release)
+        eligible = self.proven.get(release)
         if eligible is not None and moment is not None and eligible <= moment:
             return None
         return Refusal(Code.NOT_PROMOTED, self._message(change, eligible, moment), self._details(eligible, moment))
 
-    def turn(self, change: Change, after: datetime, *, refuses: bool) -> datetime | None:
+    def turn(self, change: AskedChange, after: datetime, *, refuses: bool) -> datetime | None:
         """It opens when the release has soaked."""
         eligible = self.proven.get(change.release) if change.release is not None else None
         return first_turn(self, change, after, (eligible,) if eligible is not None else (), refuses=refuses)
 
-    def _message(self, change: Change, eligible: datetime | None, moment: datetime | None) -> str:
+    def _message(self, change: AskedChange, eligible: datetime | None, moment: datetime | None) -> str:
         """As the policy words it."""
         healthy = ", healthy" if self.healthy else ""
         rule = f"environment {self.environment} takes a release only after {self.soak_text} in {self.origin}{healthy}"

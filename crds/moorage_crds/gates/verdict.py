@@ -34,7 +34,7 @@ class Code(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Change:
+class AskedChange:
     """A change of the release of one app in one environment, as it is asked for.
 
     Attributes:
@@ -61,6 +61,14 @@ class Change:
     def goes_back(self) -> bool:
         """Whether the binding's own log shows that the wanted release was active here."""
         return self.release is not None and self.release in self.logged
+
+    def newcomer(self, known: frozenset[str]) -> str | None:
+        """The release, if it enters for the first time; None where it comes back, or where the app is taken out.
+
+        Args:
+            known: releases of which is known that they were active here.
+        """
+        return None if self.goes_back or self.release in known else self.release
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,11 +98,11 @@ class Gate(Protocol):
         """Whether somebody with the verb `override` on the environment may pass it."""
         ...
 
-    def concerns(self, change: Change) -> bool:
+    def concerns(self, change: AskedChange) -> bool:
         """Whether it is about that app in that environment at all."""
         ...
 
-    def refusal(self, change: Change, moment: datetime | None) -> Refusal | None:
+    def refusal(self, change: AskedChange, moment: datetime | None) -> Refusal | None:
         """Why the change may not be made at that moment; None if it may.
 
         Args:
@@ -103,13 +111,13 @@ class Gate(Protocol):
         """
         ...
 
-    def turn(self, change: Change, after: datetime, *, refuses: bool) -> datetime | None:
+    def turn(self, change: AskedChange, after: datetime, *, refuses: bool) -> datetime | None:
         """The first moment from `after` on at which it refuses the change, or does not; None: no such is in sight."""
         ...
 
 
 def first_turn(
-    gate: Gate, change: Change, after: datetime, moments: Iterable[datetime], *, refuses: bool
+    gate: Gate, change: AskedChange, after: datetime, moments: Iterable[datetime], *, refuses: bool
 ) -> datetime | None:
     """`Gate.turn` of a gate whose answer changes at a few known moments alone."""
     asked = (after, *sorted(moment for moment in moments if moment > after))

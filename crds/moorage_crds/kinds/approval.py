@@ -8,9 +8,9 @@ from typing import Annotated, Any, Final, Literal
 from pydantic import Field
 
 from moorage_crds import names, patterns
-from moorage_crds.admission import Policy, Refusal
+from moorage_crds.admission import Policy, PolicyRefusal
 from moorage_crds.identifiers import EnvironmentSlug
-from moorage_crds.kinds.kind import Access, Kind, Role
+from moorage_crds.kinds.kind import AccountRights, Kind, Role
 from moorage_crds.kinds.parts import App, Part, Provenance, Release, Slug
 from moorage_crds.objects import RawObject, metadata, version_of
 from moorage_crds.patterns import whole
@@ -110,12 +110,12 @@ KIND: Final = Kind(
     ],
     selectable=[".spec.environment", ".spec.app"],
     rest_word="approval",
-    operator=Access(("list", "watch", "delete"), why="Approvals that were used up or have ended"),
-    facade=Access(("list", "watch")),
+    operator=AccountRights(("list", "watch", "delete"), why="Approvals that were used up or have ended"),
+    facade=AccountRights(("list", "watch")),
     callers=("create", "delete"),
     users=dict.fromkeys((Role.APPROVER, Role.RELEASE_MANAGER), ("create", "delete")),
     policies=(
-        Policy("rejections.moorage.dev", "rejected releases can be deployed", Refusal(reason="ApprovalRejected")),
+        Policy("rejections.moorage.dev", "rejected releases can be deployed", PolicyRefusal(reason="ApprovalRejected")),
         Policy(names.POLICY_APPROVAL_RIGHTS, "who may create Approvals can approve for every environment"),
     ),
 )

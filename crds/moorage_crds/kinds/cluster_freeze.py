@@ -8,7 +8,7 @@ from moorage_crds import names, patterns
 from moorage_crds.admission import Policy
 from moorage_crds.identifiers import EnvironmentSlug
 from moorage_crds.kinds.freeze import COLUMNS, FROZEN, MAX_NAMED, FreezeSpec, StoredFreeze, stored
-from moorage_crds.kinds.kind import Access, Kind, Scope
+from moorage_crds.kinds.kind import AccountRights, Kind, Scope
 from moorage_crds.kinds.parts import Part, Provenance
 from moorage_crds.objects import RawObject
 from moorage_crds.patterns import whole
@@ -50,8 +50,8 @@ KIND: Final = Kind(
     read=from_object,
     name_schema={"type": "string", "maxLength": 63, "pattern": whole(patterns.SLUG)},
     columns=(*COLUMNS, {"name": "Workspaces", "type": "string", "jsonPath": ".spec.workspaces", "priority": 1}),
-    operator=Access(("list", "watch")),
-    facade=Access(("list", "watch")),
+    operator=AccountRights(("list", "watch")),
+    facade=AccountRights(("list", "watch")),
     policies=(
         Policy(
             "clusterfreezes.moorage.dev", "ClusterFreezes do not hold back changes of releases", FROZEN, observed=True

@@ -13,10 +13,10 @@ from typing import Annotated, Any, Final
 from pydantic import ConfigDict, Field
 
 from moorage_crds import names, patterns
-from moorage_crds.admission import Policy, Refusal
+from moorage_crds.admission import Policy, PolicyRefusal
 from moorage_crds.identifiers import BindingName
 from moorage_crds.kinds.change_log import ChangeLog, ChangeNote, KeptHistory, LastChange, RecordedSequence
-from moorage_crds.kinds.kind import READ, WRITE, Access, Kind, Role
+from moorage_crds.kinds.kind import READ, WRITE, AccountRights, Kind, Role
 from moorage_crds.kinds.parts import App, Conditions, Generation, Part, Slug, UidText
 from moorage_crds.kinds.rollout import Outcomes, Rollout
 from moorage_crds.objects import RawObject, metadata, version_of
@@ -308,12 +308,12 @@ KIND: Final = Kind(
     ],
     selectable=[".spec.environment", ".spec.app"],
     rest_word="deployment",
-    operator=Access(
+    operator=AccountRights(
         (*READ, "patch", "delete"),
         status=("patch",),
         why="patch and delete: bindings of an Environment that was deleted",
     ),
-    facade=Access(READ, why="get: what changed between the cache and a write is read again"),
+    facade=AccountRights(READ, why="get: what changed between the cache and a write is read again"),
     callers=WRITE,
     users={
         Role.EDIT: (*WRITE, "update"),
@@ -337,12 +337,12 @@ KIND: Final = Kind(
         Policy(
             names.POLICY_DEPLOYMENT_DELETES,
             "a Deployment can be deleted before its last changes are recorded",
-            Refusal(reason="Busy", retryable=True, message="The last changes are not recorded yet; try again"),
+            PolicyRefusal(reason="Busy", retryable=True, message="The last changes are not recorded yet; try again"),
         ),
         Policy(
             names.POLICY_LIFECYCLE,
             "changes of a Deployment that is being deleted are lost, and what is deleted later can cross a lock",
-            Refusal(reason="BeingDeleted"),
+            PolicyRefusal(reason="BeingDeleted"),
         ),
         Policy(names.POLICY_OVERRIDES, "everybody who may deploy can override every gate but locks"),
         Policy("statuses.moorage.dev", "whoever may write statuses can make changes count as recorded"),

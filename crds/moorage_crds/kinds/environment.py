@@ -7,9 +7,9 @@ from typing import Annotated, Any, Final, Literal
 from pydantic import Field
 
 from moorage_crds import names, patterns
-from moorage_crds.admission import LOCKED, Policy, Refusal
+from moorage_crds.admission import LOCKED, Policy, PolicyRefusal
 from moorage_crds.identifiers import EnvironmentSlug
-from moorage_crds.kinds.kind import READ, WRITE, Access, Kind, Role
+from moorage_crds.kinds.kind import READ, WRITE, AccountRights, Kind, Role
 from moorage_crds.kinds.parts import App, Conditions, Generation, Moment, Part, Provenance, Release, Slug
 from moorage_crds.kinds.protection import ApprovalsSpec, GatesStatus, PromotionSpec, Protection, protection_of
 from moorage_crds.objects import RawObject, metadata, version_of
@@ -235,10 +235,10 @@ KIND: Final = Kind(
         {"name": "Age", "type": "date", "jsonPath": ".metadata.creationTimestamp"},
     ],
     rest_word="environment",
-    operator=Access(
+    operator=AccountRights(
         (*READ, "create"), status=("patch",), why="create: default environments of Namespaces that ask for them"
     ),
-    facade=Access(READ, why="get: what changed between the cache and a write is read again"),
+    facade=AccountRights(READ, why="get: what changed between the cache and a write is read again"),
     callers=WRITE,
     users={
         Role.EDIT: (*WRITE, "update"),
@@ -255,30 +255,30 @@ KIND: Final = Kind(
         Policy(
             names.POLICY_ENVIRONMENT_DELETES,
             "default environments can be deleted",
-            Refusal(reason="DefaultEnvironment"),
+            PolicyRefusal(reason="DefaultEnvironment"),
         ),
         Policy(names.POLICY_ENVIRONMENT_LOCKS, "a locked environment can be deleted", LOCKED),
         Policy(
             "environments-gates.moorage.dev",
             "an environment with what runs in it can be deleted while it is frozen",
-            Refusal(reason="EnvironmentFrozen"),
+            PolicyRefusal(reason="EnvironmentFrozen"),
         ),
         Policy(
             "promotion.moorage.dev",
             "releases enter environments without having run in the one before",
-            Refusal(reason="NotPromoted"),
+            PolicyRefusal(reason="NotPromoted"),
             observed=True,
         ),
         Policy(
             "approvals.moorage.dev",
             "releases enter environments without the approvals that these ask for",
-            Refusal(reason="ApprovalRequired"),
+            PolicyRefusal(reason="ApprovalRequired"),
             observed=True,
         ),
         Policy(
             "protection.moorage.dev",
             "who may write an Environment can take away what protects it",
-            Refusal(reason="EnvironmentProtected"),
+            PolicyRefusal(reason="EnvironmentProtected"),
         ),
     ),
 )

@@ -8,7 +8,7 @@ from pydantic import ConfigDict, Field
 
 from moorage_crds import names, patterns
 from moorage_crds.identifiers import EnvironmentSlug
-from moorage_crds.kinds.kind import WRITE, Access, Kind, Role
+from moorage_crds.kinds.kind import WRITE, AccountRights, Kind, Role
 from moorage_crds.kinds.parts import App, Conditions, Generation, Moment, Part, Provenance, Slug
 from moorage_crds.objects import RawObject, mapping, metadata, version_of
 from moorage_crds.patterns import whole
@@ -46,7 +46,7 @@ class SecretRef(Part):
     key: Annotated[str, Field(min_length=1, max_length=253, pattern=whole(_DATA_KEY))]
 
 
-class Filters(Part):
+class SinkFilters(Part):
     """Which changes are sent; what is absent leaves nothing out."""
 
     environments: Names | None = Field(default=None, description="The environments it is about; absent: all.")
@@ -89,7 +89,7 @@ class EventSinkSpec(Part):
         default="cdevents",
         description="cdevents: CDEvents in CloudEvents. slack: a sentence as Slack's webhooks take it.",
     )
-    filters: Filters | None = None
+    filters: SinkFilters | None = None
 
 
 class DeadLetter(Part):
@@ -100,7 +100,7 @@ class DeadLetter(Part):
     reason: Annotated[str, Field(max_length=256)]
 
 
-class KnownEnvironment(Part):
+class SentEnvironment(Part):
     """An Environment whose events were sent."""
 
     name: Slug
@@ -125,7 +125,9 @@ class EventSinkStatus(Part):
     latest_dead_letters: Annotated[list[DeadLetter], Field(max_length=MAX_LETTERS)] | None = Field(
         default=None, description="The latest of them."
     )
-    filters: Filters | None = Field(default=None, description="The filters that hold; what they left out stays out.")
+    filters: SinkFilters | None = Field(
+        default=None, description="The filters that hold; what they left out stays out."
+    )
     delivered: (
         Annotated[
             dict[str, Annotated[int, Field(ge=0, json_schema_extra={"format": "int64"})]],
@@ -135,7 +137,7 @@ class EventSinkStatus(Part):
     ) = Field(default=None, description="uid of a Deployment → the newest of its changes that was sent.")
     environments: (
         Annotated[
-            dict[str, KnownEnvironment],
+            dict[str, SentEnvironment],
             Field(max_length=MAX_PLACES, json_schema_extra={"x-kubernetes-map-type": "atomic"}),
         ]
         | None
@@ -253,6 +255,6 @@ KIND: Final = Kind(
         {"name": "URL", "type": "string", "jsonPath": ".spec.url", "priority": 1},
         {"name": "Age", "type": "date", "jsonPath": ".metadata.creationTimestamp"},
     ],
-    operator=Access(("list", "watch"), status=("patch",)),
+    operator=AccountRights(("list", "watch"), status=("patch",)),
     users={Role.EDIT: (*WRITE, "update")},
 )

@@ -13,12 +13,12 @@ from zoneinfo import ZoneInfo
 from pydantic import ConfigDict, Field
 
 from moorage_crds import names, patterns
-from moorage_crds.admission import Policy, Refusal
+from moorage_crds.admission import Policy, PolicyRefusal
 from moorage_crds.gates.calendar import Absolute, Calendar, Mode, Weekly, Yearly
 from moorage_crds.gates.freezes import Freeze
 from moorage_crds.gates.verdict import Enforcement
 from moorage_crds.identifiers import EnvironmentSlug
-from moorage_crds.kinds.kind import READ, WRITE, Access, Kind, Role
+from moorage_crds.kinds.kind import READ, WRITE, AccountRights, Kind, Role
 from moorage_crds.kinds.parts import App, Instant, Part, Provenance, Slug
 from moorage_crds.objects import RawObject, metadata
 from moorage_crds.patterns import whole
@@ -238,7 +238,7 @@ def _day(text: str) -> int:
 
 
 #: The refusal of every policy that looks for a Freeze.
-FROZEN: Final = Refusal(reason="EnvironmentFrozen")
+FROZEN: Final = PolicyRefusal(reason="EnvironmentFrozen")
 
 COLUMNS: Final = (
     {"name": "Mode", "type": "string", "jsonPath": ".spec.mode"},
@@ -261,8 +261,8 @@ KIND: Final = Kind(
     name_schema={"type": "string", "maxLength": 63, "pattern": whole(patterns.SLUG)},
     columns=COLUMNS,
     rest_word="freeze",
-    operator=Access(("list", "watch")),
-    facade=Access(READ, why="get: what changed between the cache and a write is read again"),
+    operator=AccountRights(("list", "watch")),
+    facade=AccountRights(READ, why="get: what changed between the cache and a write is read again"),
     callers=WRITE,
     users=dict.fromkeys((Role.EDIT, Role.RELEASE_MANAGER), (*WRITE, "update")),
     policies=(

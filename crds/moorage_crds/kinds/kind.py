@@ -39,7 +39,7 @@ class Role(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Access:
+class AccountRights:
     """What an account of ours may do with the objects of a resource.
 
     Attributes:
@@ -53,7 +53,7 @@ class Access:
     why: str = ""
 
 
-NO_ACCESS: Final = Access()
+NO_ACCESS: Final = AccountRights()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -71,8 +71,8 @@ class Resource:
     group: str
     version: str = "v1"
     scope: Scope = Scope.NAMESPACED
-    operator: Access = NO_ACCESS
-    facade: Access = NO_ACCESS
+    operator: AccountRights = NO_ACCESS
+    facade: AccountRights = NO_ACCESS
     callers: Sequence[str] = ()
 
     @property

@@ -9,7 +9,7 @@ from pydantic import Field
 from moorage_crds import names, patterns
 from moorage_crds.admission import LOCKED, Policy
 from moorage_crds.identifiers import EnvironmentSlug
-from moorage_crds.kinds.kind import READ, WRITE, Access, Kind, Role
+from moorage_crds.kinds.kind import READ, WRITE, AccountRights, Kind, Role
 from moorage_crds.kinds.parts import Instant, Part, Provenance
 from moorage_crds.objects import RawObject, metadata, version_of
 from moorage_crds.patterns import whole
@@ -97,8 +97,8 @@ KIND: Final = Kind(
         {"name": "Age", "type": "date", "jsonPath": ".metadata.creationTimestamp"},
     ],
     rest_word="lock",
-    operator=Access(("list", "watch")),
-    facade=Access(READ, why="get: what changed between the cache and a write is read again"),
+    operator=AccountRights(("list", "watch")),
+    facade=AccountRights(READ, why="get: what changed between the cache and a write is read again"),
     callers=WRITE,
     users=dict.fromkeys((Role.EDIT, Role.RELEASE_MANAGER), (*WRITE, "update")),
     policies=(

@@ -19,7 +19,7 @@ from moorage_crds import names, patterns
 from moorage_crds.admission import Policy
 from moorage_crds.identifiers import RecordId
 from moorage_crds.kinds.deployment import Action, Change, Claim
-from moorage_crds.kinds.kind import Access, Kind
+from moorage_crds.kinds.kind import AccountRights, Kind
 from moorage_crds.kinds.parts import (
     App,
     ClaimedUser,
@@ -302,11 +302,11 @@ KIND: Final = Kind(
     ],
     selectable=[".spec.environment", ".spec.app", ".spec.action", ".spec.by", ".spec.release"],
     rest_word="deployment",
-    operator=Access(
+    operator=AccountRights(
         ("get", "list", "create", "delete", names.RECORD_VERB),
         why="record: asked for by the admission policies that guard history and statuses",
     ),
-    facade=Access(("list", "watch")),
+    facade=AccountRights(("list", "watch")),
     policies=(
         Policy(names.POLICY_RECORDS, "history can be forged and removed by whoever may write DeploymentRecords"),
     ),

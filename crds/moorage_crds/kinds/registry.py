@@ -7,7 +7,7 @@ Made from this table: the CRDs (`schema`), paths and allow-lists (`kube.paths`),
 from typing import Any, Final
 
 from moorage_crds import names
-from moorage_crds.admission import Policy, Refusal
+from moorage_crds.admission import Policy, PolicyRefusal
 from moorage_crds.kinds import (
     approval,
     cluster_freeze,
@@ -109,7 +109,7 @@ def kind_of(plural: str) -> Kind[Any]:
     return _KINDS_BY_PLURAL[plural]
 
 
-def refusal_by(policy: str) -> Refusal:
+def refusal_by(policy: str) -> PolicyRefusal:
     """What a refusal by that policy means. Somebody else's policy is one like any other."""
     known = _POLICIES_BY_NAME.get(policy)
-    return known.refusal if known else Refusal()
+    return known.refusal if known else PolicyRefusal()

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from typing import Final
 
 from moorage_crds import names
-from moorage_crds.admission import Policy, Refusal
-from moorage_crds.kinds.kind import READ, Access, Resource, Scope
+from moorage_crds.admission import Policy, PolicyRefusal
+from moorage_crds.kinds.kind import READ, AccountRights, Resource, Scope
 from moorage_crds.objects import RawObject, metadata, version_of
 
 
@@ -57,8 +57,8 @@ RESOURCE: Final = Resource(
     plural=names.NAMESPACES,
     group="",
     scope=Scope.CLUSTER,
-    operator=Access(READ),
-    facade=Access(("list", "watch")),
+    operator=AccountRights(READ),
+    facade=AccountRights(("list", "watch")),
 )
 
 POLICIES: Final = (
@@ -70,6 +70,6 @@ POLICIES: Final = (
     Policy(
         names.POLICY_ATTRIBUTED_DELETES,
         f"the label {names.LABEL_ATTRIBUTED_DELETES} has no effect",
-        Refusal(reason="AttributedDeletes"),
+        PolicyRefusal(reason="AttributedDeletes"),
     ),
 )

@@ -12,9 +12,9 @@ from moorage_crds.kube.wording import Refuser
 from moorage_crds.objects import RawObject
 from moorage_crds.store import (
     AlreadyExistsError,
-    Answer,
     Cause,
     ConflictError,
+    FailedAnswer,
     ForbiddenError,
     GoneError,
     InvalidError,
@@ -69,7 +69,7 @@ def error_for(verb: str, path: str, code: int, status: Mapping[str, Any], retry_
     """
     text = str(status.get("message") or "")
     said = wording.read(text)
-    answer = Answer(verb=verb, path=path, status=code, reason=str(status.get("reason") or ""), text=text)
+    answer = FailedAnswer(verb=verb, path=path, status=code, reason=str(status.get("reason") or ""), text=text)
     is_refusal = code == 403 or said.refuser in {Refuser.POLICY, Refuser.WEBHOOK}
     if is_refusal and not wording.is_undecided(said):
         by_authorizer = said.refuser is Refuser.AUTHORIZER

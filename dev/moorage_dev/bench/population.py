@@ -21,7 +21,7 @@ from moorage_crds.kinds.deployment import Action, Change
 from moorage_crds.kinds.record import Binding
 from moorage_crds.kinds.registry import kind_of
 from moorage_crds.moments import to_text
-from moorage_operator.facts import ActiveDeployment, DeploymentFacts, EnvironmentFacts, Progress
+from moorage_operator.facts import ActiveApp, DeploymentFacts, EnvironmentFacts, Progress
 from moorage_operator.history import decisions as history
 from moorage_operator.statuses.decisions import wanted_deployment_status, wanted_environment_status
 
@@ -102,10 +102,10 @@ def _environment(workspace: Workspace, slug: str, now: datetime, apps: int) -> I
         "spec": {"displayName": slug.title(), "description": "A place of the benchmark", "isDefault": False},
     }
     own_uid = body["metadata"]["uid"]
-    active: list[ActiveDeployment] = []
+    active: list[ActiveApp] = []
     for index in range(apps):
         stored, last = _deployment(workspace, slug, app_name(index), environment_uid=own_uid, now=now)
-        active.append(ActiveDeployment(app_name(index), last.release or "", last.at))
+        active.append(ActiveApp(app_name(index), last.release or "", last.at))
         yield from stored
     view = environments.from_object(_versioned(body))
     facts = EnvironmentFacts(environment=view, stored={}, active=tuple(active), now=to_text(now))

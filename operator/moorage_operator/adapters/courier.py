@@ -14,7 +14,7 @@ import httpx
 from moorage_crds.clock import Clock
 from moorage_operator.events import addresses
 from moorage_operator.events.decisions import AT_ONCE, pause_asked
-from moorage_operator.events.ports import AddressRefusedError, NoAddressError, NoTurnError, Post, Reply
+from moorage_operator.events.ports import AddressRefusedError, EndpointReply, NoAddressError, NoTurnError, Post
 
 #: Seconds for one event, the connection included, and for one look-up of a name.
 POST_SECONDS: Final = 10.0
@@ -61,7 +61,7 @@ class HttpCourier:
 
     async def _post(
         self, client: httpx.AsyncClient, target: httpx.URL, address: str, body: bytes, headers: Mapping[str, str]
-    ) -> Reply:
+    ) -> EndpointReply:
         try:
             # The certificate has to be the name's, whatever address it is served from.
             request = client.build_request(
@@ -74,18 +74,18 @@ class HttpCourier:
             async with asyncio.timeout(POST_SECONDS):
                 return await self._answer(client, request)
         except TimeoutError:
-            return Reply(0, f"no answer within {POST_SECONDS:.0f} s")
+            return EndpointReply(0, f"no answer within {POST_SECONDS:.0f} s")
         except (httpx.HTTPError, OSError) as error:
-            return Reply(0, f"{type(error).__name__}: {error}"[:200])
+            return EndpointReply(0, f"{type(error).__name__}: {error}"[:200])
         except Exception as error:
             # Whatever an endpoint can provoke is a failure of this event alone; the text may hold a secret URL.
-            return Reply(0, type(error).__name__)
+            return EndpointReply(0, type(error).__name__)
 
-    async def _answer(self, client: httpx.AsyncClient, request: httpx.Request) -> Reply:
+    async def _answer(self, client: httpx.AsyncClient, request: httpx.Request) -> EndpointReply:
         response = await client.send(request, stream=True)
         try:
             asked = pause_asked(response.headers.get("retry-after", ""), self._clock.now())
-            reply = Reply(response.status_code, f"it answered {response.status_code}", asked)
+            reply = EndpointReply(response.status_code, f"it answered {response.status_code}", asked)
             size = 0
             async for chunk in response.aiter_raw():
                 size += len(chunk)

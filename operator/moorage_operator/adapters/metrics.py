@@ -10,7 +10,7 @@ from typing import Final
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
 from moorage_crds.kinds.deployment import Action, Change
-from moorage_operator.facts import Finding, Removal, Trouble
+from moorage_operator.facts import Finding, RemovalCause, Trouble
 from moorage_operator.sweep.watchdog import COMPARED
 from moorage_operator.work.context import Surroundings
 
@@ -82,7 +82,7 @@ class PrometheusMeasures:
             self._recorded.labels(str(action))
         for finding in (*Finding, *Trouble):
             self._findings.labels(str(finding))
-        for why in Removal:
+        for why in RemovalCause:
             self._removed.labels(str(why))
         for outcome in ("sent", "failed", "refused", "gone", "dead"):
             self._events.labels(outcome)

@@ -8,13 +8,13 @@ from moorage_crds.conditions import Condition, ConditionType, Reason, find, with
 from moorage_crds.kinds.event_sink import Chosen, EventSink, chosen, stored_filters
 from moorage_crds.moments import to_moment, to_text
 from moorage_crds.objects import mapping
-from moorage_operator.events.decisions import Circuit, Letter, Line, State
+from moorage_operator.events.decisions import Backlog, Circuit, Letter, SinkState
 
 _LATEST: Final = "latestDeadLetters"
 
 
 @dataclass(frozen=True, slots=True)
-class Listed:
+class ListedRecord:
     """What a list shows of a record; `made`: when it was written, RFC 3339."""
 
     key: str
@@ -32,7 +32,7 @@ class _Chain:
     newest: int = 0
 
 
-def begun(sink: EventSink, records: Iterable[Listed]) -> State:
+def begun(sink: EventSink, records: Iterable[ListedRecord]) -> SinkState:
     """The state in which a sink goes on, or begins."""
     status = sink.status
     replays = is_replay_wanted(sink)
@@ -41,7 +41,7 @@ def begun(sink: EventSink, records: Iterable[Listed]) -> State:
     delivered: dict[str, int] = {} if replays else _numbers(status.get("delivered"))
     chains = _chains(records, since)
     before = chosen(mapping(status.get("filters"))) if "since" in status and not replays else sink.filters
-    kept, passed, lines = {}, {}, {}
+    kept, passed, backlogs = {}, {}, {}
     for key, chain in chains.items():
         sent = _place(key, chain, delivered, before=before, filters=sink.filters)
         if key in delivered or (sent == chain.newest and chain.first):
@@ -50,12 +50,12 @@ def begun(sink: EventSink, records: Iterable[Listed]) -> State:
             passed[key] = chain.newest
             continue
         if sent < chain.newest:
-            lines[key] = Line(key, sent, chain.newest, chain.environment, chain.app)
-    return State(
+            backlogs[key] = Backlog(key, sent, chain.newest, chain.environment, chain.app)
+    return SinkState(
         since=since,
         delivered=kept,
         passed=passed,
-        lines=lines,
+        backlogs=backlogs,
         environments=_environments(status.get("environments")),
         circuit=Circuit(is_gone=_is_gone(sink) and not replays),
         sent=int(status.get("sent") or 0),
@@ -70,7 +70,7 @@ def is_replay_wanted(sink: EventSink) -> bool:
     return bool(sink.replay) and sink.replay != sink.status.get("replayedSince") and to_moment(sink.replay) is not None
 
 
-def _chains(records: Iterable[Listed], since: str) -> dict[str, _Chain]:
+def _chains(records: Iterable[ListedRecord], since: str) -> dict[str, _Chain]:
     """By key: the first record that counts (0: none does), and the newest."""
     chains: dict[str, _Chain] = {}
     for one in records:
@@ -107,7 +107,7 @@ def _is_gone(sink: EventSink) -> bool:
     )
 
 
-def status_of(sink: EventSink, state: State, trouble: Condition | None, now: str) -> dict[str, Any]:
+def status_of(sink: EventSink, state: SinkState, trouble: Condition | None, now: str) -> dict[str, Any]:
     """The status that says a state; `trouble`: why nothing can be sent, beside what the state itself knows."""
     optional: dict[str, Any] = {
         "replayedSince": sink.replay if to_moment(sink.replay) is not None else sink.status.get("replayedSince"),
@@ -119,7 +119,7 @@ def status_of(sink: EventSink, state: State, trouble: Condition | None, now: str
         "observedGeneration": sink.generation,
         "since": state.since,
         "sent": state.sent,
-        "pending": len(state.lines),
+        "pending": len(state.backlogs),
         "deadLetters": state.letters,
         **{key: value for key, value in optional.items() if value},
         "delivered": dict(state.delivered),
@@ -149,7 +149,7 @@ def not_ready(reason: Reason, message: str) -> Condition:
     return Condition(ConditionType.READY, False, reason, message)
 
 
-def _conditions(state: State, trouble: Condition | None) -> Iterable[Condition]:
+def _conditions(state: SinkState, trouble: Condition | None) -> Iterable[Condition]:
     if state.circuit.is_gone:
         sentence = "the endpoint answered 410: change the spec, or ask for a replay, to send again"
         yield not_ready(Reason.ENDPOINT_GONE, sentence)

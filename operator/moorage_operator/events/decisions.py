@@ -1,7 +1,7 @@
 """What a sink is sent next, and what follows from an answer: frozen states, `after(state, fact)`. Pure.
 
-A line is one binding (or one Environment) of which something is due: its events go one after the other, so that their
-order holds. Different lines go at once, up to `AT_ONCE`. What was sent is a number for each line, kept in the status.
+A backlog is what a sink has not been sent yet of one binding or one Environment. Its events go one after the other, so
+that their order holds. Up to `AT_ONCE` backlogs go at once. The status keeps for each the number that was sent.
 """
 
 from collections.abc import Mapping
@@ -11,14 +11,14 @@ from email.utils import parsedate_to_datetime
 from enum import Enum, auto
 from typing import Final
 
-#: Lines whose next event is under way at once, for each sink; one while the circuit is open.
+#: Backlogs whose next event is under way at once, for each sink; one while the circuit is open.
 AT_ONCE: Final = 8
 #: Seconds until the next attempt after a failure: first and longest; what the endpoint asks for instead, at most.
 BACKOFF_SECONDS: Final = (0.5, 300.0)
 LONGEST_PAUSE: Final = 3600.0
 #: Failures in a row that open the circuit.
 OPENS_AFTER: Final = 5
-#: So often an event is sent that the endpoint refuses for what it says, before it is given up.
+#: Attempts after which an event is given up that the endpoint refuses for its content.
 REFUSALS: Final = 8
 #: Dead letters that a status shows.
 SHOWN_LETTERS: Final = 10
@@ -26,7 +26,7 @@ SHOWN_LETTERS: Final = 10
 END: Final = 2**62
 
 
-class Verdict(Enum):
+class AnswerMeaning(Enum):
     """What an answer means."""
 
     TAKEN = auto()
@@ -40,15 +40,15 @@ class Verdict(Enum):
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
-    """One binding or Environment of which something is due.
+class Backlog:
+    """What a sink has not been sent yet of one binding or one Environment.
 
     Attributes:
         key: uid of the Deployment or Environment.
         sent: the newest number that is done; 0: none.
         newest: the newest number that there is.
         environment: empty while it is not known, as is `app`, which an Environment has not.
-        refusals: how often the next event was refused for what it says.
+        refusals: how often the endpoint refused the next event for its content.
         not_before: monotonic time of the next attempt after a refusal.
         of_environment: an Environment's own events.
     """
@@ -102,14 +102,14 @@ class Letter:
 
 
 @dataclass(frozen=True, slots=True)
-class State:
+class SinkState:
     """Everything that decides what a sink is sent.
 
     Attributes:
         since: RFC 3339: records that were made before are not sent.
         delivered: uid → the newest change that is done; what the status keeps.
         passed: the same of bindings whose records are all older than `since`; not kept.
-        lines: what is due, by key, in the order in which it became so.
+        backlogs: what is due, by key, in the order in which it became so.
         environments: uid → name and generation of which events were sent.
         sent: events taken, ever.
         letters: events given up, ever; `latest` are some of them.
@@ -118,7 +118,7 @@ class State:
     since: str
     delivered: Mapping[str, int] = field(default_factory=dict)
     passed: Mapping[str, int] = field(default_factory=dict)
-    lines: Mapping[str, Line] = field(default_factory=dict)
+    backlogs: Mapping[str, Backlog] = field(default_factory=dict)
     environments: Mapping[str, tuple[str, int]] = field(default_factory=dict)
     circuit: Circuit = field(default_factory=Circuit)
     sent: int = 0
@@ -128,11 +128,11 @@ class State:
 
     def has_done(self, key: str, sequence: int) -> bool:
         """Whether nothing is due of a binding that has records up to that number."""
-        return key not in self.lines and sequence <= self.delivered.get(key, self.passed.get(key, 0))
+        return key not in self.backlogs and sequence <= self.delivered.get(key, self.passed.get(key, 0))
 
 
 @dataclass(frozen=True, slots=True)
-class Recorded:
+class RecordsUpTo:
     """A fact: a binding has records up to that number. Where it is may not be known yet."""
 
     key: str
@@ -143,7 +143,7 @@ class Recorded:
 
 @dataclass(frozen=True, slots=True)
 class Answered:
-    """A fact: the next event of a line was sent, and this is what became of it.
+    """A fact: the next event of a backlog was sent, and this is what became of it.
 
     Attributes:
         retry_after: seconds that the endpoint asked for; None: it did not.
@@ -155,7 +155,7 @@ class Answered:
 
     key: str
     number: int
-    verdict: Verdict
+    verdict: AnswerMeaning
     now: float
     at: str
     jitter: float
@@ -166,7 +166,7 @@ class Answered:
 
 @dataclass(frozen=True, slots=True)
 class Passed:
-    """A fact: events of a line up to that number are not for this sink."""
+    """A fact: events of a backlog up to that number are not for this sink."""
 
     key: str
     number: int
@@ -174,7 +174,7 @@ class Passed:
 
 @dataclass(frozen=True, slots=True)
 class Missing:
-    """A fact: records of a line up to that number were removed before they were sent."""
+    """A fact: records of a backlog up to that number were removed before they were sent."""
 
     key: str
     number: int
@@ -201,63 +201,63 @@ class Present:
 
 
 @dataclass(frozen=True, slots=True)
-class Environments:
+class EnvironmentsPresent:
     """A fact: these Environments are there, by uid."""
 
     present: Mapping[str, Present]
 
 
-Fact = Recorded | Answered | Passed | Missing | Unreachable | Environments
+Fact = RecordsUpTo | Answered | Passed | Missing | Unreachable | EnvironmentsPresent
 
 
-def after(state: State, fact: Fact) -> State:
+def after(state: SinkState, fact: Fact) -> SinkState:
     """The state that follows from a fact."""
     match fact:
-        case Recorded():
+        case RecordsUpTo():
             return _recorded(state, fact)
         case Answered():
             return _answered(state, fact)
         case Passed(key, number):
             return _done(state, key, number)
         case Missing(key, number, at, id):
-            line = state.lines.get(key)
-            lost = number - line.sent if line is not None else 0
+            backlog = state.backlogs.get(key)
+            lost = number - backlog.sent if backlog is not None else 0
             letter = Letter(id, at, "the record was removed before it was sent")
             return _done(_buried(state, letter, lost), key, number)
         case Unreachable(now, jitter, why):
             return replace(state, circuit=_failed(state.circuit, now, jitter, why, None))
-        case Environments(present):
+        case EnvironmentsPresent(present):
             return _with_environments(state, present)
 
 
-def due(state: State, now: float) -> tuple[Line, ...]:
-    """The lines whose next event is to be sent now, those that have waited longest first."""
+def due(state: SinkState, now: float) -> tuple[Backlog, ...]:
+    """The backlogs whose next event is to be sent now, those that have waited longest first."""
     if state.circuit.is_gone or now < state.circuit.not_before:
         return ()
-    ready = (line for line in state.lines.values() if line.not_before <= now)
+    ready = (backlog for backlog in state.backlogs.values() if backlog.not_before <= now)
     most = 1 if state.circuit.failures else AT_ONCE
-    return tuple(line for line, _ in zip(ready, range(most), strict=False))
+    return tuple(backlog for backlog, _ in zip(ready, range(most), strict=False))
 
 
-def wait(state: State, now: float) -> float | None:
+def wait(state: SinkState, now: float) -> float | None:
     """Seconds until something is to be sent; None: not before something happens."""
-    if state.circuit.is_gone or not state.lines:
+    if state.circuit.is_gone or not state.backlogs:
         return None
-    first = min(line.not_before for line in state.lines.values())
+    first = min(backlog.not_before for backlog in state.backlogs.values())
     return max(first, state.circuit.not_before, now) - now
 
 
-def judged(status: int) -> Verdict:
+def judged(status: int) -> AnswerMeaning:
     """What an HTTP status means; 0: there was no answer.
 
     Only what speaks of the event itself refuses it. A wrong path or token is somebody's to mend, and nothing is lost
     until then. No redirect is followed: where it leads was never allowed.
     """
     if 200 <= status < 300:
-        return Verdict.TAKEN
+        return AnswerMeaning.TAKEN
     if status == 410:
-        return Verdict.GONE
-    return Verdict.REFUSED if status in {400, 406, 413, 415, 422} else Verdict.LATER
+        return AnswerMeaning.GONE
+    return AnswerMeaning.REFUSED if status in {400, 406, 413, 415, 422} else AnswerMeaning.LATER
 
 
 def pause_asked(header: str, now: datetime) -> float | None:
@@ -270,67 +270,67 @@ def pause_asked(header: str, now: datetime) -> float | None:
         return None
 
 
-def _recorded(state: State, fact: Recorded) -> State:
-    line = state.lines.get(fact.key)
-    if line is None:
+def _recorded(state: SinkState, fact: RecordsUpTo) -> SinkState:
+    backlog = state.backlogs.get(fact.key)
+    if backlog is None:
         if state.has_done(fact.key, fact.sequence):
             return state
-        line = Line(fact.key, state.delivered.get(fact.key, state.passed.get(fact.key, 0)), fact.sequence)
-    line = replace(
-        line,
-        newest=max(line.newest, fact.sequence),
-        environment=line.environment or fact.environment,
-        app=line.app or fact.app,
+        backlog = Backlog(fact.key, state.delivered.get(fact.key, state.passed.get(fact.key, 0)), fact.sequence)
+    backlog = replace(
+        backlog,
+        newest=max(backlog.newest, fact.sequence),
+        environment=backlog.environment or fact.environment,
+        app=backlog.app or fact.app,
     )
-    return replace(state, lines={**state.lines, fact.key: line})
+    return replace(state, backlogs={**state.backlogs, fact.key: backlog})
 
 
-def _answered(state: State, fact: Answered) -> State:
+def _answered(state: SinkState, fact: Answered) -> SinkState:
     match fact.verdict:
-        case Verdict.TAKEN:
+        case AnswerMeaning.TAKEN:
             state = replace(state, circuit=Circuit(), sent=state.sent + 1, last_sent=fact.at)
             return _done(state, fact.key, fact.number)
-        case Verdict.GONE:
+        case AnswerMeaning.GONE:
             return replace(state, circuit=replace(state.circuit, is_gone=True, why=fact.why))
-        case Verdict.LATER:
+        case AnswerMeaning.LATER:
             circuit = _failed(state.circuit, fact.now, fact.jitter, fact.why, fact.retry_after)
             return replace(state, circuit=circuit)
-        case Verdict.REFUSED:
+        case AnswerMeaning.REFUSED:
             return _refused(state, fact)
 
 
-def _refused(state: State, fact: Answered) -> State:
-    # The endpoint answers, so the circuit is closed; only this line waits.
-    state, line = replace(state, circuit=Circuit()), state.lines.get(fact.key)
-    if line is None:
+def _refused(state: SinkState, fact: Answered) -> SinkState:
+    # The endpoint answers, so the circuit is closed; only this backlog waits.
+    state, backlog = replace(state, circuit=Circuit()), state.backlogs.get(fact.key)
+    if backlog is None:
         return state
-    refusals = line.refusals + 1
+    refusals = backlog.refusals + 1
     if refusals >= REFUSALS:
         return _done(_buried(state, Letter(fact.id, fact.at, fact.why), 1), fact.key, fact.number)
     pause = max(_backoff(refusals, fact.jitter), min(fact.retry_after or 0.0, LONGEST_PAUSE))
-    waiting = replace(line, refusals=refusals, not_before=fact.now + pause)
-    return replace(state, lines={**state.lines, fact.key: waiting})
+    waiting = replace(backlog, refusals=refusals, not_before=fact.now + pause)
+    return replace(state, backlogs={**state.backlogs, fact.key: waiting})
 
 
-def _done(state: State, key: str, number: int) -> State:
-    """Events of a line up to that number need nothing more."""
-    line = state.lines.get(key)
-    if line is None:
+def _done(state: SinkState, key: str, number: int) -> SinkState:
+    """Events of a backlog up to that number need nothing more."""
+    backlog = state.backlogs.get(key)
+    if backlog is None:
         return state
-    lines = {other: one for other, one in state.lines.items() if other != key}
-    if number < line.newest:
-        # Behind the others, so that a long line does not hold them up.
-        lines[key] = replace(line, sent=number, refusals=0, not_before=0.0)
-    if not line.of_environment:
-        return replace(state, lines=lines, delivered={**state.delivered, key: number})
+    backlogs = {other: one for other, one in state.backlogs.items() if other != key}
+    if number < backlog.newest:
+        # Behind the others, so that a long backlog does not hold them up.
+        backlogs[key] = replace(backlog, sent=number, refusals=0, not_before=0.0)
+    if not backlog.of_environment:
+        return replace(state, backlogs=backlogs, delivered={**state.delivered, key: number})
     environments = dict(state.environments)
     environments.pop(key, None)
     if number != END:
-        environments[key] = (line.environment, number)
-    return replace(state, lines=lines, environments=environments)
+        environments[key] = (backlog.environment, number)
+    return replace(state, backlogs=backlogs, environments=environments)
 
 
-def _buried(state: State, letter: Letter, count: int) -> State:
+def _buried(state: SinkState, letter: Letter, count: int) -> SinkState:
     latest = (*state.latest, replace(letter, reason=letter.reason[:256]))[-SHOWN_LETTERS:]
     return replace(state, letters=state.letters + count, latest=latest)
 
@@ -349,21 +349,23 @@ def _backoff(failures: int, jitter: float) -> float:
     return min(longest, first * float(2 ** min(failures - 1, 16))) * jitter
 
 
-def _with_environments(state: State, present: Mapping[str, Present]) -> State:
-    lines, environments = dict(state.lines), dict(state.environments)
+def _with_environments(state: SinkState, present: Mapping[str, Present]) -> SinkState:
+    backlogs, environments = dict(state.backlogs), dict(state.environments)
     for uid, one in present.items():
-        line, (name, generation) = lines.get(uid), environments.get(uid, ("", 0))
-        if line is not None:
-            lines[uid] = replace(line, newest=one.generation)
+        backlog, (name, generation) = backlogs.get(uid), environments.get(uid, ("", 0))
+        if backlog is not None:
+            backlogs[uid] = replace(backlog, newest=one.generation)
         elif not name and one.known:
             environments[uid] = (one.name, one.generation)
         elif one.generation > generation:
-            lines[uid] = Line(uid, generation, one.generation, environment=one.name, of_environment=True)
+            backlogs[uid] = Backlog(uid, generation, one.generation, environment=one.name, of_environment=True)
     gone = {uid: name for uid, (name, _) in environments.items() if uid not in present}
-    gone |= {uid: line.environment for uid, line in lines.items() if line.of_environment and uid not in present}
+    gone |= {
+        uid: backlog.environment for uid, backlog in backlogs.items() if backlog.of_environment and uid not in present
+    }
     for uid, name in gone.items():
-        line = lines.get(uid) or Line(uid, environments[uid][1], END, environment=name, of_environment=True)
-        lines[uid] = replace(line, newest=END)
-    if lines == state.lines and environments == state.environments:
+        backlog = backlogs.get(uid) or Backlog(uid, environments[uid][1], END, environment=name, of_environment=True)
+        backlogs[uid] = replace(backlog, newest=END)
+    if backlogs == state.backlogs and environments == state.environments:
         return state
-    return replace(state, lines=lines, environments=environments)
+    return replace(state, backlogs=backlogs, environments=environments)

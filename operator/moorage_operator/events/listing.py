@@ -9,7 +9,7 @@ from moorage_crds.identifiers import NamespaceName
 from moorage_crds.kinds.record import is_imported
 from moorage_crds.objects import labels, metadata
 from moorage_crds.store import ResourceStore
-from moorage_operator.events.beginning import Listed
+from moorage_operator.events.beginning import ListedRecord
 from moorage_operator.history.record_lookup import record_id
 from moorage_operator.memory.outbox import SinkKey
 
@@ -29,9 +29,9 @@ class Listings:
         self._store = store
         self._clock = clock
         self._next: dict[str, float] = {}
-        self._wanted: dict[str, dict[SinkKey, tuple[Listed, ...] | None]] = {}
+        self._wanted: dict[str, dict[SinkKey, tuple[ListedRecord, ...] | None]] = {}
 
-    async def take(self, key: SinkKey) -> tuple[Listed, ...] | float:
+    async def take(self, key: SinkKey) -> tuple[ListedRecord, ...] | float:
         """The records of the sink's Namespace, of a list that began after the sink first asked; or seconds to wait.
 
         Raises:
@@ -58,7 +58,7 @@ class Listings:
         if not wanted:
             self._wanted.pop(key[0], None)
 
-    async def _listed(self, namespace: str) -> AsyncIterator[Listed]:
+    async def _listed(self, namespace: str) -> AsyncIterator[ListedRecord]:
         pages = self._store.pages(names.RECORDS, namespace=NamespaceName.parse(namespace), metadata_only=True)
         async for page in pages:
             for raw in page.items:
@@ -67,4 +67,4 @@ class Listings:
                 if found is not None and not is_imported(raw):
                     made = str(metadata(raw).get("creationTimestamp", ""))
                     place = str(words.get(names.LABEL_ENVIRONMENT, "")), str(words.get(names.LABEL_APP, ""))
-                    yield Listed(str(found.deployment_uid), found.sequence, made, *place)
+                    yield ListedRecord(str(found.deployment_uid), found.sequence, made, *place)

@@ -19,7 +19,7 @@ class NoTurnError(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Reply:
+class EndpointReply:
     """What an endpoint answered.
 
     Attributes:
@@ -32,7 +32,7 @@ class Reply:
     retry_after: float | None = None
 
 
-Post = Callable[[bytes, Mapping[str, str]], Awaitable[Reply]]
+Post = Callable[[bytes, Mapping[str, str]], Awaitable[EndpointReply]]
 """Send a body with headers; never raises what went wrong on the way."""
 
 

@@ -21,9 +21,9 @@ from moorage_crds.kinds.event_sink import EventSink
 from moorage_crds.moments import parse, to_text
 from moorage_crds.store import InvalidError, NotFoundError, ObjectRef
 from moorage_operator.events import decisions, messages
-from moorage_operator.events.beginning import Listed, begun, not_ready, only_said, status_of
+from moorage_operator.events.beginning import ListedRecord, begun, not_ready, only_said, status_of
 from moorage_operator.events.credentials import SecretProblemError, Secrets, Way
-from moorage_operator.events.decisions import END, Line, State, Verdict, after
+from moorage_operator.events.decisions import END, AnswerMeaning, Backlog, SinkState, after
 from moorage_operator.events.listing import Listings
 from moorage_operator.events.ports import AddressRefusedError, Courier, NoAddressError, NoTurnError, Post
 from moorage_operator.history.record_lookup import record_ref, to_record
@@ -54,7 +54,7 @@ class _Held:
     """What is known of one sink while this replica sends for it."""
 
     sink: EventSink
-    state: State
+    state: SinkState
     stored: Any
     flushed_at: float = float("-inf")
     looked: bool = False
@@ -72,7 +72,7 @@ class _Held:
 class _Parcel:
     """An event, ready to be signed; `made_at`: when what it tells happened."""
 
-    line: Line
+    backlog: Backlog
     number: int
     id: str
     body: bytes
@@ -114,7 +114,7 @@ class Sender:
     @property
     def pending(self) -> int:
         """Bindings and Environments of which something is due, of all sinks."""
-        return sum(len(held.state.lines) for held in self._held.values())
+        return sum(len(held.state.backlogs) for held in self._held.values())
 
     @property
     def failing(self) -> int:
@@ -208,7 +208,7 @@ class Sender:
         status = status_of(known, before.state, None, to_text(self._clock.now()))
         return replace(sink, status=status), before.stored
 
-    def _begin(self, sink: EventSink, before: _Held | None, listed: Sequence[Listed]) -> _Held:
+    def _begin(self, sink: EventSink, before: _Held | None, listed: Sequence[ListedRecord]) -> _Held:
         """What a sink has not got."""
         newest, stored = self._newest(sink, before)
         state = begun(newest, listed)
@@ -224,7 +224,7 @@ class Sender:
             chain = self._world.chains.get(uid)
             place = (chain.deployment.environment, chain.deployment.app) if chain is not None else ("", "")
             if chain is None or sink.filters.takes(*place):
-                held.state = after(held.state, decisions.Recorded(uid, sequence, *place))
+                held.state = after(held.state, decisions.RecordsUpTo(uid, sequence, *place))
         moves = self._outbox.moves(sink.namespace)
         if held.moves == moves:
             return
@@ -235,7 +235,7 @@ class Sender:
             view.uid: decisions.Present(view.name, view.generation, known=view.created_at < sink.created_at)
             for view in held.environments.values()
         }
-        held.state = after(held.state, decisions.Environments(present))
+        held.state = after(held.state, decisions.EnvironmentsPresent(present))
 
     async def _send(self, held: _Held, courier: Courier) -> None:
         held.looked, held.trouble = True, None
@@ -267,7 +267,7 @@ class Sender:
             batch = decisions.due(held.state, now)
             if not batch or not held.is_of(self._outbox.get((held.sink.namespace, held.sink.name)) or held.sink):
                 return
-            tried = (self._one(held, line, way, post) for line in batch)
+            tried = (self._one(held, backlog, way, post) for backlog in batch)
             facts = await asyncio.gather(*tried, return_exceptions=True)
             # What was delivered counts, whatever became of the others.
             errors = [fact for fact in facts if isinstance(fact, BaseException)]
@@ -277,17 +277,17 @@ class Sender:
             if errors:
                 raise errors[0]
 
-    async def _one(self, held: _Held, line: Line, way: Way, post: Post) -> decisions.Fact:
-        parcel = await self._parcel(held, line)
+    async def _one(self, held: _Held, backlog: Backlog, way: Way, post: Post) -> decisions.Fact:
+        parcel = await self._parcel(held, backlog)
         if not isinstance(parcel, _Parcel):
             return parcel
         headers = {"content-type": parcel.media_type}
         headers |= messages.signed(way.signing, parcel.id, parcel.body, self._clock.now()) if way.signing else {}
         reply = await post(parcel.body, headers)
         verdict, now = decisions.judged(reply.status), self._clock.now()
-        self._count(verdict, line, (now - parse(parcel.made_at)).total_seconds())
+        self._count(verdict, backlog, (now - parse(parcel.made_at)).total_seconds())
         return decisions.Answered(
-            line.key,
+            backlog.key,
             parcel.number,
             verdict,
             self._clock.monotonic(),
@@ -298,54 +298,56 @@ class Sender:
             reply.retry_after,
         )
 
-    def _count(self, verdict: Verdict, line: Line, lag: float) -> None:
-        outcome = {Verdict.TAKEN: "sent", Verdict.REFUSED: "refused", Verdict.GONE: "gone"}.get(verdict, "failed")
-        self._measures.event(outcome, max(lag, 0.0) if verdict is Verdict.TAKEN else None)
-        if verdict is Verdict.REFUSED and line.refusals + 1 >= decisions.REFUSALS:
+    def _count(self, verdict: AnswerMeaning, backlog: Backlog, lag: float) -> None:
+        outcome = {AnswerMeaning.TAKEN: "sent", AnswerMeaning.REFUSED: "refused", AnswerMeaning.GONE: "gone"}.get(
+            verdict, "failed"
+        )
+        self._measures.event(outcome, max(lag, 0.0) if verdict is AnswerMeaning.TAKEN else None)
+        if verdict is AnswerMeaning.REFUSED and backlog.refusals + 1 >= decisions.REFUSALS:
             self._measures.event("dead", None)
 
-    async def _parcel(self, held: _Held, line: Line) -> _Parcel | decisions.Passed | decisions.Missing:
-        """The next event of a line, or why there is none."""
-        sink, number = held.sink, line.next
-        if line.of_environment:
-            if not sink.filters.takes(line.environment, None):
-                return decisions.Passed(line.key, number)
-            event = self._of_environment(held, line)
+    async def _parcel(self, held: _Held, backlog: Backlog) -> _Parcel | decisions.Passed | decisions.Missing:
+        """The next event of a backlog, or why there is none."""
+        sink, number = held.sink, backlog.next
+        if backlog.of_environment:
+            if not sink.filters.takes(backlog.environment, None):
+                return decisions.Passed(backlog.key, number)
+            event = self._of_environment(held, backlog)
         else:
             try:
-                raw = await self._store.get(record_ref(sink.namespace, line.key, number))
+                raw = await self._store.get(record_ref(sink.namespace, backlog.key, number))
             except NotFoundError:
-                return self._missing(line, number)
+                return self._missing(backlog, number)
             record = to_record(raw)
             if record is None:
-                return self._missing(line, number)
+                return self._missing(backlog, number)
             if not sink.filters.takes(record.binding.environment, record.binding.app):
-                return decisions.Passed(line.key, number)
+                return decisions.Passed(backlog.key, number)
             event = messages.of_record(record)
         if not sink.filters.takes_type(messages.short_type(event)):
-            return decisions.Passed(line.key, number)
+            return decisions.Passed(backlog.key, number)
         body, media_type = messages.body_of(event, sink.format)
-        return _Parcel(line, number, str(event["id"]), body, media_type, str(event["time"]))
+        return _Parcel(backlog, number, str(event["id"]), body, media_type, str(event["time"]))
 
-    def _missing(self, line: Line, number: int) -> decisions.Missing:
+    def _missing(self, backlog: Backlog, number: int) -> decisions.Missing:
         """Retention has removed it, and with it everything before the floor of its chain."""
-        chain = self._world.chains.get(line.key)
+        chain = self._world.chains.get(backlog.key)
         floor = chain.progress.floor_sequence - 1 if chain is not None else 0
-        last = min(max(number, floor), line.newest)
+        last = min(max(number, floor), backlog.newest)
         self._measures.event("dead", None)
-        return decisions.Missing(line.key, last, to_text(self._clock.now()), names.record_name(line.key, number))
+        return decisions.Missing(backlog.key, last, to_text(self._clock.now()), names.record_name(backlog.key, number))
 
-    def _of_environment(self, held: _Held, line: Line) -> dict[str, Any]:
-        view, number = held.environments.get(line.key), line.next
+    def _of_environment(self, held: _Held, backlog: Backlog) -> dict[str, Any]:
+        view, number = held.environments.get(backlog.key), backlog.next
         at = to_text(self._clock.now())
         if number == END:
             predicate = "deleted"
-        elif line.sent == 0:
+        elif backlog.sent == 0:
             predicate, at = "created", view.created_at if view is not None else at
         else:
             predicate, at = "modified", view.updated_at if view is not None else at
         return messages.of_environment(
-            held.sink.namespace, line.environment, line.key, predicate=predicate, number=number, at=at
+            held.sink.namespace, backlog.environment, backlog.key, predicate=predicate, number=number, at=at
         )
 
     async def _flush(self, key: SinkKey, held: _Held, look_again: float | None) -> float | None:

@@ -17,7 +17,7 @@ from moorage_crds.kinds.workspace import Workspace
 from moorage_crds.moments import to_text
 from moorage_crds.objects import is_newer
 from moorage_crds.store import ObjectRef
-from moorage_operator.facts import ActiveDeployment
+from moorage_operator.facts import ActiveApp
 from moorage_operator.history import decisions as history
 from moorage_operator.memory import chain_state
 from moorage_operator.memory.chain import Chain, EnvironmentKey
@@ -48,7 +48,7 @@ class KnownEnvironment:
 
 
 @dataclass(frozen=True, slots=True)
-class End:
+class EnvironmentEnd:
     """An Environment went, with this version, and no other one of its name has come."""
 
     monotonic: float
@@ -81,7 +81,7 @@ class World:
     _members: dict[EnvironmentKey, set[str]] = field(default_factory=dict)
     _dependents: dict[EnvironmentKey, set[EnvironmentKey]] = field(default_factory=dict)
     _missed: dict[EnvironmentKey, float] = field(default_factory=dict)
-    _ended: dict[EnvironmentKey, End] = field(default_factory=dict)
+    _ended: dict[EnvironmentKey, EnvironmentEnd] = field(default_factory=dict)
     _tombstones: dict[str, float] = field(default_factory=dict)
     _second: tuple[int, str] = (0, "")
 
@@ -161,10 +161,10 @@ class World:
         members = self.members((namespace, name.partition(".")[0]))
         return (one for one in members if one.deployment.name == name)
 
-    def active(self, key: EnvironmentKey) -> tuple[ActiveDeployment, ...]:
+    def active(self, key: EnvironmentKey) -> tuple[ActiveApp, ...]:
         """What is deployed there, as far as it is recorded."""
         return tuple(
-            ActiveDeployment(one.deployment.app, one.progress.release, history.latest_time(one.progress))
+            ActiveApp(one.deployment.app, one.progress.release, history.latest_time(one.progress))
             for one in self.members(key)
             if one.progress.release is not None and one.deleted_at is None
         )
@@ -225,7 +225,7 @@ class World:
         for one in old:
             if one not in self._members:
                 del self._ended[one]
-        self._ended[key] = End(now, version)
+        self._ended[key] = EnvironmentEnd(now, version)
 
     def outlived(self, known: Chain) -> bool:
         """An Environment of the name was seen to go, and the binding was there before.

@@ -11,7 +11,7 @@ from dataclasses import replace
 from moorage_crds.objects import RawObject, metadata
 from moorage_crds.process.telemetry import HISTORY_LOGGER
 from moorage_crds.store import ConflictError, NotFoundError, UnavailableError
-from moorage_operator.facts import Removal
+from moorage_operator.facts import RemovalCause
 from moorage_operator.history.record_lookup import chain_records, record_ref, to_record
 from moorage_operator.memory.chain import Chain
 from moorage_operator.memory.chain_state import Recorded
@@ -79,11 +79,11 @@ class Retention:
         limit = self._clock.now() - self.rule.age
         made = {record.sequence: record.created_at for record in records}
         for sequence in going:
-            why = Removal.AGE if made[sequence] <= limit else Removal.MAXIMUM
+            why = RemovalCause.AGE if made[sequence] <= limit else RemovalCause.MAXIMUM
             if await self._remove(namespace, uid, sequence):
                 self._measures.removed(why)
             # What is beyond the maximum came faster than it should: it must not outrun its removal.
-            await asyncio.sleep(self._pause if why is Removal.AGE else 0)
+            await asyncio.sleep(self._pause if why is RemovalCause.AGE else 0)
         return None
 
     async def _raise_floor(self, chain: Chain, floor: int) -> None:

@@ -8,7 +8,7 @@ from moorage_crds.conditions import Condition, ConditionType, Reason, with_condi
 from moorage_crds.kinds.deployment import Change
 from moorage_crds.kinds.record import genesis_hash
 from moorage_operator.facts import (
-    ActiveDeployment,
+    ActiveApp,
     DeploymentFacts,
     EnvironmentFacts,
     Trouble,
@@ -145,5 +145,5 @@ def _takes(facts: EnvironmentFacts) -> str:
     return "the environment takes deployments"
 
 
-def _active(one: ActiveDeployment) -> dict[str, str]:
+def _active(one: ActiveApp) -> dict[str, str]:
     return {"app": one.app, "release": one.release} | ({"since": one.since} if one.since else {})

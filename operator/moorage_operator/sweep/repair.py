@@ -28,7 +28,7 @@ from moorage_operator.work.context import Surroundings
 _log = logging.getLogger(__name__)
 
 
-class End(Enum):
+class ChainEnd(Enum):
     """How it stands with the end of a chain whose newest record is no undeploy."""
 
     OPEN = auto()
@@ -49,7 +49,7 @@ class Repair:
         self._clock = around.clock
         self._intake = intake
 
-    async def end_chain(self, namespace: str, uid: str, newest: int) -> End:
+    async def end_chain(self, namespace: str, uid: str, newest: int) -> ChainEnd:
         """End the chain of a Deployment that is gone, if its newest record does not.
 
         Raises:
@@ -59,14 +59,14 @@ class Repair:
         if record is None:
             fields = {"namespace": namespace, "uid": uid, "sequence": newest}
             _log.error("the newest record of a chain is spoiled", extra={"fields": fields})
-            return End.OPEN
+            return ChainEnd.OPEN
         if await self._lives(record):
-            return End.OPEN
+            return ChainEnd.OPEN
         if await self._is_restored(record):
-            return End.THERE
+            return ChainEnd.THERE
         change = history.ended(record, at=self._clock.now())
         if change is None:
-            return End.THERE
+            return ChainEnd.THERE
         try:
             await self._store.create(
                 names.RECORDS,
@@ -74,13 +74,13 @@ class Repair:
                 to_object(record.binding, change, previous_hash=record.hash),
             )
         except AlreadyExistsError:
-            return End.OPEN
+            return ChainEnd.OPEN
         exists = self._world.environment_uid((namespace, record.binding.environment)) is not None
         self._measures.recorded(record.binding.environment, change, exists=exists, lag_seconds=0.0)
         _log.info(
             "ended the chain of a Deployment that is gone", extra={"fields": {"namespace": namespace, "uid": uid}}
         )
-        return End.WRITTEN
+        return ChainEnd.WRITTEN
 
     async def _lives(self, record: Record) -> bool:
         binding = record.binding

@@ -31,7 +31,7 @@ from moorage_operator.memory.rules import READERS
 from moorage_operator.retention.remover import Retention
 from moorage_operator.sweep.decisions import ChainSummary, findings_alive, findings_gone, missing_sequences
 from moorage_operator.sweep.policy_check import Policies
-from moorage_operator.sweep.repair import End, Repair
+from moorage_operator.sweep.repair import ChainEnd, Repair
 from moorage_operator.work.context import Surroundings
 from moorage_operator.work.worker import lost_replies_as_errors
 
@@ -297,10 +297,10 @@ class Sweep:
         found = findings_gone(summary, limit=limit, ended=chain in self._ended)
         if Finding.UNENDED_CHAIN in found:
             end = await self._repair.end_chain(summary.namespace, summary.uid, summary.newest)
-            if end is End.WRITTEN:
+            if end is ChainEnd.WRITTEN:
                 self._measures.found(Finding.UNENDED_CHAIN)
                 self._outbox.has_records(summary.namespace, summary.uid, summary.newest + 1)
-            if end is End.THERE:
+            if end is ChainEnd.THERE:
                 self._ended.add(chain)
                 found = findings_gone(summary, limit=limit, ended=True)
         if Finding.RETENTION in found:

@@ -6,7 +6,7 @@ from base64 import urlsafe_b64encode
 
 import pytest
 from facade_world import Reviews
-from fake_cluster import FixedClock
+from fixed_clock import FixedClock
 
 from moorage_api.access import Access
 from moorage_api.edge.limits import MAX_BUCKETS, RateLimit

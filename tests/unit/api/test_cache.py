@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import pytest
 from facade_world import StillFeed
-from fake_cluster import FixedClock
+from fixed_clock import FixedClock
 from hypothesis import given, settings
 from hypothesis import strategies as st
 

@@ -9,15 +9,15 @@ from facade_world import World
 from hypothesis import given
 from hypothesis import strategies as st
 
-from moorage_api.edge.connections import Connection, Connections
+from moorage_api.edge.connections import ClientConnection, Connections
 
 NUMBERS = itertools.count()
 
 
 def opened(
     known: Connections, client: str = "a", *, exempt: bool = False, authenticated: bool = False, busy: bool = False
-) -> Connection:
-    made = Connection(client, exempt=exempt, since=float(next(NUMBERS)), authenticated=authenticated)
+) -> ClientConnection:
+    made = ClientConnection(client, exempt=exempt, since=float(next(NUMBERS)), authenticated=authenticated)
     known.opened(made)
     if busy:
         known.began(made)
@@ -81,7 +81,7 @@ def test_client_whose_share_is_busy_is_refused_alone(client: str, exempt: bool, 
     for _ in range(2):
         opened(known, "a", busy=True)
 
-    assert known.refuses(Connection(client, exempt=exempt, since=0.0)) is refused
+    assert known.refuses(ClientConnection(client, exempt=exempt, since=0.0)) is refused
 
 
 STEPS = st.lists(st.tuples(st.sampled_from("abc"), st.booleans(), st.booleans(), st.booleans()), max_size=60)

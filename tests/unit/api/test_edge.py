@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from facade_sockets import exchange, get, listening
 from facade_world import BASE, World
-from fake_cluster import FixedClock
+from fixed_clock import FixedClock
 
 from moorage_api.access import Access
 from moorage_api.config import ApiSettings

@@ -3,10 +3,10 @@
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from fake_cluster import FixedClock
+from fixed_clock import FixedClock
 from history_lines import ALL, UIDS, line, page
 
-from moorage_api.cache.chains import Chain
+from moorage_api.cache.chains import ChainLines
 from moorage_api.cache.history import HistoryIndex
 from moorage_api.cache.line import NO_TIME, Line
 from moorage_api.cache.lines import AFTER_UIDS, MAX_MOVED, Filters, Position
@@ -58,14 +58,14 @@ def test_state_at_a_moment_is_sought_by_halves() -> None:
     chain = many(5_000, apps=1).chain(UIDS[0])
     assert chain is not None
     asked: list[int] = []
-    get = Chain.get
+    get = ChainLines.get
 
-    def counted(self: Chain, sequence: int) -> Line | None:
+    def counted(self: ChainLines, sequence: int) -> Line | None:
         asked.append(sequence)
         return get(self, sequence)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Chain, "get", counted)
+        patch.setattr(ChainLines, "get", counted)
         found = chain.at("2026-01-02T00:30:00Z")
 
     assert found is not None

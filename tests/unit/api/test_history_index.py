@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 import pytest
-from fake_cluster import FixedClock
+from fixed_clock import FixedClock
 from history_lines import LINES, SECONDS, UIDS, binding, change, in_place, line, page
 from hypothesis import given, settings
 from hypothesis import strategies as st

@@ -4,7 +4,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from fake_cluster import FixedClock
+from fixed_clock import FixedClock
 from history_lines import ALL, UIDS, binding, change, environment, line, page
 from hypothesis import given, settings
 from hypothesis import strategies as st

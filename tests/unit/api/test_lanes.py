@@ -6,7 +6,7 @@ from collections import Counter
 
 import pytest
 from facade_world import BASE, World
-from fake_cluster import FixedClock
+from fixed_clock import FixedClock
 from signed_tokens import jwk, signed
 
 from moorage_api.contract.errors import ApiError

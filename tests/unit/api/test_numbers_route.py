@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from facade_world import BASE, ORG, WORKSPACE, World
-from fake_cluster import START
+from fixed_clock import START
 
 from moorage_api.handlers.numbers import MOST_WAITING
 from moorage_crds import names

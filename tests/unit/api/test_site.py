@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from facade_world import World
 
-from moorage_api.handlers.pages import POLICY, Page
+from moorage_api.handlers.pages import POLICY, PageFiles
 
 SCRIPT = b"console.log(1);" * 200
 
@@ -20,7 +20,7 @@ def world(tmp_path: Path) -> World:
     (folder / "assets" / "main-1a2b.js").write_bytes(SCRIPT)
     (folder / "assets" / "main-1a2b.js.map").write_bytes(b"secret source")
     (tmp_path / "outside.js").write_bytes(b"outside")
-    return World(page=Page(folder))
+    return World(page=PageFiles(folder))
 
 
 @pytest.mark.parametrize("path", ["/", "/w/acme/shop", "/w/acme/shop/env/a/b/c", "/w/%2e%2e/x", "/w/acme/shop?at=1"])

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 from facade_world import BASE, NAMESPACE, World
-from fake_cluster import START
+from fixed_clock import START
 
 from moorage_crds import names
 from moorage_crds.moments import to_moment, to_text

@@ -8,7 +8,7 @@ import yaml
 
 from moorage_api.contract.errors import ConflictReason, UnavailableReason
 from moorage_crds import names, schema
-from moorage_crds.admission import Policy, Refusal
+from moorage_crds.admission import Policy, PolicyRefusal
 from moorage_crds.kinds.registry import POLICIES, refusal_by
 from moorage_dev.layout import ROOT
 
@@ -41,7 +41,7 @@ def test_a_refusal_has_a_reason_that_the_rest_guide_lists(policy: Policy) -> Non
 
 
 def test_somebody_elses_policy_refuses_like_any_other() -> None:
-    assert refusal_by("images.example.com") == Refusal()
+    assert refusal_by("images.example.com") == PolicyRefusal()
 
 
 def test_the_policy_of_the_change_log_keeps_as_many_entries_as_the_crd_takes() -> None:

@@ -15,12 +15,12 @@ from moorage_crds.gates.calendar import DAYS, Absolute, Calendar, Mode, Weekly
 from moorage_crds.gates.freezes import Freeze
 from moorage_crds.gates.lock import Lock
 from moorage_crds.gates.promotion import PromotionGate
-from moorage_crds.gates.verdict import Change, Code, Enforcement, Gate
+from moorage_crds.gates.verdict import AskedChange, Code, Enforcement, Gate
 from moorage_crds.kinds import evidence
 from moorage_crds.kinds.protection import protection_of
 
 NOW = datetime(2026, 12, 1, 12, 0, 0, tzinfo=UTC)
-NEW = Change("production", "web", "v2", "v1", 1, frozenset({"v1"}))
+NEW = AskedChange("production", "web", "v2", "v1", 1, frozenset({"v1"}))
 
 
 def after(hours: float) -> datetime:
@@ -65,7 +65,7 @@ def test_a_write_without_a_time_is_inside_every_window() -> None:
 
 
 def test_what_changes_no_release_passes() -> None:
-    same = Change("production", "web", "v1", "v1")
+    same = AskedChange("production", "web", "v1", "v1")
 
     assert all(one.allowed for one in engine.verdicts([locked(), closed_from(-1, 1)], same, NOW))
     assert engine.opens_at([locked(), closed_from(-1, 1)], same, NOW) == NOW
@@ -105,7 +105,7 @@ def test_what_only_warns_refuses_nothing() -> None:
     ("release", "allowed"), [("v0", True), ("v2", False), (None, False)], ids=["was here", "new", "undeploy"]
 )
 def test_the_way_back_passes_where_a_freeze_lets_it(release: str | None, allowed: bool) -> None:
-    change = Change("production", "web", release, "v1", 2, frozenset({"v0", "v1"}))
+    change = AskedChange("production", "web", release, "v1", 2, frozenset({"v0", "v1"}))
 
     (verdict,) = engine.verdicts([closed_from(-1, 1, allow_rollback=True)], change, NOW)
 
@@ -113,7 +113,7 @@ def test_the_way_back_passes_where_a_freeze_lets_it(release: str | None, allowed
 
 
 def test_an_override_passes_the_gates_that_it_names_and_no_lock() -> None:
-    change = Change("production", "web", "v2", override=frozenset({"freeze/a", "lock"}))
+    change = AskedChange("production", "web", "v2", override=frozenset({"freeze/a", "lock"}))
     gates = [locked(), closed_from(-1, 1, "a"), closed_from(-1, 1, "b")]
 
     found = engine.verdicts(gates, change, NOW)
@@ -189,7 +189,7 @@ def promoted(**more: Any) -> PromotionGate:
     [("v2", "may enter at 2026-12-01T13:00:00Z"), ("v3", "has not run there")],
 )
 def test_a_release_enters_after_it_has_run_before(release: str, missing: str) -> None:
-    change = Change("production", "web", release, "v1")
+    change = AskedChange("production", "web", release, "v1")
 
     (verdict,) = engine.verdicts([promoted(proven={"v2": after(1)})], change, NOW)
 
@@ -202,9 +202,12 @@ def test_a_release_enters_after_it_has_run_before(release: str, missing: str) ->
 
 def test_what_was_here_before_and_an_undeploy_need_no_promotion_and_no_approval() -> None:
     gates = [promoted(known=frozenset({"v0"})), ApprovalsGate("production", 1, known=frozenset({"v0"}))]
-    back = [Change("production", "web", "v0", "v1"), Change("production", "web", "v9", "v1", 4, frozenset({"v9"}))]
+    back = [
+        AskedChange("production", "web", "v0", "v1"),
+        AskedChange("production", "web", "v9", "v1", 4, frozenset({"v9"})),
+    ]
 
-    for change in (*back, Change("production", "web", None, "v1")):
+    for change in (*back, AskedChange("production", "web", None, "v1")):
         assert all(one.allowed for one in engine.verdicts(gates, change, NOW)), change
 
 
@@ -239,7 +242,7 @@ def test_approvals_count_for_others_for_this_change_and_for_their_time() -> None
 
 def test_a_no_refuses_even_the_way_back_and_is_overridden_with_the_approvals() -> None:
     no = Rejection("no-1", "production", "web", "v0", "bob", "leaks")
-    back = Change("production", "web", "v0", "v1", 2, frozenset({"v0"}))
+    back = AskedChange("production", "web", "v0", "v1", 2, frozenset({"v0"}))
 
     (verdict,) = engine.verdicts([no], back, NOW)
 

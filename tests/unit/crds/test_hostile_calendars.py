@@ -8,7 +8,7 @@ import pytest
 
 from moorage_crds.gates import engine
 from moorage_crds.gates.freezes import Freeze
-from moorage_crds.gates.verdict import Change
+from moorage_crds.gates.verdict import AskedChange
 from moorage_crds.kinds import freeze
 
 NOW = datetime(2026, 12, 1, 12, 3, tzinfo=UTC)
@@ -88,7 +88,7 @@ def test_an_answer_about_hostile_freezes_has_a_bounded_price(
     assert found.closed
     assert found.next_open is None or case == "windows under a long one"
     assert all(engine.schedule_of(one.calendar, NOW) for one in gates)
-    assert engine.verdicts(gates, Change("production"), NOW)
+    assert engine.verdicts(gates, AskedChange("production"), NOW)
 
 
 def test_an_open_calendar_with_many_windows_says_when_it_closes(

@@ -8,7 +8,7 @@ from itertools import pairwise
 from typing import Any
 
 import pytest
-from fake_cluster import FixedClock
+from fixed_clock import FixedClock
 from waiting import eventually_async
 
 from moorage_crds import names

@@ -7,13 +7,13 @@ import hashlib
 import io
 import tarfile
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from threading import Event, Thread
+from threading import Thread
 
 import pytest
+from download_places import Place, begun, cut, endless, trickling, until, whole
 
 from moorage_dev import binaries, download, golang, prebuilt
 from moorage_dev.failures import DevError
@@ -21,23 +21,6 @@ from moorage_dev.modules import CONTROL_PLANE, Module
 
 SYSTEM = "linux-amd64"
 PROGRAMS = tuple(CONTROL_PLANE.programs)
-
-Answer = Callable[[BaseHTTPRequestHandler], None]
-
-
-class Place:
-    """A download place whose files are pinned; each may be given another answer."""
-
-    def __init__(self) -> None:
-        self.url = ""
-        self.answers: dict[str, Answer] = {}
-        self.asked: list[str] = []
-        self.over = Event()
-
-    def carries(self, asset: prebuilt.Asset, content: bytes) -> str:
-        """Serve a file; its SHA-256."""
-        self.answers[f"/{asset.path}"] = _whole(content)
-        return hashlib.sha256(content).hexdigest()
 
 
 @pytest.fixture
@@ -140,7 +123,7 @@ def test_file_with_another_sum_is_refused(mirror: Place, into: Path, capfd: pyte
 
 
 def test_file_that_ends_early_is_not_kept(mirror: Place, into: Path, capfd: pytest.CaptureFixture[str]) -> None:
-    mirror.answers[f"/{prebuilt.official('kubectl', SYSTEM).path}"] = _cut(_file("kubectl"))
+    mirror.answers[f"/{prebuilt.official('kubectl', SYSTEM).path}"] = cut(_file("kubectl"))
 
     taken = prebuilt.fetch(PROGRAMS, into)
 
@@ -159,7 +142,7 @@ def test_server_that_does_not_answer_is_left_when_the_time_to_decide_is_over(
 ) -> None:
     monkeypatch.setattr(download, "DECIDE_SECONDS", 1.0)
     for name in silent:
-        mirror.answers[f"/{prebuilt.official(name, SYSTEM).path}"] = lambda _request: _until(mirror.over)
+        mirror.answers[f"/{prebuilt.official(name, SYSTEM).path}"] = lambda _request: until(mirror.over)
     began = time.monotonic()
 
     taken = prebuilt.fetch(PROGRAMS, into)
@@ -174,7 +157,7 @@ def test_download_that_stops_is_given_up(
     mirror: Place, into: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(download, "WINDOW_SECONDS", 0.5)
-    mirror.answers[f"/{prebuilt.official('kubectl', SYSTEM).path}"] = _begun(mirror.over)
+    mirror.answers[f"/{prebuilt.official('kubectl', SYSTEM).path}"] = begun(mirror.over)
 
     taken = prebuilt.fetch(PROGRAMS, into)
 
@@ -186,7 +169,7 @@ def test_download_that_trickles_is_given_up(
     mirror: Place, into: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(download, "WINDOW_SECONDS", 0.5)
-    mirror.answers[f"/{prebuilt.official('kubectl', SYSTEM).path}"] = _trickling(mirror.over)
+    mirror.answers[f"/{prebuilt.official('kubectl', SYSTEM).path}"] = trickling(mirror.over)
 
     taken = prebuilt.fetch(PROGRAMS, into)
 
@@ -198,7 +181,7 @@ def test_endless_file_is_given_up(
     mirror: Place, into: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(download, "LARGEST_BYTES", 1 << 20)
-    mirror.answers[f"/{prebuilt.official('kubectl', SYSTEM).path}"] = _endless(mirror.over)
+    mirror.answers[f"/{prebuilt.official('kubectl', SYSTEM).path}"] = endless(mirror.over)
 
     taken = prebuilt.fetch(PROGRAMS, into)
 
@@ -249,7 +232,7 @@ def test_without_a_mirror_the_projects_own_places_are_asked(
     sums = {}
     for name in PROGRAMS:
         asset = prebuilt.official(name, SYSTEM)
-        place.answers[asset.place.removeprefix(place.url) + f"/{asset.path}"] = _whole(_file(name))
+        place.answers[asset.place.removeprefix(place.url) + f"/{asset.path}"] = whole(_file(name))
         sums[asset.path] = hashlib.sha256(_file(name)).hexdigest()
     _pin(monkeypatch, tmp_path, sums)
 
@@ -364,68 +347,3 @@ def _record_builds(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
     monkeypatch.setattr(golang, "build", build)
     return built
-
-
-def _whole(content: bytes) -> Answer:
-    def answer(request: BaseHTTPRequestHandler) -> None:
-        _head(request, len(content))
-        request.wfile.write(content)
-
-    return answer
-
-
-def _cut(content: bytes) -> Answer:
-    def answer(request: BaseHTTPRequestHandler) -> None:
-        _head(request, len(content))
-        request.wfile.write(content[: len(content) // 2])
-
-    return answer
-
-
-def _begun(over: Event) -> Answer:
-    def answer(request: BaseHTTPRequestHandler) -> None:
-        _head(request, 1 << 20)
-        request.wfile.write(b"the beginning")
-        request.wfile.flush()
-        _until(over)
-
-    return answer
-
-
-def _trickling(over: Event) -> Answer:
-    def answer(request: BaseHTTPRequestHandler) -> None:
-        _head(request, 1 << 20)
-        with _hang_up_is_fine():
-            while not over.wait(0.1):
-                request.wfile.write(b".")
-
-    return answer
-
-
-def _endless(over: Event) -> Answer:
-    def answer(request: BaseHTTPRequestHandler) -> None:
-        request.send_response(200)
-        request.end_headers()
-        with _hang_up_is_fine():
-            while not over.is_set():
-                request.wfile.write(b"." * 65536)
-
-    return answer
-
-
-def _head(request: BaseHTTPRequestHandler, length: int) -> None:
-    request.send_response(200)
-    request.send_header("Content-Length", str(length))
-    request.end_headers()
-
-
-def _until(over: Event) -> None:
-    over.wait(60)
-
-
-@contextmanager
-def _hang_up_is_fine() -> Iterator[None]:
-    try:
-        yield
-    except ConnectionError:
-        return

@@ -10,7 +10,7 @@ from typing import Any
 import builders
 import pytest
 from builders import at
-from fake_cluster import START
+from fixed_clock import START
 
 from moorage_crds.anchors import Removable, Tip, to_tip
 from moorage_crds.chain import ChainWalk, Flaw, Known, known_of, without_records

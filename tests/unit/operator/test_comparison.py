@@ -3,7 +3,7 @@
 from datetime import timedelta
 
 import pytest
-from fake_cluster import START
+from fixed_clock import START
 
 from moorage_operator.facts import Finding, KeptRecord, Progress
 from moorage_operator.retention.decisions import RetentionRule

@@ -10,7 +10,7 @@ from ipaddress import ip_network
 import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
-from fake_cluster import FixedClock
+from fixed_clock import FixedClock
 
 from moorage_operator.adapters import courier
 from moorage_operator.adapters.courier import HttpCourier

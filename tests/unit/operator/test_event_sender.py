@@ -18,7 +18,7 @@ from moorage_cli.replay import Line
 from moorage_crds import names
 from moorage_crds.store import ForbiddenError
 from moorage_operator.events import listing, sender
-from moorage_operator.events.ports import AddressRefusedError, NoAddressError, NoTurnError, Post, Reply
+from moorage_operator.events.ports import AddressRefusedError, EndpointReply, NoAddressError, NoTurnError, Post
 from moorage_operator.memory.outbox import MAX_SERVED
 
 SECRET = "whsec_MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE="
@@ -41,14 +41,14 @@ class Endpoint:
             raise self.refusal
         yield self._post
 
-    async def _post(self, body: bytes, headers: Mapping[str, str]) -> Reply:
+    async def _post(self, body: bytes, headers: Mapping[str, str]) -> EndpointReply:
         self.tried += 1
         if self.fault is not None and self.hit in orjson.loads(body)["subject"]:
             raise self.fault
         assert headers["webhook-signature"].startswith("v1,")
         if 200 <= self.status < 300:
             self.events.append(orjson.loads(body))
-        return Reply(self.status, f"it answered {self.status}")
+        return EndpointReply(self.status, f"it answered {self.status}")
 
     @property
     def kinds(self) -> list[str]:

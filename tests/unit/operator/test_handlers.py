@@ -9,7 +9,7 @@ import aiohttp
 import kopf
 import pytest
 from builders import at
-from fake_cluster import START, FixedClock
+from fixed_clock import START, FixedClock
 from operator_bench import Bench, hurry
 
 from moorage_operator.handlers import kopf_settings as lifecycle

@@ -5,7 +5,7 @@ from dataclasses import replace
 import builders
 import pytest
 from builders import at, entry
-from fake_cluster import START
+from fixed_clock import START
 from hypothesis import given
 from hypothesis import strategies as st
 

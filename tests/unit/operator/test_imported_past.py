@@ -3,7 +3,7 @@
 from datetime import datetime, timedelta
 
 import builders
-from fake_cluster import START
+from fixed_clock import START
 from operator_bench import Bench
 
 from moorage_cli.importing.past import past_of, records_of

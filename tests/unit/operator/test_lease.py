@@ -3,7 +3,8 @@
 import asyncio
 
 import pytest
-from fake_cluster import FakeCluster, FixedClock
+from fake_cluster import FakeCluster
+from fixed_clock import FixedClock
 
 from moorage_crds import names
 from moorage_crds.objects import RawObject

@@ -5,8 +5,9 @@ import logging
 from typing import Any
 
 import pytest
-from fake_cluster import FakeCluster, FixedClock
+from fake_cluster import FakeCluster
 from fakes import CountedMeasures
+from fixed_clock import FixedClock
 
 from moorage_crds import names, schema
 from moorage_crds.kinds.registry import POLICIES

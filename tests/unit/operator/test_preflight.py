@@ -6,7 +6,8 @@ from typing import Any
 import builders
 import pytest
 import yaml
-from fake_cluster import FakeCluster, FixedClock
+from fake_cluster import FakeCluster
+from fixed_clock import FixedClock
 
 from moorage_cli.preflight import Check, Verdict, preflight
 from moorage_crds import names, schema

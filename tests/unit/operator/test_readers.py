@@ -10,7 +10,8 @@ from typing import Any
 import builders
 import pytest
 from builders import NAMESPACE
-from fake_cluster import START, FakeCluster
+from fake_cluster import FakeCluster
+from fixed_clock import START
 from operator_bench import Bench
 
 from moorage_cli.config import Format

@@ -3,7 +3,7 @@
 from datetime import timedelta
 
 import pytest
-from fake_cluster import START
+from fixed_clock import START
 from hypothesis import given
 from hypothesis import strategies as st
 

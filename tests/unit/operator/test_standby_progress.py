@@ -3,7 +3,8 @@
 import builders
 import pytest
 from builders import NAMESPACE
-from fake_cluster import FakeCluster, FixedClock
+from fake_cluster import FakeCluster
+from fixed_clock import FixedClock
 from operator_bench import Bench
 from typing_extensions import override
 

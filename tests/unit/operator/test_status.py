@@ -13,7 +13,7 @@ from moorage_crds.kinds.environment import from_object as to_environment
 from moorage_crds.kinds.record import genesis_hash
 from moorage_crds.names import MAX_ACTIVE_DEPLOYMENTS
 from moorage_operator.facts import (
-    ActiveDeployment,
+    ActiveApp,
     DeploymentFacts,
     EnvironmentFacts,
     Progress,
@@ -137,7 +137,7 @@ def test_status_of_an_environment() -> None:
             | {"resourceVersion": "1", "creationTimestamp": at(), "generation": 3}
         }
     )
-    active = (ActiveDeployment("web", "v2", at(1)), ActiveDeployment("api", "v1", None))
+    active = (ActiveApp("web", "v2", at(1)), ActiveApp("api", "v1", None))
     status = wanted_environment_status(EnvironmentFacts(environment, {}, active, at(5)))
     assert status["activeDeployments"] == [
         {"app": "api", "release": "v1"},
@@ -151,7 +151,7 @@ def test_the_list_of_an_environment_is_capped_and_its_count_is_not() -> None:
         builders.environment()
         | {"metadata": builders.environment()["metadata"] | {"resourceVersion": "1", "creationTimestamp": at()}}
     )
-    active = tuple(ActiveDeployment(f"app-{number:04}", "v1", None) for number in range(MAX_ACTIVE_DEPLOYMENTS + 7))
+    active = tuple(ActiveApp(f"app-{number:04}", "v1", None) for number in range(MAX_ACTIVE_DEPLOYMENTS + 7))
     status = wanted_environment_status(EnvironmentFacts(environment, {}, active, at(5)))
     assert (len(status["activeDeployments"]), status["activeDeploymentCount"]) == (
         MAX_ACTIVE_DEPLOYMENTS,

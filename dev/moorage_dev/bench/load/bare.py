@@ -21,7 +21,7 @@ from moorage_crds.kinds import environment as environments
 from moorage_crds.kinds import record
 from moorage_crds.moments import to_text
 from moorage_dev.bench.load import wire
-from moorage_operator.facts import ActiveDeployment, DeploymentFacts, EnvironmentFacts
+from moorage_operator.facts import ActiveApp, DeploymentFacts, EnvironmentFacts
 from moorage_operator.history import decisions as history
 from moorage_operator.statuses.decisions import wanted_deployment_status, wanted_environment_status
 
@@ -74,7 +74,7 @@ async def _write(session: aiohttp.ClientSession, step: _Step, refused: list[str]
 async def _plan(session: aiohttp.ClientSession, namespace: str) -> tuple[list[list[_Step]], list[_Step]]:
     """The writes of each Deployment, and those of the Environments at the end."""
     places = {raw["metadata"]["name"]: raw for raw in await _list(session, namespace, names.ENVIRONMENTS)}
-    active: dict[str, list[ActiveDeployment]] = {name: [] for name in places}
+    active: dict[str, list[ActiveApp]] = {name: [] for name in places}
     chains: list[list[_Step]] = []
     now = to_text(datetime.now(UTC))
     for raw in await _list(session, namespace, names.DEPLOYMENTS):
@@ -84,7 +84,7 @@ async def _plan(session: aiohttp.ClientSession, namespace: str) -> tuple[list[li
             chains.append(_steps(view, due, environment_uid=places[view.environment]["metadata"]["uid"], now=now))
         if view.release:
             moment = due[-1].at if due else (view.status.get("lastChange") or {}).get("at")
-            active[view.environment].append(ActiveDeployment(view.app, view.release, moment))
+            active[view.environment].append(ActiveApp(view.app, view.release, moment))
     return chains, [_environment(raw, active[name], now) for name, raw in places.items()]
 
 
@@ -113,7 +113,7 @@ def _steps(
     return [*steps, _status(place, view.uid, wanted_deployment_status(facts))]
 
 
-def _environment(raw: dict[str, Any], active: list[ActiveDeployment], now: str) -> _Step:
+def _environment(raw: dict[str, Any], active: list[ActiveApp], now: str) -> _Step:
     view = environments.from_object(raw)
     facts = EnvironmentFacts(view, raw.get("status") or {}, tuple(active), now)
     place = f"{_GROUP}/namespaces/{view.namespace}/{names.ENVIRONMENTS}/{view.name}"
