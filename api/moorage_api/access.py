@@ -19,12 +19,12 @@ from moorage_api.reviews.signatures import expiry
 from moorage_crds.clock import Clock
 from moorage_crds.store import Identity, Reviewer, Right
 
-#: An accepted token is asked about again after so many seconds: the API server itself goes on accepting the token of a
+#: Seconds after which an accepted token is reviewed again: the API server itself continues to accept the token of a
 #: deleted account for up to 10 s (its own cache), and both together stay below 11 s.
 TOKEN_SECONDS: Final = 1.0
 #: Reviews that may be in flight at once: a flood of invented tokens is not passed on to the API server.
 MAX_REVIEWS: Final = 32
-#: How long it is remembered that a token was accepted once, in seconds: whoever has one is no guesser.
+#: How long it is remembered that a token was accepted once, in seconds: a client with such a token is not guessing.
 ACCEPTED_SECONDS: Final = 3_600.0
 #: No token of a cluster is longer; the headers' limit is above it.
 MAX_TOKEN_LENGTH: Final = 16_000
@@ -139,7 +139,7 @@ class Access:
 
     async def _authenticate(self, token: str, address: str) -> Caller | None:
         if self.accepted_before(token):
-            # Whoever has one that was accepted is no guesser.
+            # A client with a token that was accepted is not guessing.
             identity = await self._review(token)
         else:
             identity = await self._lanes.review(token, address, lambda: self._review(token))

@@ -168,7 +168,7 @@ def api_operations(environments: Environments, locks: Locks) -> list[Operation]:
             method="PUT",
             path=f"{ONE}/lock",
             summary="Lock an environment",
-            description="No release changes there until it is unlocked, whoever tries. Again: replaces the reason.",
+            description="No release changes there until it is unlocked, for nobody. A second call replaces the reason.",
             scope=InWorkspace(locks.lock, LOCK),
             query=schemas.LockQuery,
             body=schemas.LockRequest,
@@ -306,7 +306,7 @@ def create_app(facade: Facade, metrics: Metrics, readiness: Readiness) -> EdgeSe
     router = Router(operations(presenter, readiness, Documentation(document_text().encode()), PageFiles(built_page())))
     edge = Edge(facade, router, metrics)
     settings = facade.settings
-    # A stream holds its connection: so many are left for everything else.
+    # A stream holds its connection: these are left for everything else.
     facade.catalog.history.journal.listeners.limit = min(MAX_STREAMS, settings.max_connections // 2)
     return EdgeServer(
         edge,

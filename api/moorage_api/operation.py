@@ -123,14 +123,14 @@ class Public:
 
 @dataclass(frozen=True, slots=True)
 class InCluster:
-    """Whoever is authenticated may ask. The handler asks for the rights of what it shows."""
+    """Every authenticated caller may ask. The handler checks the rights to what it shows."""
 
     handler: Callable[[Facade, Asked], Awaitable[Answer]]
 
 
 @dataclass(frozen=True, slots=True)
 class InWorkspace:
-    """Whoever has the rights in the workspace that the path names may ask."""
+    """Callers with the rights in the workspace that the path names may ask."""
 
     handler: Callable[[Facade, Call], Awaitable[Answer | Stream]]
     permission: Permission

@@ -347,7 +347,7 @@ class AsyncOperations(ABC):
         override_ownership: bool | None = None,
         take_over: bool | None = None,
     ) -> models.EnvironmentLocked:
-        """Lock an environment. No release changes there until it is unlocked, whoever tries. Again: replaces the reason. Needs `environments:lock` (`get environments`, `create environmentlocks`, `patch environmentlocks`)."""
+        """Lock an environment. No release changes there until it is unlocked, for nobody. A second call replaces the reason. Needs `environments:lock` (`get environments`, `create environmentlocks`, `patch environmentlocks`)."""
         found: models.EnvironmentLocked = await self._call(
             request(
                 "PUT",

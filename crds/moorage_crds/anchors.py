@@ -56,7 +56,7 @@ class Removable:
 
     Attributes:
         before: those that were made before this moment.
-        newer: those with at least so many newer ones in their chain (`retention_max_records`).
+        newer: those with at least this many newer ones in their chain (`retention_max_records`).
     """
 
     before: datetime

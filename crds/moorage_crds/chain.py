@@ -2,7 +2,7 @@
 
 Records come in the order of their names, chain by chain; a verifier keeps nothing but the ends of the present chain.
 What is checked, per record: its shape and name, its own hash, its place after the record before it (number, hash,
-release, time, binding), its labels, and what the change log of its Deployment says of the same change. Per chain: where
+release, time, binding), its labels, and the entry of the same change in the log of its Deployment. Per chain: where
 it begins and ends, against the status of the Deployment and against tips that were kept elsewhere.
 
 What it cannot see: somebody who can write etcd and rewrites a chain together with the status of its Deployment. Only
@@ -47,7 +47,7 @@ class Flaw:
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """What the Deployment itself says of its chain.
+    """What the Deployment itself tells about its chain.
 
     Attributes:
         created_at: `creationTimestamp` of the Deployment.
@@ -68,7 +68,7 @@ class Known:
 
 
 def known_of(deployment: Deployment) -> Known:
-    """What a Deployment says of its chain, in a few words."""
+    """What a Deployment tells about its chain, in a few words."""
     history: Mapping[str, Any] = deployment.status.get("history") or {}
     return Known(
         namespace=deployment.namespace,

@@ -1,4 +1,4 @@
-"""Versions of Kubernetes: what depends on them is decided by whoever asks. Pure."""
+"""Versions of Kubernetes: the caller decides what depends on them. Pure."""
 
 import re
 from collections.abc import Mapping

@@ -1,4 +1,4 @@
-"""Reading objects that may be spoiled. The API server takes none, but whoever edits the store behind it leaves any.
+"""Reading objects that may be spoiled. The API server accepts none, but an edit of the store behind it can leave some.
 
 One such object must not stop the work on all others, so what cannot be read is told in the log and left out. Everything
 that lists or watches reads through `readable`; what it returns has the types that its class says, so that nobody

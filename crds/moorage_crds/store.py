@@ -50,7 +50,7 @@ class StoreError(Exception):
     """The cluster did not do what was asked. Its text is for logs; it never goes to a REST client.
 
     Attributes:
-        message: what is wrong, in the words of whoever refused.
+        message: what is wrong, in the words of the component that refused.
         answer: what the API server said.
     """
 
@@ -319,7 +319,7 @@ class ClusterInfo(Protocol):
     """What `moorage preflight` asks of the cluster besides objects."""
 
     async def server_version(self) -> RawObject:
-        """What the API server says of itself."""
+        """The version of the API server."""
         ...
 
     async def may_i(self, right: Right) -> bool:

@@ -23,11 +23,9 @@ class OperatorSettings(ProcessSettings):
         default=300, ge=10, le=86_400, description="seconds between two comparisons with a full list"
     )
     retention_records: int = Field(
-        default=50, ge=16, le=1_000_000, description="at least so many of the newest records of each binding are kept"
+        default=50, ge=16, le=1_000_000, description="how many of the newest records of each binding are always kept"
     )
-    retention_days: int = Field(
-        default=90, ge=1, le=36_500, description="every record younger than so many days is kept"
-    )
+    retention_days: int = Field(default=90, ge=1, le=36_500, description="age in days up to which every record is kept")
     retention_max_records: int = Field(
         default=10_000,
         ge=16,
@@ -35,13 +33,13 @@ class OperatorSettings(ProcessSettings):
         description="of more records than this the oldest of a binding go, however young; at least retention-records",
     )
     retention_per_second: int = Field(
-        default=20, ge=1, le=1_000, description="at most so many records are removed in a second"
+        default=20, ge=1, le=1_000, description="the most records that are removed in a second"
     )
     approvals_kept_hours: int = Field(
         default=24,
         ge=0,
         le=876_000,
-        description="an Approval that was used up or has ended is removed so many hours after it was given",
+        description="hours after it was given at which an Approval is removed that was used up or has ended",
     )
 
     delivery_kinds: Annotated[tuple[str, ...], NoDecode] = Field(
@@ -114,7 +112,9 @@ class OperatorSettings(ProcessSettings):
     def _keeps_what_always_stays(cls, value: int, info: ValidationInfo) -> int:
         least = info.data.get("retention_records", 0)
         if value < least:
-            message = f"must be at least retention-records ({least}): so many records of each binding always stay"
+            message = (
+                f"must be at least retention-records ({least}), because that many records of each binding always stay"
+            )
             raise ValueError(message)
         return value
 

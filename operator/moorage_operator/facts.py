@@ -211,7 +211,7 @@ class Phase(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Health:
-    """What an object says of the spec that it has.
+    """What the status of an object tells about its present spec.
 
     Attributes:
         message: why it is not healthy; without counters, so that it does not flap.

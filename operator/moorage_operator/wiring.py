@@ -33,7 +33,7 @@ from moorage_operator.retention.decisions import RetentionRule
 from moorage_operator.work.context import Surroundings
 from moorage_operator.work.worker import work
 
-#: Statuses are written together, so many seconds apart: they, and what comes back of them, wake the process less often.
+#: Seconds between two rounds of status writes: together, they and their watch events wake the process less often.
 STATUS_ROUNDS: Final = 0.25
 #: How long a stop may wait for what is pending, and how old a proof of life may be. Seconds.
 DRAIN_SECONDS: Final = 8.0
@@ -92,7 +92,7 @@ class Operator:
         self.health = HealthServer(alive=self._sick, ready=self._unready, metrics=self._measures.page)
 
     async def check_crds(self) -> None:
-        """Make sure that the cluster has our kinds: kopf would only warn, and hear nothing for ever.
+        """Make sure that the cluster has our kinds: kopf would only warn, and never receive an event.
 
         Raises:
             MissingCrdError: a CRD is missing or not established yet.

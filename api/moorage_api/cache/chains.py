@@ -16,7 +16,7 @@ from moorage_crds.kinds.deployment import Action, Change, deletion_change
 from moorage_crds.objects import is_newer
 from moorage_crds.stamps import Bounds, believed, time_of
 
-#: So many numbers may be missing in a chain for each line of it, before its lines are sorted instead of counted.
+#: Missing numbers for each line of a chain, beyond which its lines are sorted instead of counted.
 _GAPS: Final = 4
 
 
@@ -190,7 +190,7 @@ def belongs(chain: ChainLines, environment: EnvironmentView, birth: str | None) 
 
     It is, unless it is certain that its last change was made before the Environment was created and left no release
     that is still there. Certain is what the API server says: the version and the time at which the line was there at
-    the latest. What a change says of its own time is not looked at, so no forged time hides a line.
+    the latest. The time in a change is not looked at, so no forged time hides a line.
 
     Args:
         chain: the history of a Deployment with the environment's name.

@@ -105,7 +105,7 @@ class Journal:
             namespace: of which Namespace.
             wanted: which of its lines.
             after: where an earlier page ended.
-            limit: at most so many lines.
+            limit: the most lines.
         """
         index = self._known.get(namespace)
         if index is None:

@@ -30,7 +30,7 @@ class Line:
         was: the time by which it stood in the history until it was recorded, if that was another one.
         override: the gates that it passed although they refused.
         digest: the hash of the record, which the next one names; None of a line without a record.
-        claim: what an import says of who and when; such a line has no `by`, and `at` is what it claims.
+        claim: who and when, as an import claims it; such a line has no `by`, and `at` is the claimed time.
     """
 
     namespace: str

@@ -22,7 +22,7 @@ AFTER_UIDS: Final = "~"
 _FIRST: Final[Key] = ("", "", 0)
 _LAST: Final[Key] = (NO_TIME, AFTER_UIDS, 0)
 _FIRST_UNTIMED: Final[Key] = (NO_TIME, "", 0)
-#: Lines that got another place since a first page was made are still shown at the old one: so many of the newest.
+#: The newest lines that got another place since a first page was made, and are still shown at the old one.
 MAX_MOVED: Final = 1_000
 
 

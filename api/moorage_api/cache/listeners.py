@@ -1,4 +1,4 @@
-"""Who wants to hear of changes in a Namespace while they happen. Bounded: whoever does not keep up is let go."""
+"""Listeners to the changes of a Namespace as they happen. Bounded: a listener that falls behind is dropped."""
 
 import asyncio
 import contextlib

@@ -32,6 +32,6 @@ class MadeBy:
 
 
 def _key_of(line: Line) -> tuple[str, str, str] | None:
-    """Whose Idempotency-Key made the line. Whoever may write can claim any request id, but never another user."""
+    """Whose Idempotency-Key made the line. Every writer can claim any request id, but never another user."""
     found = idempotency.split(line.request_id)
     return (line.namespace, line.by, found.key) if found is not None and line.by is not None else None

@@ -3,10 +3,10 @@
 Two signs count: an entry of the tool in `metadata.managedFields` that owns the field, and the tool's tracking label or
 annotation. The second one stays when somebody overrode the first, which moves the field to another manager.
 
-A label alone is no sign: whoever may write the object can set one with `kubectl label`, and would make REST refuse what
-others want to do. So a mark counts only if the tool itself owns it, by the same book that says who owns fields. The
-name of a field manager is a client's choice too: who writes as `helm` says that he is Helm. It is a courtesy to tools
-that stands here, and no guard, which is why everybody can override it.
+A label alone proves nothing: everybody who may write the object can set one with `kubectl label`, and could make REST
+refuse what others want to do. So a mark counts only if the tool itself owns it in `managedFields`. A client chooses the
+name of its field manager, too: anybody can write as `helm`. This is a courtesy to tools and not a guard, so everybody
+can override it.
 """
 
 from collections.abc import Collection, Iterable, Mapping, Sequence

@@ -2,7 +2,7 @@
 
 A cursor is the key of the last object, so that a page is sought and never counted: nothing is skipped or repeated when
 objects come and go. It is bound to what it pages through, and a checksum finds damage; nothing in it is secret, and
-whoever forges one reads no more than he may.
+a forged one shows no more than its sender may read.
 """
 
 from base64 import urlsafe_b64decode, urlsafe_b64encode

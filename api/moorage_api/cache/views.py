@@ -181,7 +181,7 @@ class NamespaceView:
 
 
 class Words:
-    """Keeps one copy of each repeated word. Bounded: when full it starts anew, which costs memory and nothing else."""
+    """Keeps one copy of each repeated word. Bounded: when full it starts again empty, which costs only memory."""
 
     def __init__(self, limit: int = 200_000) -> None:
         self._limit = limit

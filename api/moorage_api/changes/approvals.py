@@ -28,7 +28,7 @@ MOST_NAMES: Final = 8
 
 @dataclass(frozen=True, slots=True)
 class WantedApproval:
-    """What somebody says of a release."""
+    """Somebody's yes or no to a release."""
 
     app: str
     release: str

@@ -15,8 +15,8 @@ from moorage_api.reads import translate
 from moorage_crds.store import ConflictError, NotFoundError
 
 REMOVAL_REASON: Final = "environment deleted"
-#: A DELETE that means a state of an object names its version, and labels change the version too: so often it is tried
-#: until the answer is "busy". Whoever changes labels all the time loses most of these races.
+#: A DELETE that means a state of an object names its version, and labels change the version too: attempts
+#: before the answer is "busy". A client that changes labels all the time loses most of these races.
 DELETE_TRIES: Final = 25
 
 

@@ -94,7 +94,7 @@ class EnvironmentChanges:
     ) -> tuple[EnvironmentView, dict[str, str], bool]:
         """What is due, in which state, and whether that was just read.
 
-        The cache may lag: what leads to no write is said of the live state only.
+        The cache may lag, so only the live state can decide that nothing is written.
         """
         if not live:
             with suppress(ApiError):

@@ -1,7 +1,7 @@
 """Changing which release of an app is active: deploy, undeploy, rollback.
 
 Each is decided on one known state of the binding (`release_decisions`) and written on that state, so that of two
-callers at once one decides anew. Rules about the change itself (locks, back-pressure, schema) are the API server's.
+callers at once, one decides again. Rules about the change itself (locks, back-pressure, schema) are the API server's.
 """
 
 import asyncio

@@ -1,6 +1,6 @@
 """Removing an environment with all that is in it: undeploy, wait for the record, delete the bindings, then itself.
 
-Then once more what somebody deployed meanwhile: whoever deploys looks for the environment after that, and who removes
+Then once more what somebody deployed meanwhile: a deploy looks for the environment after its write, and a removal
 it for bindings, so that no release stays behind without its environment.
 """
 
@@ -25,7 +25,7 @@ from moorage_crds.store import ConflictError, NotFoundError, Right
 #: How long a removal waits for the operator to record the next undeploy, in seconds: with the rest of the work it ends
 #: within 4 s when the operator is down, before clients give up.
 RECORD_SECONDS: Final = 2.5
-#: How long it waits for what is held by finalizers: whoever cleans up behind one is mostly done by then. Seconds.
+#: Seconds to wait for objects that finalizers hold: their controllers are usually done by then.
 HELD_SECONDS: Final = 1.0
 #: Writes of one removal that may be in flight at once.
 PARALLEL: Final = 8
@@ -105,7 +105,7 @@ class EnvironmentRemoval:
     async def _free(self, removal: Removal) -> EnvironmentView:
         """The environment, if the caller's precondition holds and no GitOps tool declares anything of it.
 
-        The cache may lag, so a no is said of the live state only. Locks and defaults are the business of policies.
+        The cache may lag, so only the live state can refuse. Locks and defaults are the business of policies.
         """
         known = removal.environment
         with suppress(ApiError):

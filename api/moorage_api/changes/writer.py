@@ -1,6 +1,6 @@
 """Writes in the caller's name: what the cluster refuses becomes the documented answer, here and nowhere else.
 
-Conflicts and vanished objects stay what they are: the flows read again and decide anew.
+Conflicts and vanished objects are passed on: the flows read again and decide again.
 """
 
 import secrets
@@ -23,7 +23,7 @@ from moorage_crds.kinds.approval import Approval
 from moorage_crds.objects import RawObject
 from moorage_crds.store import ConflictError, ForbiddenError, NotFoundError, ObjectRef, Right, StoreError
 
-#: How often a write is decided anew before the answer is "busy".
+#: How often a write is decided again before the answer is "busy".
 MAX_TRIES = 5
 #: How long the answer of a DELETE waits for our watch, in seconds: the API server answers it without a version, and the
 #: event that follows has one.

@@ -6,7 +6,7 @@ from typing import Any
 
 import orjson
 
-#: An `input` or message that is echoed is cut after so many characters.
+#: Characters after which an echoed `input` or message is cut.
 MAX_ECHO = 256
 
 

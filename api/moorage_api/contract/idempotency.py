@@ -24,7 +24,7 @@ class Fingerprint:
 
     @property
     def request_id(self) -> str:
-        """How it stands in the note of the change."""
+        """Its form in the note of the change."""
         return f"{self.key}{_SEPARATOR}{self.content}"
 
 

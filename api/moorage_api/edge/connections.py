@@ -50,7 +50,7 @@ class Connections:
 
     @property
     def flooded(self) -> bool:
-        """There are so many that those beyond the limit have to go at once."""
+        """True when connections beyond the limit have to be closed at once."""
         return len(self._open) >= 2 * self._total
 
     def opened(self, connection: ClientConnection) -> None:

@@ -18,7 +18,7 @@ from moorage_api.edge.pipeline import Edge
 
 _log = logging.getLogger(__name__)
 
-#: Idle connections, and half-sent request heads, are closed after so many seconds.
+#: Seconds after which idle connections and half-sent request heads are closed.
 KEEPALIVE_SECONDS: Final = 15.0
 #: How long what a client still sends after its answer is read and thrown away, in seconds.
 LINGER_SECONDS: Final = 5.0

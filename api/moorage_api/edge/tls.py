@@ -35,7 +35,7 @@ class Certificate:
         self._load()
 
     async def follow(self) -> None:
-        """Look at the files for ever. What cannot be used is logged, and the old certificate stays."""
+        """Watch the files without end. A certificate that cannot be used is logged, and the old one stays."""
         while True:
             await asyncio.sleep(CHECK_SECONDS)
             self.refresh()

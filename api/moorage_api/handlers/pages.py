@@ -29,7 +29,7 @@ _HEADERS: Final = {
     "Referrer-Policy": "no-referrer",
     "Cross-Origin-Opener-Policy": "same-origin",
 }
-#: Names of assets hold a hash of their content, so what was loaded once is right for ever.
+#: Names of assets hold a hash of their content, so a file that was loaded once stays valid.
 _IMMUTABLE: Final = {"Cache-Control": "public, max-age=31536000, immutable"}
 #: Below this a compressed file saves nothing, in bytes.
 _WORTH: Final = 1_024

@@ -1,4 +1,4 @@
-"""What the facade says of itself; no authentication."""
+"""Health, version and documentation of the facade; no authentication."""
 
 from importlib.metadata import version
 

@@ -18,7 +18,7 @@ from moorage_api.integrations.selection import Selection
 from moorage_api.operation import Answer, Asked, Facade, Permission
 from moorage_crds.kinds.workspace import Workspace
 
-#: So many workspaces can be asked for without the right to read all of them: each is a review of each right.
+#: Workspaces that can be asked for without the right to read all of them: each costs a review of each right.
 MAX_REVIEWED: Final = 50
 
 

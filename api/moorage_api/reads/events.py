@@ -26,13 +26,13 @@ from moorage_api.reads.owners import Owners
 from moorage_crds.clock import Clock
 from moorage_crds.kinds.workspace import Workspace
 
-#: Without anything to tell a comment is sent after so many seconds, so that proxies keep the connection.
+#: Seconds without news after which a comment is sent, so that proxies keep the connection.
 HEARTBEAT_SECONDS: Final = 10.0
-#: Rights are asked for again after so many seconds.
+#: Seconds after which rights are checked again.
 RIGHTS_SECONDS: Final = 10.0
-#: A stream ends after so many seconds, and the client comes back with its id: so no session outlives its login by more.
+#: Seconds after which a stream ends and the client connects again with its id: no stream outlives its login by more.
 MAX_SECONDS: Final = 3_600.0
-#: So many lines are sent again after a break; beyond that the client has to read anew.
+#: Lines that are sent again after a break; beyond that the client has to read everything again.
 MAX_MISSED: Final = 1_000
 HEARTBEAT: Final = b": alive\n\n"
 

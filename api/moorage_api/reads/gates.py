@@ -1,4 +1,4 @@
-"""Which gates stand before an environment, and what the engine says of a change, by what the cache knows."""
+"""The gates of an environment, and the verdicts of the engine on a change, by what the cache knows."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace

@@ -132,7 +132,7 @@ class Matrix:
 
 
 def states_now(catalog: Catalog, view: EnvironmentView) -> dict[str, State]:
-    """App → what it is in that environment now, with apps that were taken out and not made anew."""
+    """App → what it is in that environment now, with apps that were taken out and not deployed again."""
     found: dict[str, State] = {}
     for chain in catalog.history.chains(view, catalog.birth(view)):
         line = chain.last() if chain.live is not None else None

@@ -47,7 +47,7 @@ def lines_at(
         )
     wanted = schemas.whole_second(moment)
     found = [line for chain in known if (line := chain.at(wanted)) is not None and line.release is not None]
-    # An app whose binding was made anew has several chains: the newest line speaks for it.
+    # An app whose binding was deleted and created again has several chains: the newest line counts.
     return {line.app: line for line in sorted(found, key=lambda line: (line.app, line.key))}
 
 

@@ -1,4 +1,4 @@
-"""Answers of the cluster's reviews, kept for a while: at most so many, and one question in flight for each key.
+"""Answers of the cluster's reviews, kept for a while, bounded, with one question in flight for each key.
 
 Closed when in doubt: an error of a review is never an answer and never kept.
 """
@@ -61,7 +61,7 @@ class _Kept(Generic[ValueT]):
 
 
 class Answers(Generic[ValueT]):
-    """Answers for a while, at most so many, one question in flight for each key."""
+    """Answers kept for a while, bounded, with one question in flight for each key."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
@@ -135,7 +135,7 @@ class Answers(Generic[ValueT]):
         return task
 
     async def _answer(self, question: "asyncio.Task[ValueT]", believed: _Kept[ValueT] | None) -> ValueT:
-        # Whoever goes away while waiting must not take the answer from the others.
+        # A caller that goes away while waiting must not take the answer from the others.
         if believed is None:
             return await asyncio.shield(question)
         try:
@@ -146,7 +146,7 @@ class Answers(Generic[ValueT]):
     def _finished(self, key: Hashable, task: "asyncio.Task[ValueT]") -> None:
         self._asking.pop(key, None)
         if not task.cancelled():
-            task.exception()  # whoever still waited for it has it; else it is nobody's
+            task.exception()  # callers that still waited for it have it; else nobody needs it
 
     async def _ask(
         self, key: Hashable, ask: Callable[[], Awaitable[ValueT]], validity: Callable[[ValueT], Validity]

@@ -9,7 +9,7 @@ from typing import Any, Final
 from moorage_api.reviews.signatures import Keys
 from moorage_crds.store import StoreError
 
-#: Without a reason the keys are read again after so many seconds.
+#: Seconds after which the keys are read again without a reason.
 REFRESH_SECONDS: Final = 600.0
 #: Whatever tokens claim, they are not read more often than this. Seconds.
 PAUSE_SECONDS: Final = 10.0

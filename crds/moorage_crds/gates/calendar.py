@@ -4,8 +4,8 @@ The policies decide the same in CEL from the time that the API server has stampe
 what they decide, and says when it changes. Local time decides: an hour that comes twice is closed twice, and an hour
 that never comes is skipped. All intervals are half-open, so a window that ends at 18:00 lets 18:00:00 pass.
 
-Whoever may write a Freeze chooses its windows, and every answer is worked out in a process that serves all workspaces.
-So windows are joined once (`spans`), a moment is looked up, and the next turn is found by jumps from end to end.
+The writer of a Freeze chooses its windows, and a process that serves all workspaces computes every answer. So windows
+are joined once (`spans`), a moment is looked up, and the next turn is found by jumps from end to end.
 """
 
 from dataclasses import dataclass, field

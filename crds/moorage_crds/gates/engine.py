@@ -12,14 +12,15 @@ from typing import Final
 from moorage_crds.gates.calendar import HORIZON, Calendar
 from moorage_crds.gates.verdict import AskedChange, Enforcement, Gate, Verdict
 
-#: In search of the moment at which all gates let a change pass, gates are asked so often, and when they turn so often.
+#: Bounds of the search for the moment at which all gates let a change pass: how often gates are asked for a verdict,
+#: and how often for their next turn.
 #: Beyond that no moment is in sight: those who write Freezes could make every answer as dear as they like.
 MOST_ASKED: Final = 5_000
 MOST_TURNS: Final = 500
 
 
 def verdicts(gates: Iterable[Gate], change: AskedChange, moment: datetime | None) -> tuple[Verdict, ...]:
-    """What each gate that is about the change says of it.
+    """The verdict of each gate that is about the change.
 
     Args:
         gates: those that stand before the environment.

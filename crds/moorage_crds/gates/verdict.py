@@ -126,7 +126,7 @@ def first_turn(
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What one gate says of one change at one moment.
+    """The answer of one gate about one change at one moment.
 
     Attributes:
         code: why it refuses; None if it does not.

@@ -1,4 +1,4 @@
-"""The schemas of what a Deployment says of its changes: the note, the log, the newest change, the kept history."""
+"""The schemas of a Deployment's changes: the note, the log, the newest change, the kept history."""
 
 from typing import Annotated, Literal
 

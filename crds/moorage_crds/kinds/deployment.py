@@ -94,7 +94,7 @@ class Action(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """What an import says of a change, in place of a stamp.
+    """What an import claims about a change, in place of a stamp.
 
     Attributes:
         at: when, RFC 3339 to the second.
@@ -345,6 +345,6 @@ KIND: Final = Kind(
             PolicyRefusal(reason="BeingDeleted"),
         ),
         Policy(names.POLICY_OVERRIDES, "everybody who may deploy can override every gate but locks"),
-        Policy("statuses.moorage.dev", "whoever may write statuses can make changes count as recorded"),
+        Policy("statuses.moorage.dev", "everybody who may write statuses can make changes count as recorded"),
     ),
 )

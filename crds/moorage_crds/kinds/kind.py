@@ -1,4 +1,4 @@
-"""What a kind says of itself: one `Kind` at the end of its file, from which everything else about it is made.
+"""The description of a kind: one `Kind` at the end of its file, from which everything else about it is made.
 
 `registry` lists the kinds. From their `Kind` follow the CRD, the paths and the requests that may leave a process
 (`kube.paths`), the rights of our accounts (`rights`), the roles of the chart, and what preflight looks for.

@@ -54,7 +54,7 @@ class ApprovalsSpec(Part):
     """How many people have to say yes before a release may enter."""
 
     required: Annotated[int, Field(ge=1, le=MAX_APPROVERS, json_schema_extra={"format": "int32"})] = Field(
-        description="So many different people, never the one who deploys."
+        description="How many different people have to approve, other than the one who deploys."
     )
     valid_for: Annotated[str, _duration("1m")] | None = Field(
         default=None, description="How long an Approval counts; absent: until the binding changes."

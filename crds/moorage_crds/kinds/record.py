@@ -168,7 +168,7 @@ def spec_hash(spec: Mapping[str, Any]) -> str:
 
 
 def to_object(binding: Binding, change: Change, *, previous_hash: str) -> RawObject:
-    """The record of a change, the same bytes whoever makes it. `change.at` or its claim must be set.
+    """The record of a change, the same bytes for every writer. `change.at` or its claim must be set.
 
     Raises:
         ValueError: the change has no time yet.
@@ -307,7 +307,5 @@ KIND: Final = Kind(
         why="record: asked for by the admission policies that guard history and statuses",
     ),
     facade=AccountRights(("list", "watch")),
-    policies=(
-        Policy(names.POLICY_RECORDS, "history can be forged and removed by whoever may write DeploymentRecords"),
-    ),
+    policies=(Policy(names.POLICY_RECORDS, "everybody who may write DeploymentRecords can forge and remove history"),),
 )

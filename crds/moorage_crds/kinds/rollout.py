@@ -1,4 +1,4 @@
-"""The schemas of what a Deployment says of how its releases arrived."""
+"""The schemas of a Deployment's status about the rollout of its releases."""
 
 from typing import Annotated, Final, Literal
 
@@ -6,7 +6,7 @@ from pydantic import Field
 
 from moorage_crds.kinds.parts import Moment, Part, Sequence
 
-#: So many changes that another one replaced are remembered in a status.
+#: Replaced changes that a status remembers.
 MAX_OUTCOMES: Final = 16
 
 Count = Annotated[int, Field(ge=0, json_schema_extra={"format": "int32"})]

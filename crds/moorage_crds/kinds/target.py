@@ -1,6 +1,6 @@
 """What carries a release to the cluster: objects of other tools that opted in, and the words by which they do. Pure.
 
-A target names the binding that it follows; the consent is its owner's, because whoever writes the target writes these.
+A target names the binding that it follows; the consent is its owner's, because the writer of the target writes these.
 """
 
 from typing import Final

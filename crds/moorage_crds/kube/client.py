@@ -1,7 +1,7 @@
 """The store over the API server, and all that a process needs of one cluster together.
 
 What is sent once and what again, `connection` says; here a further page of a list is asked for again, so that a long
-list need not begin anew.
+list need not start again.
 """
 
 import asyncio
@@ -167,7 +167,7 @@ class KubernetesStore:
         return None if answer.get("kind") == "Status" else answer
 
     async def server_version(self) -> RawObject:
-        """What the API server says of itself (`/version`)."""
+        """The version of the API server (`/version`)."""
         return await self.connection.call("GET", paths.VERSION)
 
     async def may_i(self, right: Right) -> bool:

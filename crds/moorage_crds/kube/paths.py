@@ -19,7 +19,7 @@ from moorage_crds.kinds.target import TARGET_RESOURCES
 from moorage_crds.rights import Process, needs, to
 from moorage_crds.store import Right
 
-#: What a path may look like at the very end, whoever built it: plain segments, none of them `.` or `..`.
+#: The form of every path before it is sent: plain segments, none of them `.` or `..`.
 _FINAL_FORM: Final = re.compile(r"(/[A-Za-z0-9][-A-Za-z0-9_.]*)+")
 
 
@@ -155,7 +155,7 @@ OPERATOR_CALLS: Final = _needed(Process.OPERATOR) | _TARGETS | _NAMED_SECRETS | 
 
 FACADE_CALLS: Final = _needed(Process.API) | _OF_CALLERS | _VERSION | AllowList(("GET", SIGNING_KEYS.template))
 
-#: The commands of every day, in the rights of whoever runs them.
+#: The commands of every day, with the rights of their user.
 PEOPLE_CALLS: Final = (
     _OF_CALLERS
     | _serving(to(verb, one.plural) for one in WORKED_ON for verb in ("get", "list"))

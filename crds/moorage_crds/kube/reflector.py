@@ -1,4 +1,4 @@
-"""LIST and watch of one kind into a sink, for ever: nobody else's list is trusted, and no error ends it.
+"""LIST and watch of one kind into a sink, without end: nobody else's list is trusted, and no error ends it.
 
 The sink is replaced at every list, so that what was deleted during an outage goes (no ghosts). A 410 comes in two
 forms, as an HTTP status and as an ERROR line in the stream; both mean: list again, at once the first time and after a
@@ -32,7 +32,7 @@ WATCH_SECONDS: Final = (240, 360)
 SHORTEST_WATCH_SECONDS: Final = 1.0
 #: Between attempts. The longest is what a cache is behind, at most, when a long outage ends.
 BACKOFF_SECONDS: Final = (0.2, 3.0)
-#: A version that is too old within so many seconds after the last one was is more than bad luck.
+#: A version that is too old again within this many seconds is more than bad luck.
 GONE_AGAIN_SECONDS: Final = 30.0
 #: Between two lines of the log about interruptions of one watch, however often it is interrupted. Seconds.
 SILENT_SECONDS: Final = 60.0
@@ -133,7 +133,7 @@ class Reflector(Generic[ViewT]):
         self._last_byte = self._clock.monotonic()
 
     def doubt(self, seconds: float) -> None:
-        """An open watch may have died without a word: after so many seconds it has begun anew, or counts as cut."""
+        """Doubt an open watch, which may have died silently: after `seconds` it has started again, or counts as cut."""
         self._lives, self._longest = _lives(seconds)
 
     async def run(self) -> None:
@@ -261,7 +261,7 @@ class Reflector(Generic[ViewT]):
 def _lives(believed: float | None) -> tuple[tuple[int, int], float | None]:
     """Between which bounds a watch asks for its end, and how long it is waited for, in seconds.
 
-    A watch that begins anew brings what it has missed, or fails: so nothing that an open one shows is older than its
+    A watch that starts again brings what it has missed, or fails: so nothing that an open one shows is older than its
     life. The API server ends it well before we do, and a cut shorter than 2.5 seconds is not looked at.
     """
     if believed is None:

@@ -17,7 +17,7 @@ import yaml
 from kubernetes.aio import client as kubernetes_client
 from kubernetes.aio import config as kubernetes_config
 
-#: Connect and total limits of one request, in seconds: the client's own default is to wait for ever.
+#: Connect and total limits of one request, in seconds: the client's own default is to wait without limit.
 TIMEOUT: Final = aiohttp.ClientTimeout(total=10, connect=3, sock_connect=3)
 #: How long credentials of a kubeconfig are used before the file is read again, in seconds.
 RELOAD_SECONDS: Final = 60.0

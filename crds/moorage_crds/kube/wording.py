@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
-#: How `NewForbidden` begins, whoever forbids; a list has no name.
+#: How every `NewForbidden` begins; a list has no name.
 _FORBIDDEN: Final = r'\S+(?: "[^"]*")? is forbidden: '
 _POLICY: Final = re.compile(
     rf"(?:{_FORBIDDEN})?ValidatingAdmissionPolicy '(?P<policy>[^']*)'(?: with binding '[^']*')? denied request: "

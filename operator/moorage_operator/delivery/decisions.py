@@ -131,7 +131,7 @@ def applied(target: Target, *, release: str, deployment_id: str) -> RawObject:
 
 
 def present(target: Target) -> RawObject:
-    """The object to apply to own the declared fields as they are, beside whoever else does."""
+    """The object to apply to own the declared fields with their present values, together with their other owners."""
     return _body(target, {one.path: one.value for one in target.declared})
 
 

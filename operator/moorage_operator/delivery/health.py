@@ -1,4 +1,4 @@
-"""What an object says of itself: has it become what its spec says? Pure.
+"""Health by the status of an object: has it become what its spec asks for? Pure.
 
 Exact rules for the workloads of Kubernetes (those of `kubectl rollout status`), Argo CD, Argo Rollouts and Flux; for
 anything else those of kstatus. A status that speaks of an older spec says nothing: the object is still on its way.

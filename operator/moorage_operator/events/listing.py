@@ -13,7 +13,7 @@ from moorage_operator.events.beginning import ListedRecord
 from moorage_operator.history.record_lookup import record_id
 from moorage_operator.memory.outbox import SinkKey
 
-#: Seconds between two lists of one Namespace, at least: whoever edits a sink must not make the operator list at will.
+#: Seconds between two lists of one Namespace, at least: the editor of a sink must not make the operator list at will.
 LIST_SECONDS: Final = 10.0
 
 

@@ -20,7 +20,7 @@ from moorage_operator.memory.chain import Chain, EnvironmentKey
 from moorage_operator.memory.world import KnownEnvironment, World
 from moorage_operator.work.context import Surroundings
 
-#: While the history is read, changes go on: so often it is read again at once, then at the next look.
+#: Changes continue while the history is read: attempts to read it again at once, before it waits for the next look.
 _TRIES: Final = 3
 
 

@@ -1,7 +1,7 @@
-"""The history of rules, as lines of the log of the history: a rule that is gone says nothing of itself any more.
+"""The history of rules, as lines of the log of the history: a rule that is gone leaves no object to read.
 
-A line is written by the replica that acts, when a watch or a sweep tells of the change. Whoever took a rule away is in
-the audit log of the API server alone: a deleted object names nobody.
+The replica that acts writes a line when a watch or a sweep shows the change. Only the audit log of the API server names
+the person who took a rule away: a deleted object names nobody.
 """
 
 import logging

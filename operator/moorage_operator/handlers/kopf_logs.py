@@ -5,7 +5,7 @@ from typing import Final
 
 from typing_extensions import override
 
-#: A line of one place in kopf's code is written at most once in so many seconds.
+#: Seconds between two log lines of the same place in kopf's code, at least.
 PAUSE_SECONDS: Final = 10.0
 
 

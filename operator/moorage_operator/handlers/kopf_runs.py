@@ -1,8 +1,8 @@
 """Runs kopf around our handlers, again and again: what ends one run of it must not end the process.
 
 kopf gives up when the API server answers a watch with an error for long enough, as it does while it restarts. A process
-that then exits is held back by Kubernetes longer each time, when it is needed most; so the watches begin anew in here,
-and the sweep compares what they may have missed. Watches that stay dead are the watchdog's to judge.
+that then exits is held back by Kubernetes longer each time, when it is needed most. So the watches start again in this
+process, and the sweep compares what they may have missed. The watchdog judges watches that stay dead.
 """
 
 import asyncio
@@ -22,7 +22,7 @@ from moorage_operator.handlers import watching
 
 #: Seconds from the end of one run to the next: the first pause, and the longest.
 PAUSES: Final = (0.5, 5.0)
-#: A run that lasted so many seconds was a good one: the next pause is short again.
+#: Seconds after which a run counts as good, and the next pause is short again.
 GOOD_SECONDS: Final = 60.0
 TAKE_SIGNALS_SECONDS: Final = 0.5
 

@@ -35,9 +35,9 @@ from moorage_operator.work.context import Surroundings
 from moorage_operator.work.queue import KeyedQueue
 from moorage_operator.work.worker import RefusedError
 
-#: What the replica that holds the Lease has not recorded after so many seconds, the other one records.
+#: Seconds after which the other replica records what the holder of the Lease has not recorded.
 STANDBY_SECONDS: Final = 2.0
-#: So many recorded changes that the status does not count yet are written at once: readers must not be held back.
+#: With this many recorded changes that the status does not count yet, it is written at once: readers must not wait.
 MAX_STATUS_LAG: Final = 8
 
 _log = logging.getLogger(__name__)
@@ -177,7 +177,7 @@ class Recorder:
             problem = history.difference(stored, change, waiting=waiting, bounds=bounds, previous_hash=previous_hash)
         if problem is not None:
             raise self._stalled(chain, change, Trouble.CONFLICT, f"record {stored.name} {problem}")
-        # A number that is not in the log belongs to who came first; what is still due is worked out anew from there.
+        # A number that is not in the log belongs to the first writer; what is still due is computed again from there.
         self._world.tell(chain, Recorded(history.resumed(stored, chain.progress)))
 
     async def _has_lost_its_namespace(self, chain: Chain) -> bool:

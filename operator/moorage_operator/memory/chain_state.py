@@ -128,7 +128,7 @@ class Gone:
 
 @dataclass(frozen=True, slots=True)
 class Listed:
-    """A full list that began at that time (RFC 3339) had the Deployment, with so many records counted."""
+    """A full list that began at that time (RFC 3339) had the Deployment, with that number of records counted."""
 
     recorded: int
     began: str | None
@@ -192,7 +192,7 @@ def first(seen: Deployment, now: Now) -> ChainState:
 
 
 def _stock_taken(state: ChainState, now: Now) -> ChainState:
-    """With what waits worked out anew."""
+    """The state with its due changes computed again."""
     if state.deleted_at is None:
         unstamped = history.with_unstamped(state.facts(), now.text)
         if unstamped != state.unstamped:

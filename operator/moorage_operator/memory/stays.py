@@ -12,7 +12,7 @@ from moorage_operator.facts import Progress, Stay
 
 EnvironmentKey = tuple[str, str]
 
-#: So many stays of an app are kept: older ones prove nothing that newer ones do not.
+#: Stays of an app that are kept: older ones prove nothing that newer ones do not.
 MAX_STAYS: Final = 40
 
 

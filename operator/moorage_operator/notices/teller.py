@@ -15,7 +15,7 @@ from moorage_operator.notices.decisions import events
 from moorage_operator.work.context import Surroundings
 from moorage_operator.work.queue import KeyedQueue
 
-#: Changes of one binding within so many seconds are one Event.
+#: Seconds within which all changes of one binding make one Event.
 TOGETHER_SECONDS: Final = 1.0
 
 _log = logging.getLogger(__name__)

@@ -18,9 +18,9 @@ class RetentionRule:
     """How much history is kept.
 
     Attributes:
-        records: at least so many of the newest records of each chain stay.
+        records: how many of the newest records of each chain always stay.
         age: everything younger stays.
-        most: at most so many records of each chain stay, however young; never less than `records`.
+        most: beyond this number the oldest records of a chain go, even if they are young; never less than `records`.
     """
 
     records: int

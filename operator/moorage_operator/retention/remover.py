@@ -35,7 +35,7 @@ class Retention:
         around: the cluster and what is known of it.
         statuses: writes where a chain begins.
         rule: how much is kept.
-        per_second: at most so many records are removed in a second because of their age.
+        per_second: the most records that are removed in a second because of their age.
         queue: chains to look at.
     """
 

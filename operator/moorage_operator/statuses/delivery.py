@@ -1,4 +1,4 @@
-"""Facts → what the status of a Deployment says of how its releases arrived. Pure."""
+"""Facts → the part of a Deployment's status that is about the rollout of its releases. Pure."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any

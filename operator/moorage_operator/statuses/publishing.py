@@ -1,4 +1,4 @@
-"""Facts → what the status of an Environment says of its ConfigMap. Pure."""
+"""Facts → the part of an Environment's status that is about its ConfigMap. Pure."""
 
 from collections.abc import Sequence
 from typing import Any

@@ -31,7 +31,7 @@ from moorage_operator.work.queue import KeyedQueue
 #: at once, and at most.
 DEPLOYMENT_SECONDS: Final = (0.025, 0.5)
 MOST_DEPLOYMENT_SECONDS: Final = (0.5, 2.0)
-#: So many times the usual duration of a status write it takes at least until a status, and between two of one object.
+#: Minimum delay before a status write of an object, and between two of them, in multiples of the average duration.
 PATIENCE: Final = (5, 50)
 #: The same for an Environment, which collects what happens to all of its Deployments.
 ENVIRONMENT_SECONDS: Final = (0.2, 1.0)

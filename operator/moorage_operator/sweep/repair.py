@@ -29,7 +29,7 @@ _log = logging.getLogger(__name__)
 
 
 class ChainEnd(Enum):
-    """How it stands with the end of a chain whose newest record is no undeploy."""
+    """The state of the end of a chain whose newest record is not an undeploy."""
 
     OPEN = auto()
     """Its Deployment lives, or nothing can be said: look again."""

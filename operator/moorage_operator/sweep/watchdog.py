@@ -23,7 +23,7 @@ from moorage_operator.work.worker import lost_replies_as_errors
 #: Seconds between two looks, and after which something that did not arrive or was not done means death.
 LOOK_SECONDS: Final = 5.0
 LIMIT_SECONDS: Final = 60.0
-#: Kinds whose watches are compared with lists. Namespaces are read anew by every sweep, which is all they need.
+#: Kinds whose watches are compared with lists. Every sweep reads Namespaces again, which is enough for them.
 COMPARED: Final = (names.DEPLOYMENTS, names.ENVIRONMENTS)
 
 

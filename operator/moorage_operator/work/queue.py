@@ -81,7 +81,7 @@ class KeyedQueue(Generic[KeyT]):
                 return key
 
     def done(self, key: KeyT, *, look_again: float | None = None) -> None:
-        """The work on `key` went well; with `look_again` it is wanted once more in so many seconds."""
+        """The work on `key` went well; with `look_again` it is requeued after that many seconds."""
         self._failures.pop(key, None)
         self._land(key, None if look_again is None else self._moment(look_again))
 
