@@ -38,6 +38,11 @@ def scaled(seconds: float) -> float:
     return seconds * factor()
 
 
+def flag(seconds: float) -> str:
+    """A bound for this machine as kubectl and helm take it: `--timeout=90s`."""
+    return f"--timeout={scaled(seconds):.0f}s"
+
+
 def is_over(began: float, seconds: float) -> bool:
     """Whether a wait has lasted too long. Ask at each turn: the load may have grown since it began.
 

@@ -130,7 +130,7 @@ def test_greedy_user_is_told_to_wait_and_others_are_served(
         running = [pool.submit(flood.run, lambda _: greedy, 600) for _ in range(3)]
         # They wait for their turns, ten a second in all.
         running += [pool.submit(flood.run, lambda number, who=who: f"bad-{who}-{number}", 60) for who in range(2)]
-        assert flood.limited.wait(30)
+        assert flood.limited.wait(patience.scaled(30))
         while not _all_done(running) or len(waits) < 50:
             begun = time.perf_counter()
             assert facade.call("GET", path, user="viewer").status == 200

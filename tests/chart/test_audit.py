@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from helm import Helm
 
-from moorage_dev import audit
+from moorage_dev import audit, patience
 from moorage_dev.layout import ROOT
 
 SKIPPED = {
@@ -37,7 +37,9 @@ def findings(checkov: Path, framework: str, target: Path) -> dict[str, set[str]]
     command = [checkov, "--skip-download", f"--framework={framework}", f"--file={target}", "--output=json", "--compact"]
     # It would look for proxies, tokens and a platform in the environment.
     environment = {"PATH": os.environ["PATH"], "HOME": str(target.parent)}
-    done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment, timeout=120)
+    done = subprocess.run(
+        command, capture_output=True, text=True, check=False, env=environment, timeout=patience.scaled(120)
+    )
     report = json.loads(done.stdout)
     assert report["summary"]["passed"] > 10, done.stderr
     failed: dict[str, set[str]] = {}

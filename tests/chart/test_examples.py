@@ -14,6 +14,7 @@ from lupa import lua51, lua55
 from services import Facade, Operators
 from waiting import eventually
 
+from moorage_dev import patience
 from moorage_dev.layout import ROOT
 
 pytestmark = pytest.mark.cluster
@@ -222,5 +223,10 @@ def test_ci_job_deploys_once_in_its_own_name(
 
 def _run(script: str, settings: dict[str, str]) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        ["bash", "-eo", "pipefail", "-c", script], capture_output=True, text=True, check=False, env=settings, timeout=60
+        ["bash", "-eo", "pipefail", "-c", script],
+        capture_output=True,
+        text=True,
+        check=False,
+        env=settings,
+        timeout=patience.scaled(60),
     )

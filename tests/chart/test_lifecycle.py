@@ -17,7 +17,7 @@ from chart_admin import CRDS, NAMESPACE, Admin, Object, install, wait_for_polici
 from helm import CHART, Helm
 from waiting import eventually
 
-from moorage_dev import children, processes
+from moorage_dev import children, patience, processes
 from moorage_dev.built_cluster import BuiltCluster
 from moorage_dev.processes import Service
 from moorage_dev.rest_client import Answer, RestClient
@@ -181,7 +181,7 @@ def test_namespace_goes_while_the_operator_is_down(helm: Helm, admin: Admin) -> 
     install(helm, admin)
     admin.create("Environment", "production", {"displayName": "Production", "isDefault": True})
     admin.bind("production", "web", "1")
-    admin.cluster.admin().ok("delete", "namespace", admin.namespace, "--timeout=30s")
+    admin.cluster.admin().ok("delete", "namespace", admin.namespace, patience.flag(30))
 
 
 def test_second_release_is_refused_before_it_touches_anything(helm: Helm, admin: Admin) -> None:

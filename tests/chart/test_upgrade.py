@@ -21,7 +21,7 @@ from old_attacks import ATTACKS, IN_FORCE_SECONDS, Scene
 from waiting import eventually, eventually_passes
 
 from moorage_crds import drift, names, schema
-from moorage_dev import binaries
+from moorage_dev import binaries, patience
 from moorage_dev.built_cluster import BuiltCluster
 from moorage_dev.layout import ROOT
 from moorage_dev.rest_client import RestClient
@@ -83,7 +83,9 @@ class Ground:
 
     def apply_new(self, *flags: str) -> Done:
         """`moorage crds | kubectl apply … -f -`."""
-        printed = subprocess.run([MOORAGE, "crds"], capture_output=True, text=True, check=True, timeout=60)
+        printed = subprocess.run(
+            [MOORAGE, "crds"], capture_output=True, text=True, check=True, timeout=patience.scaled(60)
+        )
         return self.kubectl("apply", *flags, "-f", "-", stdin=printed.stdout)
 
     def release(self, chart: Path, *flags: str) -> Done:
@@ -240,7 +242,9 @@ def shell(ground: Ground, *lines: str) -> Done:
         **homes,
     }
     command = ["bash", "-eo", "pipefail", "-c", "\n".join(lines)]
-    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=120, cwd=ROOT, env=environment)
+    return subprocess.run(
+        command, capture_output=True, text=True, check=False, timeout=patience.scaled(120), cwd=ROOT, env=environment
+    )
 
 
 #: How the old version came, and a word of the documented commands that bring the new one.

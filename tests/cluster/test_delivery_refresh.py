@@ -11,6 +11,7 @@ from services import Operators
 from waiting import eventually
 
 from moorage_crds.kinds.refresh import ANNOTATION_FOLLOWS, LABEL_REFRESH
+from moorage_dev import patience
 
 KIND = "applicationsets.argoproj.io"
 ASKED = "argocd.argoproj.io/application-set-refresh"
@@ -40,7 +41,7 @@ CRD = {
 def telling(no_operator: Operators, cluster: LiveCluster) -> Iterator[Operators]:
     """An operator that tells ApplicationSets of releases."""
     cluster.apply(CRD)
-    done = cluster.kubectl("wait", "--for=condition=Established", f"crd/{KIND}", "--timeout=60s")
+    done = cluster.kubectl("wait", "--for=condition=Established", f"crd/{KIND}", patience.flag(60))
     assert done.returncode == 0, done.stderr
     with following(no_operator, cluster, [], refreshes=[KIND]):
         yield no_operator

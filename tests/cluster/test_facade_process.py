@@ -12,7 +12,7 @@ from cluster import LiveCluster, Workspaces
 from services import Facade, Facades
 from waiting import eventually
 
-from moorage_dev import children, ports
+from moorage_dev import children, patience, ports
 from moorage_dev.control_plane import ControlPlane
 
 PROGRAM = Path(sys.executable).parent / "moorage"
@@ -26,7 +26,7 @@ def start(*arguments: str) -> subprocess.CompletedProcess[str]:
         env=environment,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=patience.scaled(60),
         check=False,
     )
 

@@ -11,6 +11,7 @@ from cluster import ADMIN, LiveCluster, Workspace, Workspaces
 from services import Operators
 from waiting import eventually
 
+from moorage_dev import patience
 from moorage_dev.processes import Service
 
 Object = dict[str, Any]
@@ -21,7 +22,7 @@ def verify(cluster: LiveCluster) -> subprocess.CompletedProcess[str]:
     program = Path(sys.executable).parent / "moorage"
     config = cluster.kubeconfig("admin", cluster.token(ADMIN))
     command = [program, "verify", "--kubeconfig", config]
-    return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    return subprocess.run(command, capture_output=True, text=True, timeout=patience.scaled(60), check=False)
 
 
 def about(done: subprocess.CompletedProcess[str], namespace: str) -> list[str]:

@@ -6,6 +6,7 @@ from cluster import LiveCluster, Workspace, Workspaces
 from policy_switch import without_change_log
 from waiting import eventually
 
+from moorage_dev import patience
 from moorage_dev.processes import Service
 
 
@@ -21,7 +22,7 @@ def _history_complete(workspace: Workspace, name: str) -> tuple[str, str]:
 
 def _degraded(operator: Service) -> int:
     """The metric `moorage_degraded_bindings`: of the whole cluster, with what other tests left."""
-    with urllib.request.urlopen(operator.metrics_url, timeout=5) as answer:  # noqa: S310 — a loopback address of our own
+    with urllib.request.urlopen(operator.metrics_url, timeout=patience.scaled(5)) as answer:  # noqa: S310 — a loopback address of our own
         text = answer.read().decode()
     return next(int(float(line.split()[1])) for line in text.splitlines() if line.startswith("moorage_degraded_"))
 

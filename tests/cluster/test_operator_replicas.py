@@ -7,7 +7,7 @@ from cluster import LiveCluster, Workspace, Workspaces
 from services import Operators
 from waiting import eventually
 
-from moorage_dev import children
+from moorage_dev import children, patience
 from moorage_dev.rest_client import MERGE_PATCH
 
 BINDINGS = [f"app-{number}" for number in range(6)]
@@ -83,5 +83,5 @@ def test_the_standby_takes_over_within_seconds(
 
 
 def _holds(url: str) -> bool:
-    with urllib.request.urlopen(url, timeout=5) as answer:  # noqa: S310 — a loopback address of our own
+    with urllib.request.urlopen(url, timeout=patience.scaled(5)) as answer:  # noqa: S310 — a loopback address of our own
         return b"moorage_lease_held 1.0" in answer.read()

@@ -12,7 +12,7 @@ import pytest
 from cluster import LiveCluster
 from waiting import eventually
 
-from moorage_dev import children, kubeconfigs, ports
+from moorage_dev import children, kubeconfigs, patience, ports
 from moorage_dev.kubeconfigs import Endpoint
 from moorage_dev.rest_client import RestClient
 
@@ -29,7 +29,7 @@ def _make(*arguments: str, **variables: str) -> subprocess.CompletedProcess[str]
         capture_output=True,
         text=True,
         check=False,
-        timeout=240,
+        timeout=patience.scaled(240),
     )
 
 

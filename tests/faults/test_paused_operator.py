@@ -10,12 +10,12 @@ from oracles import check_history, records_of, settled
 from services import Operators
 from waiting import eventually
 
-from moorage_dev import children
+from moorage_dev import children, patience
 from moorage_dev.processes import Service
 
 
 def _holds_lease(service: Service) -> bool:
-    with urllib.request.urlopen(service.metrics_url, timeout=5) as answer:  # noqa: S310 — a loopback address of our own
+    with urllib.request.urlopen(service.metrics_url, timeout=patience.scaled(5)) as answer:  # noqa: S310 — a loopback address of our own
         return b"moorage_lease_held 1.0" in answer.read()
 
 

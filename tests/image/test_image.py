@@ -9,7 +9,7 @@ import pytest
 from cluster import LiveCluster, Workspaces
 from waiting import eventually
 
-from moorage_dev import children, ports
+from moorage_dev import children, patience, ports
 from moorage_dev.buildah import Container
 from moorage_dev.layout import ROOT
 from moorage_dev.rest_client import RestClient
@@ -21,7 +21,7 @@ def run(container: Container, *arguments: str, kubeconfig: Path | None = None) -
     """Run `moorage …` in the container until it ends."""
     environment = {"MOORAGE_KUBECONFIG": str(kubeconfig)} if kubeconfig else {}
     command = container.command(*arguments, environment=environment, files=[kubeconfig] if kubeconfig else [])
-    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=patience.scaled(60))
 
 
 @pytest.fixture
@@ -70,7 +70,7 @@ def test_it_is_locked_down_as_the_other_tests_believe(container: Container) -> N
         "print([line for line in open('/proc/self/status') if line.startswith(('CapEff', 'NoNewPrivs'))])\n"
     )
     command = Container(container.root, python).command(script, environment={})
-    done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60)
+    done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=patience.scaled(60))
     assert done.stdout.splitlines() == [
         "10001 10001 []",
         *["Read-only file system"] * 3,

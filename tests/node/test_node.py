@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from moorage_dev import binaries, children, modules
+from moorage_dev import binaries, children, modules, patience
 from moorage_dev.node import cgroups, node
 from moorage_dev.node.cluster import NodeCluster
 from moorage_dev.node.configuration import PAUSE_IMAGE
@@ -62,7 +62,7 @@ def test_release_of_a_workload_is_seen_rolling_out(node_cluster: NodeCluster) ->
     node_cluster.node.load_program(binaries.build(modules.NODE) / "pause", *images)
     for image in images:
         kubectl.apply(workload(image))
-        kubectl.ok("rollout", "status", WORKLOAD, "--timeout=90s")
+        kubectl.ok("rollout", "status", WORKLOAD, patience.flag(90))
     pods = json.loads(kubectl.ok("get", "pods", "--selector=app=web-shop", "--output=json"))["items"]
     current = [pod for pod in pods if not pod["metadata"].get("deletionTimestamp")]
     assert [pod["spec"]["containers"][0]["image"] for pod in current] == [images[1]] * 2
@@ -75,12 +75,12 @@ def test_pods_survive_a_part_that_died_and_new_ones_start_when_it_is_repaired(
 ) -> None:
     kubectl = node_cluster.admin()
     kubectl.apply(workload(PAUSE_IMAGE))
-    kubectl.ok("rollout", "status", WORKLOAD, "--timeout=90s")
+    kubectl.ok("rollout", "status", WORKLOAD, patience.flag(90))
     before = kubectl.ok("get", "pods", "--selector=app=web-shop", "--output=name").split()
     node_cluster.node.kill(part)
     assert node_cluster.repair() == [part]
     kubectl.ok("scale", WORKLOAD, "--replicas=3")
-    kubectl.ok("rollout", "status", WORKLOAD, "--timeout=110s")
+    kubectl.ok("rollout", "status", WORKLOAD, patience.flag(110))
     after = kubectl.ok("get", "pods", "--selector=app=web-shop", "--output=name").split()
     assert set(before) < set(after)
     restarts = "jsonpath={.items[*].status.containerStatuses[*].restartCount}"
@@ -93,7 +93,7 @@ def test_stop_by_another_process_leaves_nothing_on_the_machine(own_node_cluster:
     kubectl = own_node_cluster.admin()
     before = machine()
     kubectl.apply(workload(PAUSE_IMAGE))
-    kubectl.ok("rollout", "status", WORKLOAD, "--timeout=90s")
+    kubectl.ok("rollout", "status", WORKLOAD, patience.flag(90))
     name = own_node_cluster.node.cgroup
     assert cgroups.left(name)
     running = own_node_cluster.processes

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from waiting import eventually
 
-from moorage_dev import children
+from moorage_dev import children, patience
 from moorage_dev.layout import DEV
 
 
@@ -29,7 +29,7 @@ class Up:
             capture_output=True,
             text=True,
             check=False,
-            timeout=280,
+            timeout=patience.scaled(280),
         )
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout

@@ -5,6 +5,7 @@ import json
 from collections.abc import Callable
 from typing import Any
 
+from moorage_dev import patience
 from moorage_dev.control_plane import ControlPlane
 
 
@@ -34,7 +35,7 @@ class Etcd:
         self._post("compaction", {"revision": revision, "physical": True})
 
     def _post(self, call: str, body: dict[str, Any]) -> dict[str, Any]:
-        client = self._control_plane.etcd(timeout=10)
+        client = self._control_plane.etcd(timeout=patience.scaled(10))
         try:
             answer = client.request("POST", f"/v3/kv/{call}", body=body)
         finally:

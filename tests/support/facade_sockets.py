@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 from facade_world import BASE, World
 
 from moorage_api.edge.server import EdgeServer
+from moorage_dev import patience
 
 
 @asynccontextmanager
@@ -27,7 +28,7 @@ async def exchange(port: int, content: bytes, *, tls: ssl.SSLContext | None = No
     reader, writer = await asyncio.open_connection("127.0.0.1", port, ssl=tls)
     writer.write(content)
     try:
-        return await asyncio.wait_for(reader.read(), 5)
+        return await asyncio.wait_for(reader.read(), patience.scaled(5))
     finally:
         writer.close()
 

@@ -16,6 +16,7 @@ from cluster import ADMIN
 from helm import CHART, Helm
 from waiting import eventually
 
+from moorage_dev import patience
 from moorage_dev.node.cluster import NodeCluster
 from moorage_dev.rest_client import RestClient
 
@@ -24,7 +25,7 @@ WORKSPACE = "shop"
 OPERATOR, FACADE = "moorage-operator", "moorage-api"
 RESTRICTED = {f"pod-security.kubernetes.io/{mode}": "restricted" for mode in ("enforce", "warn", "audit")}
 #: Seconds that Helm waits for pods; a busy machine is slow.
-_WAIT = "--timeout=180s"
+_WAIT_SECONDS = 180.0
 _LOAD = Path(__file__).with_name("deploy_load.py")
 
 
@@ -77,21 +78,29 @@ class Installation:
 
     def rollback(self) -> None:
         """`helm rollback --wait` to the values before."""
-        self.helm.ok("rollback", "moorage", f"--namespace={NAMESPACE}", "--wait", _WAIT)
+        self.helm.ok("rollback", "moorage", f"--namespace={NAMESPACE}", "--wait", patience.flag(_WAIT_SECONDS))
 
     def uninstall(self) -> None:
         """`helm uninstall --wait`."""
-        self.helm.ok("uninstall", "moorage", f"--namespace={NAMESPACE}", "--wait", _WAIT)
+        self.helm.ok("uninstall", "moorage", f"--namespace={NAMESPACE}", "--wait", patience.flag(_WAIT_SECONDS))
 
     def test(self) -> str:
         """`helm test`; what it prints, logs included."""
-        return self.helm.ok("test", "moorage", f"--namespace={NAMESPACE}", "--logs", _WAIT)
+        return self.helm.ok("test", "moorage", f"--namespace={NAMESPACE}", "--logs", patience.flag(_WAIT_SECONDS))
 
     def _helm(self, verb: str, name: str, chart: Path, *, values: Mapping[str, Any]) -> str:
         repository, _, tag = self.image.rpartition(":")
         image = {"repository": repository, "tag": tag, "pullPolicy": "Never"}
         settings = self.helm.values_file({"image": image, **values})
-        return self.helm.ok(verb, name, chart, f"--namespace={NAMESPACE}", f"--values={settings}", "--wait", _WAIT)
+        return self.helm.ok(
+            verb,
+            name,
+            chart,
+            f"--namespace={NAMESPACE}",
+            f"--values={settings}",
+            "--wait",
+            patience.flag(_WAIT_SECONDS),
+        )
 
     def kubectl(self, *arguments: str) -> str:
         """kubectl as administrator, in the Namespace of the release; must succeed."""
@@ -112,7 +121,7 @@ class Installation:
     def settled(self) -> None:
         """Wait until both Deployments have all their pods, Ready."""
         for name in (OPERATOR, FACADE):
-            self.kubectl("rollout", "status", f"deployment/{name}", "--timeout=110s")
+            self.kubectl("rollout", "status", f"deployment/{name}", patience.flag(110))
 
     def leader(self, *, other_than: Mapping[str, Any] | None = None) -> dict[str, Any] | None:
         """The operator's pod that holds the Lease; None while nobody does, or that other pod still does."""
@@ -184,7 +193,7 @@ class Installation:
         )
         urls = [f"http://{address}:{port}{path}" for address in addresses]
         command = self.cluster.node.in_network(sys.executable, "-c", script, self.folder / "token", *urls)
-        done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=120)
+        done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=patience.scaled(120))
         return set(json.loads(done.stdout))
 
     def is_ready(self, pod: Mapping[str, Any]) -> bool:
@@ -239,7 +248,7 @@ class Installation:
         labels = {"moorage.dev/org": "acme", "moorage.dev/workspace": "shop", "moorage.dev/seed-environments": "true"}
         kubectl.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": WORKSPACE, "labels": labels}})
         where = f"--namespace={WORKSPACE}"
-        kubectl.ok("wait", "--for=create", "environments.moorage.dev/development", where, "--timeout=60s")
+        kubectl.ok("wait", "--for=create", "environments.moorage.dev/development", where, patience.flag(60))
         if kubectl.run("get", "serviceaccount", "alice", where).returncode != 0:
             kubectl.ok("create", "serviceaccount", "alice", where)
             role = ("--clusterrole=moorage-deployer", f"--serviceaccount={WORKSPACE}:alice")
@@ -269,7 +278,7 @@ class Installation:
             yield outcome
         finally:
             for process in began:
-                found = json.loads(process.communicate("", timeout=60)[0])
+                found = json.loads(process.communicate("", timeout=patience.scaled(60))[0])
                 outcome.answered += found["answered"]
                 outcome.failed += found["failed"]
 

@@ -350,6 +350,7 @@ def _backoff(failures: int, jitter: float) -> float:
 
 
 def _with_environments(state: SinkState, present: Mapping[str, Present]) -> SinkState:
+    """Environments that are there are due up to their generation, those that went up to `END`."""
     backlogs, environments = dict(state.backlogs), dict(state.environments)
     for uid, one in present.items():
         backlog, (name, generation) = backlogs.get(uid), environments.get(uid, ("", 0))
@@ -359,13 +360,16 @@ def _with_environments(state: SinkState, present: Mapping[str, Present]) -> Sink
             environments[uid] = (one.name, one.generation)
         elif one.generation > generation:
             backlogs[uid] = Backlog(uid, generation, one.generation, environment=one.name, of_environment=True)
-    gone = {uid: name for uid, (name, _) in environments.items() if uid not in present}
-    gone |= {
-        uid: backlog.environment for uid, backlog in backlogs.items() if backlog.of_environment and uid not in present
-    }
-    for uid, name in gone.items():
+    for uid, name in _gone(state, present).items():
         backlog = backlogs.get(uid) or Backlog(uid, environments[uid][1], END, environment=name, of_environment=True)
         backlogs[uid] = replace(backlog, newest=END)
     if backlogs == state.backlogs and environments == state.environments:
         return state
     return replace(state, backlogs=backlogs, environments=environments)
+
+
+def _gone(state: SinkState, present: Mapping[str, Present]) -> dict[str, str]:
+    """Uid → name of the Environments that are there no more."""
+    known = {uid: name for uid, (name, _) in state.environments.items()}
+    known |= {uid: backlog.environment for uid, backlog in state.backlogs.items() if backlog.of_environment}
+    return {uid: name for uid, name in known.items() if uid not in present}

@@ -14,6 +14,7 @@ from facade_world import BASE, NAMESPACE, World
 from moorage_api.cache.listeners import MAX_OF_USER, MAX_WAITING
 from moorage_api.reads import events
 from moorage_client.events import Event, Parser
+from moorage_dev import patience
 
 PATH = BASE.removesuffix("/environments") + "/events"
 
@@ -36,7 +37,7 @@ class Reader:
 
     async def event(self) -> Event:
         while True:
-            line = await asyncio.wait_for(self.stream.readline(), 30)
+            line = await asyncio.wait_for(self.stream.readline(), patience.scaled(30))
             assert line, "the stream has ended"
             event = self.parser.feed(line.decode().rstrip("\r\n"))
             if event is not None:
@@ -45,7 +46,7 @@ class Reader:
 
     async def rest(self) -> bytes:
         """What comes until the server closes."""
-        return await asyncio.wait_for(self.stream.read(), 30)
+        return await asyncio.wait_for(self.stream.read(), patience.scaled(30))
 
 
 @asynccontextmanager
@@ -56,7 +57,7 @@ async def reading(port: int, *, user: str = "alice", last: str = "") -> AsyncIte
     head += [f"Last-Event-ID: {last}"] if last else []
     writer.write("\r\n".join([*head, "", ""]).encode())
     try:
-        yield Reader(reader, await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 30))
+        yield Reader(reader, await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), patience.scaled(30)))
     finally:
         writer.close()
 

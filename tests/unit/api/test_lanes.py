@@ -16,6 +16,7 @@ from moorage_api.reviews.lanes import Lanes, Turns
 from moorage_api.reviews.signatures import Keys
 from moorage_crds.clock import SystemClock
 from moorage_crds.store import UnavailableError
+from moorage_dev import patience
 
 
 class Cluster:
@@ -171,10 +172,10 @@ async def test_keys_are_read_again_when_a_token_names_a_new_one(monkeypatch: pyt
     await reads.get()
     one, cluster, token = Lanes(SystemClock(), keys=keys), Cluster(), signed(sub="robot")
     await status(one, cluster, token)
-    await asyncio.wait_for(reads.get(), 5)
+    await asyncio.wait_for(reads.get(), patience.scaled(5))
     known = len(keys)
     await status(one, cluster, signed(sub="robot", kid="other"))
-    await asyncio.wait_for(reads.get(), 5)
+    await asyncio.wait_for(reads.get(), patience.scaled(5))
     following.cancel()
 
     assert (known, len(keys)) == (1, 1)

@@ -18,6 +18,7 @@ from moorage_api.config import ApiSettings
 from moorage_api.edge.tls import Certificate, CertificateError
 from moorage_crds.process import settings
 from moorage_crds.store import Identity
+from moorage_dev import patience
 
 
 def write_certificate(folder: Path, name: str) -> tuple[Path, Path]:
@@ -106,7 +107,7 @@ async def test_half_a_body_is_not_waited_for_for_ever(monkeypatch: pytest.Monkey
     async with listening(World()) as port:
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
         writer.write(head + b"{")
-        answer = await asyncio.wait_for(reader.readuntil(b"\r\n"), 5)
+        answer = await asyncio.wait_for(reader.readuntil(b"\r\n"), patience.scaled(5))
         writer.close()
 
     assert answer == b"HTTP/1.1 408 Request Timeout\r\n"

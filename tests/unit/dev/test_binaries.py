@@ -140,4 +140,6 @@ def test_file_that_cannot_be_had_leaves_nothing_finished(tmp_path: Path, monkeyp
 
 def _run(*arguments: str, environment: dict[str, str]) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "moorage_dev", *arguments]
-    return subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=60)
+    return subprocess.run(
+        command, env=environment, capture_output=True, text=True, check=False, timeout=patience.scaled(60)
+    )

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from moorage_cli.commands import InputError, _written
+from moorage_dev import patience
 
 
 def write(path: Path, text: str) -> None:
@@ -55,7 +56,7 @@ def test_a_pipe_is_written_to_and_stays(tmp_path: Path) -> None:
     reader = threading.Thread(target=lambda: heard.append(pipe.read_text()), daemon=True)
     reader.start()
     write(pipe, "one\n")
-    reader.join(5)
+    reader.join(patience.scaled(5))
     assert heard == ["one\n"]
     assert stat.S_ISFIFO(pipe.stat().st_mode)
 
