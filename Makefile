@@ -109,8 +109,8 @@ screenshots: init ## Pictures of the page for the docs, of what `make demo` has 
 	@$(DEV) screenshots $(ARGS)
 
 .PHONY: bench
-bench: init ## Measure speed; prints tables and writes JSON
-	$(DEV) bench
+bench: init ## Measure speed; prints tables and writes JSON (ARGS="--only command")
+	$(DEV) bench $(ARGS)
 
 .PHONY: dist
 dist: init ## All that a release publishes, in dist/release (IMAGE=0: without the image, which needs root)
