@@ -1,4 +1,4 @@
-"""What the watches deliver goes in here: remembered at once, then handed to the loops that may have something to do.
+"""Takes what the watches deliver: remembers it at once, then hands it to the loops that may have work.
 
 Called by the kopf handlers and by the sweep. Dictionary work only: nothing is awaited, nothing is raised.
 """

@@ -2,6 +2,7 @@
 
 import ast
 import fnmatch
+import re
 import shutil
 import subprocess
 import sys
@@ -93,7 +94,7 @@ def _pure_modules(folder: str) -> Iterator[str]:
     """Dotted names of the modules whose docstring says that they are pure."""
     for path in sorted((ROOT / folder / PACKAGES[folder]).rglob("*.py")):
         said = ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or ""
-        if "Pure." in said:
+        if re.search(r"\bPure[.;]", said):
             yield ".".join(path.relative_to(ROOT / folder).with_suffix("").parts)
 
 

@@ -1,4 +1,4 @@
-"""Giving Approvals and taking them back, in the caller's name; who may do either, the API server decides."""
+"""Giving Approvals and taking them back, in the caller's name; the API server decides who may do either."""
 
 import hashlib
 import secrets

@@ -1,4 +1,4 @@
-"""Writing and deleting the Freezes of a workspace, in the caller's name; what one may say the API server checks."""
+"""Writing and deleting the Freezes of a workspace, in the caller's name; the API server checks their content."""
 
 from collections.abc import Mapping
 from typing import Any

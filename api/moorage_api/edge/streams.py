@@ -1,4 +1,4 @@
-"""Sends an answer that goes on. A reader that is too slow is let go: nothing is kept for it without bound."""
+"""Sends a streamed answer. A reader that is too slow is disconnected, because nothing is buffered without bound."""
 
 import asyncio
 import contextlib

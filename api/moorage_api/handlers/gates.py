@@ -1,4 +1,4 @@
-"""What the gates before an environment say of a change."""
+"""The verdicts of the gates of an environment on a change."""
 
 from moorage_api.contract import schemas
 from moorage_api.handlers.environments import environment_of

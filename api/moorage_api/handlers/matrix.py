@@ -1,4 +1,4 @@
-"""All apps in all environments at one look, and two environments side by side."""
+"""All apps in all environments in one answer, and two environments side by side."""
 
 import asyncio
 from datetime import timedelta

@@ -1,4 +1,4 @@
-"""All apps in all environments of a workspace at one look: made from the cache, in pieces that are kept.
+"""All apps in all environments of a workspace in one answer: made from the cache, in pieces that are kept.
 
 A piece is the cells of one environment. It is made again only when the history of that environment, or of the one
 before it, has changed; what depends on the time stands outside of the pieces.

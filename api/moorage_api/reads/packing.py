@@ -1,4 +1,4 @@
-"""Large answers in gzip, each made once: who asks for the same state again gets the same bytes. Pure."""
+"""Large answers in gzip, each made once: a second request for the same state gets the same bytes. Pure."""
 
 import gzip
 from collections import OrderedDict

@@ -1,4 +1,4 @@
-"""More rights than the call itself needs, asked for in the caller's name: what of an answer may be shown."""
+"""Rights beyond those that the call needs, checked in the caller's name: they decide which parts of an answer show."""
 
 import asyncio
 

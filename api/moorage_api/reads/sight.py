@@ -1,4 +1,4 @@
-"""What of an environment somebody may see. Pure; `rights` asks for it.
+"""Which parts of an environment somebody may see. Pure; `rights` asks for it.
 
 What somebody may not see is null, and the answer names it in `hidden`: so nobody takes it for nothing.
 """

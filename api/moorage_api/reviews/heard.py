@@ -1,4 +1,4 @@
-"""How long the API server has not answered reviews: a frozen one keeps its watches open, and nothing else tells."""
+"""How long the API server has not answered reviews: a frozen one keeps its watches open, so only this shows it."""
 
 from collections.abc import Awaitable
 from typing import TypeVar

@@ -1,4 +1,4 @@
-"""In which order tokens that nobody knows are reviewed, so that invented ones cost only those who send them.
+"""The order in which unknown tokens are reviewed, so that invented ones cost only those who send them.
 
 fast lane: the cluster's own keys say that the token is no invention. Bounded for each subject, which cannot be forged.
 slow lane: everything else. An address has places at a steady rate, each kind of token its own. A token that finds none

@@ -1,4 +1,4 @@
-"""Who signed a token, as far as the cluster's keys tell. It decides a place in the queue and never who is let in.
+"""Who signed a token, by the cluster's keys. This decides a place in the queue and never who is let in.
 
 A token whose signature verifies is no invention, so its review is asked for at once. Whether the token is still good is
 for the TokenReview alone: the rules for that (audience, revocation, bound objects) are the API server's.

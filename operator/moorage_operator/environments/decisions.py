@@ -1,4 +1,4 @@
-"""Around Environments: which ones a workspace starts with, what becomes of bindings when one is gone. Pure."""
+"""Decisions about Environments: which ones a workspace starts with, and which bindings go with a deleted one. Pure."""
 
 from collections.abc import Collection
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""What a sink's Secret says: how events are signed, or where they go. Read by name, with consent of the workspace."""
+"""A sink's Secret: the keys that sign events, or their address. Read by name, with the consent of the workspace."""
 
 import re
 from base64 import b64decode

@@ -1,4 +1,4 @@
-"""What the sender of events needs besides the cluster: somebody who carries a body to a URL."""
+"""The port of the sender of events besides the cluster: it carries a body to a URL."""
 
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager

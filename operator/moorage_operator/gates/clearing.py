@@ -1,4 +1,4 @@
-"""Removes Approvals that say nothing any more: used up, ended, or of an Environment that is gone. Told by the sweep.
+"""Removes Approvals that have no effect any more: used up, ended, or of an Environment that is gone. Told by the sweep.
 
 What each of them said goes into the log of the history before it goes, like records that retention removes.
 """

@@ -1,4 +1,4 @@
-"""Gathers what the gates of an Environment are made of, for the status writer of Environments, which writes it."""
+"""Gathers the evidence for the gates of an Environment; the status writer of Environments writes it."""
 
 from dataclasses import dataclass
 from datetime import datetime

@@ -1,4 +1,4 @@
-"""Bounds what kopf says: while the API server is away each of its watches tells of each attempt, as an error."""
+"""Bounds kopf's log: while the API server is away, each of its watches logs each attempt as an error."""
 
 import logging
 from typing import Final

@@ -1,4 +1,4 @@
-"""The watches on what follows bindings or is told of releases: a reflector for each kind that the administrator named.
+"""Watches objects that follow bindings or ask for a refresh: a reflector for each kind that the administrator named.
 
 They are our own, because kopf keeps an index and a queue for every object and these are not ours.
 A kind that is not served, or not allowed, is asked for again: its CRD may come later.

@@ -1,4 +1,4 @@
-"""What kopf's watches deliver: handed on, and nothing else.
+"""Hands on what kopf's watches deliver, and does nothing else.
 
 Never awaits the API and never raises, because kopf neither waits nor repeats; returns None, because kopf would store
 anything else in the status.

@@ -1,4 +1,4 @@
-"""Looks whether the admission policies are in force: there, bound, and with the content that this version installs.
+"""Checks whether the admission policies are in force: there, bound, and with the content that this version installs.
 
 Without the change log's policy nobody stamps who did what; a policy with one condition too many exempts somebody.
 An older cluster answers 404 for the whole kind, which is an answer too. The operator goes on without (degraded mode);

@@ -1,4 +1,4 @@
-"""What every loop works with, handed around as one."""
+"""Everything that every loop works with, as one object."""
 
 from dataclasses import dataclass, field
 

@@ -1,4 +1,4 @@
-"""What the loops need besides the store: somebody who counts, and somebody who says who acts."""
+"""The ports of the loops besides the store: one counts, one tells whether this replica acts."""
 
 from collections.abc import Callable
 from typing import Protocol
