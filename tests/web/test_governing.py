@@ -3,6 +3,7 @@
 import os
 import re
 from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -43,6 +44,14 @@ def _protected(shop: Workspace, facade: Facade) -> None:
     eventually(lambda: "proven" in ((shop.get("environments", "production") or {})["status"].get("gates") or {}))
 
 
+def _full_of_apps(shop: Workspace, count: int) -> None:
+    """So many further apps that staging has and production has not."""
+    with ThreadPoolExecutor(8) as pool:
+        for done in [pool.submit(shop.create_deployment, "staging", f"many-{one:03}", "1") for one in range(count)]:
+            done.result()
+    eventually(lambda: settled(shop))
+
+
 def _frozen(shop: Workspace, facade: Facade, opens: str) -> None:
     root = shop.rest.removesuffix("/environments")
     body = {
@@ -57,6 +66,9 @@ def _frozen(shop: Workspace, facade: Facade, opens: str) -> None:
 def test_journey(name: str, journey: Journey, shop: Workspace, facade: Facade, operators: Operators) -> None:
     opens = to_text(datetime.now(UTC) + timedelta(days=2))
     if "agreed" in name:
+        _protected(shop, facade)
+    if "cut" in name:
+        _full_of_apps(shop, 201)
         _protected(shop, facade)
     if "freeze" in name:
         _frozen(shop, facade, opens)

@@ -1,6 +1,7 @@
 """People on the page, in a real browser, against the real stack."""
 
 import re
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 
 import pytest
@@ -20,6 +21,7 @@ EVER = [{"from": "01-01", "until": "12-31"}]
 
 _SOURCE = (page.WEB / "journeys/journeys.mjs").read_text(encoding="utf-8")
 JOURNEYS = re.findall(r'^  async "([^"]+)"', _SOURCE, re.MULTILINE)
+OF_STRANGERS = "run no script of a stranger"
 
 
 @pytest.fixture
@@ -41,6 +43,24 @@ def _moved_on(shop: Workspace) -> str:
     shop.set_release("staging.web-shop", "2.4.0")
     eventually(lambda: len(shop.records("staging.web-shop")) == 2)
     return before
+
+
+@pytest.fixture
+def cluster_freezes(shop: Workspace) -> Iterator[Callable[[str, str], None]]:
+    """Makes freezes of the whole cluster that are about the shop alone, and only warn."""
+    root, made = "/apis/moorage.dev/v1/clusterfreezes", []
+
+    def make(name: str, reason: str) -> None:
+        about = {"workspaces": [f"{shop.org}/{shop.name}"], "enforcement": "Warn", "yearly": EVER}
+        spec = {"reason": reason, **about}
+        body = {"apiVersion": "moorage.dev/v1", "kind": "ClusterFreeze", "metadata": {"name": name}, "spec": spec}
+        made.append(name)
+        answer = shop.cluster.raw("POST", root, body=body)
+        assert answer.status == 201, answer.body
+
+    yield make
+    for name in made:
+        shop.cluster.raw("DELETE", f"{root}/{name}")
 
 
 def _full_of_scripts(facade: Facade, shop: Workspace) -> None:
@@ -83,13 +103,21 @@ def _lock(number: int, reason: str) -> dict[str, object]:
     return {"apiVersion": "moorage.dev/v1", "kind": "EnvironmentLock", "metadata": meta, "spec": {"reason": reason}}
 
 
-@pytest.mark.parametrize("name", JOURNEYS)
-def test_journey(name: str, journey: Journey, shop: Workspace, facade: Facade) -> None:
-    before = _moved_on(shop)
-    if "script" in name:
-        _full_of_scripts(facade, shop)
-    journey(name, shop, {"before": before, "hostile": SCRIPTS[:SHOWN], "reasons": SCRIPTS})
+@pytest.mark.parametrize("name", [name for name in JOURNEYS if name != OF_STRANGERS])
+def test_journey(name: str, journey: Journey, shop: Workspace) -> None:
+    journey(name, shop, {"before": _moved_on(shop)})
+
+
+def test_no_script_of_a_stranger_runs(
+    journey: Journey, shop: Workspace, facade: Facade, cluster_freezes: Callable[[str, str], None]
+) -> None:
+    _moved_on(shop)
+    _full_of_scripts(facade, shop)
+    for number, text in enumerate(SCRIPTS[:SHOWN]):
+        cluster_freezes(f"odd-{number}", text)
+    journey(OF_STRANGERS, shop, {"hostile": SCRIPTS[:SHOWN], "reasons": SCRIPTS})
 
 
 def test_all_journeys_are_known() -> None:
     assert len(JOURNEYS) == len(set(JOURNEYS)) > 10
+    assert OF_STRANGERS in JOURNEYS

@@ -9,13 +9,6 @@ export async function checkAndSend(page, button) {
   await dialog.waitFor({ state: "detached" });
 }
 
-/** Ask the test to do something that no browser can, and wait until it is done. */
-export async function ask(deed) {
-  console.log(`> ${deed}`);
-  await new Promise((done) => process.stdin.once("data", done).resume());
-  process.stdin.pause();
-}
-
 /** Wait until something is there, or gone, while the reader comes back to the page again and again. */
 export async function comingBack(page, locator, state, patience) {
   for (const end = Date.now() + patience; ; ) {

@@ -3,7 +3,9 @@
 import assert from "node:assert/strict";
 import { createServer } from "node:http";
 
-import { ask, checkAndSend, comingBack } from "./acts.mjs";
+import { checkAndSend, comingBack } from "./acts.mjs";
+import { expect } from "./expect.mjs";
+import { ask } from "./talk.mjs";
 
 const PRODUCTION = "/env/production";
 
@@ -85,6 +87,16 @@ export const journeys = {
     await manager.goto(at("/env/production/search"));
     await manager.locator("table.lines time").first().click();
     await manager.getByText("freeze/audit").waitFor();
+  },
+
+  async "see that a list is cut"({ person, at }) {
+    const page = await person("bob");
+    await page.goto(at(PRODUCTION));
+    await page.getByText("The first 200 of 203 are shown").waitFor();
+    await expect.count(page.locator(".candidates li"), 200);
+    await page.goto(at(`${PRODUCTION}/many-200`));
+    await expect.count(page.locator(".candidates li"), 1);
+    assert.equal(await page.getByText("are shown").count(), 0);
   },
 
   async "be attacked by a page of somebody else"({ person, at, given }) {

@@ -129,8 +129,13 @@ export const journeys = {
     await active.getByText("2.4.0").waitFor();
     await page.goto(at(`/env/staging?at=${given.before}`));
     await active.getByText("2.3.0").waitFor();
+    // Since when it was there, and by whom.
+    await active.locator(`time[datetime='${given.before}']`).waitFor();
+    await active.getByText("· admin").waitFor();
     await page.getByRole("button", { name: "Back to now" }).click();
     await active.getByText("2.4.0").waitFor();
+    await active.locator("time").click();
+    await page.locator(".turn").getByText("2.4.0").waitFor();
   },
 
   async "read one change"({ person, at }) {
@@ -165,13 +170,17 @@ export const journeys = {
     await watching.getByRole("row", { name: /search/ }).getByText("0.15.0").waitFor();
   },
 
-  async "be no stranger"({ person, at }) {
+  async "be no stranger"({ person, at, given }) {
     const page = await person(null);
     await page.goto(at());
     await page.getByLabel("Token").fill("not-a-token");
     await page.getByRole("button", { name: "Log in" }).click();
     await page.getByText("The cluster does not accept this token").waitFor();
     assert.equal(await page.getByLabel("Token").inputValue(), "");
+    await page.getByLabel("Token").fill(given.tokens.alice);
+    await page.getByRole("button", { name: "Log in" }).click();
+    await page.locator(".who").getByText("alice").waitFor();
+    await page.getByRole("row", { name: /web-shop/ }).getByText("2.4.0").waitFor();
   },
 
   async "see how delivery goes"({ person, at }) {
@@ -183,8 +192,19 @@ export const journeys = {
     await page.getByLabel("Time", { exact: true }).selectOption({ label: "the last 7 days" });
     await staging.getByRole("link", { name: "staging" }).click();
     await page.getByRole("heading", { name: "Numbers: staging" }).waitFor();
-    await expect.count(page.locator("tbody th[scope=row]"), 3);
+    await expect.count(page.locator(".numbers tbody th[scope=row]"), 3);
     assert.equal(new URL(page.url()).searchParams.get("days"), "7");
+    // Over time: as a picture with a name, and as a table that says the same.
+    const plot = page.getByRole("img", { name: "Deployments over time: staging" });
+    await plot.waitFor();
+    assert.match(await plot.locator("desc").textContent(), /highest 4. Known for 7 of 7 steps/);
+    await page.getByText("As a table").click();
+    const today = page.getByRole("region", { name: "As a table" }).locator("tbody tr");
+    await expect.count(today, 7);
+    await expect.text(today.first().locator("td").first(), "4");
+    await page.getByLabel("Time", { exact: true }).selectOption({ label: "the last 90 days" });
+    await page.getByRole("heading", { name: "Week by week" }).waitFor();
+    await expect.count(today, 13);
   },
 
   async "log out"({ person, at }) {
@@ -196,24 +216,87 @@ export const journeys = {
     await page.getByLabel("Token").waitFor();
   },
 
-  async "everybody can use it"({ person, at, axe, fits }) {
-    for (const [scheme, width] of [["light", 1280], ["dark", 1280], ["light", 320]]) {
+  async "go by the keyboard alone"({ person, at }) {
+    const page = await person("alice");
+    await page.goto(at("/env/staging/web-shop"));
+    await page.getByRole("button", { name: "Deploy …", exact: true }).waitFor();
+    await page.keyboard.press("Tab");
+    await page.keyboard.press("Enter");
+    await page.locator("main:focus").waitFor();
+    const opener = page.locator("button:focus", { hasText: "Deploy …" });
+    for (let step = 0; step < 9 && !(await opener.count()); step += 1) await page.keyboard.press("Tab");
+    await opener.waitFor();
+    await page.keyboard.press("Enter");
+    // Who opens the form can type at once, stays in it, and is back where they were after leaving it.
+    await page.getByRole("dialog").getByLabel("Release", { exact: true }).and(page.locator(":focus")).waitFor();
+    await page.keyboard.type("2.5.0");
+    await page.keyboard.press("Enter");
+    await page.getByText("web-shop 2.5.0 would become active in staging.").waitFor();
+    await page.keyboard.press("Escape");
+    await page.getByRole("dialog").waitFor({ state: "detached" });
+    await opener.waitFor();
+    // A link leads to the top of what it opens.
+    await page.getByRole("link", { name: "In the other environments" }).focus();
+    await page.keyboard.press("Enter");
+    await page.getByRole("heading", { name: "Where it is" }).waitFor();
+    await page.locator("main:focus").waitFor();
+  },
+
+  async "everybody can use it"({ person, at, given, axe, fits }) {
+    const views = [
+      ["", "web-shop"],
+      ["/env/staging", "What is active"],
+      [`/env/staging?at=${given.before}`, "Back to now"],
+      ["/env/staging/web-shop", "History in this environment"],
+      ["/app/web-shop", "History across environments"],
+      ["/compare", "Choose two environments"],
+      ["/compare?from=staging&to=production", "apps differ"],
+      ["/history", "changes"],
+      ["/numbers", "Time to restore"],
+      ["/numbers?environment=staging", "Day by day"],
+      ["/freezes", "No freeze in this workspace"],
+      ["/nowhere/x", "There is nothing"],
+    ];
+    const dialogs = [
+      ["/env/staging", "Deploy …"],
+      ["/env/staging", "Promote …"],
+      ["/env/staging", "Lock …"],
+      ["/env/staging/web-shop", "Roll back …"],
+      ["/env/staging/web-shop", "Undeploy …"],
+    ];
+    for (const [scheme, width] of [["light", 1280], ["dark", 320]]) {
       const page = await person("alice", { scheme, width });
-      for (const [path, sign] of [["", "web-shop"], ["/env/staging", "What is active"], ["/env/staging/web-shop", "History in this environment"], ["/app/web-shop", "Where it is"], ["/compare?from=staging&to=production", "apps differ"], ["/numbers", "Time to restore"], ["/nowhere/x", "There is nothing"]]) {
+      for (const [path, sign] of views) {
         await page.goto(at(path));
         await page.getByText(sign).first().waitFor();
         await axe(page);
         await fits(page);
       }
-      await page.goto(at("/env/staging"));
-      await page.getByRole("button", { name: "Deploy …", exact: true }).click();
-      await page.getByRole("dialog").waitFor();
+      for (const [path, name] of dialogs) {
+        await page.goto(at(path));
+        await page.getByRole("button", { name, exact: true }).click();
+        await page.getByRole("dialog").waitFor();
+        await axe(page);
+        await fits(page);
+      }
+      await page.goto(at("/env/staging/web-shop"));
+      await page.locator("table.lines time").first().click();
+      await page.locator(".turn").waitFor();
       await axe(page);
+      await fits(page);
+      const stranger = await person(null, { scheme, width });
+      await stranger.goto(at());
+      await stranger.getByLabel("Token").waitFor();
+      await axe(stranger);
+      await fits(stranger);
     }
-    const stranger = await person(null);
-    await stranger.goto(at());
-    await stranger.getByLabel("Token").waitFor();
-    await axe(stranger);
+    // Large text, as with a zoom of 200 %: half as many pixels of the page in each direction.
+    const large = await person("alice", { width: 640, height: 400 });
+    for (const path of ["", "/env/staging", "/numbers?environment=staging"]) {
+      await large.goto(at(path));
+      await large.getByText("web-shop").first().waitFor();
+      await fits(large);
+    }
   },
 
   async "run no script of a stranger"({ person, at, given }) {
@@ -229,6 +312,10 @@ export const journeys = {
     for (const [path, where] of [["/freezes", "td.reason"], ["/env/staging", ".candidates"], ["", "thead"]]) {
       await page.goto(at(path));
       for (const text of given.hostile) await page.locator(where).getByText(text).first().waitFor();
+    }
+    await page.goto(at("/env/staging"));
+    for (const [number, text] of given.hostile.entries()) {
+      await page.locator(".verdicts li").filter({ hasText: `clusterfreeze/odd-${number}` }).getByText(text).first().waitFor();
     }
     await page.goto(at("/app/of-a-stranger"));
     for (const text of given.hostile) await page.getByText(text).first().waitFor();

@@ -1,6 +1,7 @@
-// Runs one journey in a real browser against a real facade: `node run.mjs JOURNEY`. What it needs is in the variable
-// MOORAGE_JOURNEY as JSON: { url, org, workspace, tokens: { <person>: <token> }, chromium }.
-// Exit code 0: everything that the journey says is so, no script of a stranger ran, and the policy of the page refused nothing.
+// Runs journeys in a real browser against a real facade, one for each line that comes in: JSON with
+// { journey, url, org, workspace, tokens: { <person>: <token> }, chromium }. All of them share one browser, each has pages of its own.
+// Its last line says `= passed` or `= failed`. It passed: everything that the journey says is so, no script of a stranger ran,
+// and the policy of the page refused nothing.
 
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
@@ -10,26 +11,39 @@ import { chromium } from "playwright-core";
 
 import { journeys as governing } from "./governing.mjs";
 import { journeys as everyday } from "./journeys.mjs";
+import { heard } from "./talk.mjs";
 
 const AXE = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
+const JOURNEYS = { ...everyday, ...governing };
 
-const given = JSON.parse(process.env.MOORAGE_JOURNEY);
-const journey = { ...everyday, ...governing }[process.argv[2]];
-assert(journey, `there is no journey ${process.argv[2]}`);
+let browser = null;
+/** What the journey that runs is given, and who takes part in it. */
+let given = {};
+let people = [];
 
-const browser = await chromium.launch({ executablePath: given.chromium, args: ["--no-sandbox"] });
-const people = [];
-try {
-  await journey({ given, person, at, axe, fits, picture });
-  for (const one of people) await wellBehaved(one);
-} catch (error) {
-  for (const [place, { page }] of people.entries()) {
-    if (given.screenshots) await page.screenshot({ path: `${given.screenshots}/${process.argv[2]}-${place}.png` }).catch(() => {});
+for (let line = await heard(); line !== null; line = await heard()) {
+  given = JSON.parse(line);
+  console.log(`= ${(await passes(given.journey)) ? "passed" : "failed"}`);
+}
+await browser?.close();
+
+async function passes(name) {
+  people = [];
+  try {
+    if (!browser?.isConnected()) browser = await chromium.launch({ executablePath: given.chromium, args: ["--no-sandbox"] });
+    assert(JOURNEYS[name], `there is no journey ${name}`);
+    await JOURNEYS[name]({ given, person, at, axe, fits, picture });
+    for (const one of people) await wellBehaved(one);
+    return true;
+  } catch (error) {
+    for (const [place, { page }] of people.entries()) {
+      if (given.screenshots) await page.screenshot({ path: `${given.screenshots}/${name}-${place}.png` }).catch(() => {});
+    }
+    console.log(error);
+    return false;
+  } finally {
+    for (const { page } of people) await page.context().close().catch(() => {});
   }
-  console.error(error);
-  process.exitCode = 1;
-} finally {
-  await browser.close();
 }
 
 /** A page of a person who is logged in, or of a stranger (null). */
@@ -49,15 +63,15 @@ async function person(name, { scheme = "light", width = 1280, height = 800, zone
     addEventListener("securitypolicyviolation", (event) => globalThis.refusedByPolicy.push(`${event.violatedDirective} ${event.blockedURI} ${event.sample}`));
   });
   people.push({ page, said, name });
-  if (name !== null) await logIn(page, given.tokens[name]);
+  if (name !== null) await logIn(context, given.tokens[name]);
   return page;
 }
 
-async function logIn(page, token) {
-  await page.goto(given.url);
-  await page.getByLabel("Token").fill(token);
-  await page.getByRole("button", { name: "Log in" }).click();
-  await page.getByRole("button", { name: "Log out" }).waitFor();
+/** The login of the page without its form, which two journeys fill in. */
+async function logIn(context, token) {
+  const headers = { Origin: given.url, "Sec-Fetch-Site": "same-origin" };
+  const answer = await context.request.post(`${given.url}/session`, { data: { token }, headers });
+  assert(answer.ok(), `login: ${answer.status()} ${await answer.text()}`);
 }
 
 /** The address of a place in the workspace. */

@@ -21,10 +21,16 @@ const VIEWS = {
   compare: { address: `${base}/compare?from=staging&to=production`, sign: /apps differ/ },
   history: { address: `${base}/history`, sign: "faster checkout page" },
   numbers: { address: `${base}/numbers`, sign: "Time to restore" },
+  "numbers-environment": { address: `${base}/numbers?environment=staging`, sign: "Day by day" },
+  "numbers-table": { address: `${base}/numbers?environment=staging`, sign: "Day by day", first: (page) => page.getByText("As a table").click() },
   freezes: { address: `${base}/freezes`, sign: "Freezes" },
   change: { address: `${base}/env/staging/web-shop`, sign: "faster checkout page", first: openNewestChange },
   deploy: { address: `${base}/env/staging/web-shop`, sign: "faster checkout page", first: checkDeploy },
   promote: { address: `${base}/env/production`, sign: "What is active", first: checkPromotion },
+  refused: { address: `${base}/env/production`, sign: "What is active", first: checkRefused },
+  rollback: { address: `${base}/env/staging/web-shop`, sign: "faster checkout page", first: (page) => page.getByRole("button", { name: "Roll back …" }).click() },
+  undeploy: { address: `${base}/env/staging/web-shop`, sign: "faster checkout page", first: (page) => page.getByRole("button", { name: "Undeploy …" }).click() },
+  freeze: { address: `${base}/freezes`, sign: "Freezes", first: openNewFreeze },
   lock: { address: `${base}/env/production`, sign: "What is active", first: (page) => page.getByRole("button", { name: "Lock …" }).click() },
   nowhere: { address: `${base}/nowhere/x`, sign: "There is nothing" },
   reference: { address: `${given.url}/docs#deployRelease`, sign: "deployments:deploy" },
@@ -102,6 +108,22 @@ async function checkPromotion(page) {
   await dialog.getByLabel("From").selectOption("staging");
   await dialog.getByRole("button", { name: "Check" }).click();
   await dialog.getByText(/would accept|would change/).waitFor();
+}
+
+/** Asks for what the freeze of the demo refuses. */
+async function checkRefused(page) {
+  await page.getByRole("button", { name: "Deploy …", exact: true }).click();
+  const dialog = page.getByRole("dialog");
+  await dialog.getByLabel("App").fill("web-shop");
+  await dialog.getByLabel("Release", { exact: true }).fill("2.4.2");
+  await dialog.getByRole("button", { name: "Check" }).click();
+  await dialog.getByRole("alert").waitFor();
+}
+
+/** Who may not make one has no button for it. */
+async function openNewFreeze(page) {
+  const button = page.getByRole("button", { name: "New freeze …" });
+  if (await button.count()) await button.click();
 }
 
 async function loggedIn(scheme, width, height) {

@@ -54,6 +54,7 @@ export function ActionDialog<T>(props: Props<T>) {
   const [first, setFirst] = useState<readonly Verdict[]>([]);
   useEffect(() => {
     box.current?.showModal();
+    box.current?.querySelector<HTMLElement>("input:not([readonly]), select")?.focus();
     // What stands before the change is said before anybody asks.
     const control = new AbortController();
     if (props.complete) {
@@ -86,7 +87,8 @@ export function ActionDialog<T>(props: Props<T>) {
     setBusy(null);
     if (!answer.ok) return setChecked({ content, answer, verdicts: verdictsOf(answer, undefined) });
     refresh();
-    props.close();
+    // Closed and not only taken away, so that the focus goes back to where it was.
+    box.current?.close();
   };
   const submit = (event: Event): void => {
     event.preventDefault();
@@ -154,7 +156,7 @@ function Said<T>({ checked, accepted, would }: { checked: Checked<T>; accepted: 
           {answer.failure.status === 0 ? <p>{texts.dialog.unreachable}</p> : <FailureText failure={answer.failure} />}
         </div>
       )}
-      {checked.verdicts.length > 0 && <Verdicts verdicts={checked.verdicts} />}
+      {checked.verdicts.length > 0 && <Verdicts verdicts={checked.verdicts} {...(answer.ok ? {} : { said: answer.failure.message })} />}
     </>
   );
 }

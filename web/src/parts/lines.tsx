@@ -73,6 +73,16 @@ export function What({ line }: { line: AnyLine }) {
         </>
       )}
       <Release id={after(line) ?? line.release_id} />
+      {line.outcome === "failed" && (
+        <State kind="closed" sign="failed">
+          {texts.outcomes.failed}
+        </State>
+      )}
+      {line.override.length > 0 && (
+        <State kind="warn" title={line.override.join(", ")}>
+          {texts.states.overridden}
+        </State>
+      )}
       {line.imported && <State kind="info">{texts.states.imported}</State>}
       {!line.recorded && <State kind="warn">{texts.states.unrecorded}</State>}
     </span>

@@ -4,7 +4,8 @@ import type { Verdict } from "../model/verdicts";
 import { texts } from "../texts";
 import { Moment, State } from "./basics";
 
-export function Verdicts({ verdicts }: { verdicts: readonly Verdict[] }) {
+/** `said`: a sentence that stands beside the list already. */
+export function Verdicts({ verdicts, said }: { verdicts: readonly Verdict[]; said?: string }) {
   return (
     <ul class="verdicts" aria-label={texts.dialog.verdicts}>
       {verdicts.map((one) => (
@@ -12,7 +13,7 @@ export function Verdicts({ verdicts }: { verdicts: readonly Verdict[] }) {
           <State kind={kindOf(one)}>
             <code>{one.gate}</code> {one.allowed ? texts.dialog.verdictAllows : one.enforced ? texts.dialog.verdictRefuses : texts.dialog.verdictWarns}
           </State>
-          {one.message && <p>{one.message}</p>}
+          {one.message && one.message !== said && <p>{one.message}</p>}
           {!one.allowed && one.opensAt && (
             <p class="quiet">
               {texts.dialog.opensAt} <Moment at={one.opensAt} />

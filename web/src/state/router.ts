@@ -16,5 +16,8 @@ export function go(to: Exclude<Route, { view: "nowhere" }>, options: { replace?:
   if (options.replace) history.replaceState(null, "", address);
   else history.pushState(null, "", address);
   route.value = to;
-  if (!options.replace) scrollTo(0, 0);
+  if (options.replace) return;
+  scrollTo(0, 0);
+  // Who goes by keys or listens is at the top of the new view, and not where a link was that is gone.
+  document.getElementById("content")?.focus({ preventScroll: true });
 }

@@ -49,7 +49,7 @@ export function DeployDialog({ at, environment, close, app: given, active }: Com
       </Field>
       {current !== undefined && <Current release={current} />}
       <Field label={texts.dialog.release}>
-        {(id) => <input id={id} required maxLength={128} class="code" value={release} onInput={(event) => setRelease(event.currentTarget.value.trim())} spellcheck={false} autofocus />}
+        {(id) => <input id={id} required maxLength={128} class="code" value={release} onInput={(event) => setRelease(event.currentTarget.value.trim())} spellcheck={false} />}
       </Field>
       <ReasonField value={reason} set={setReason} />
     </ActionDialog>
@@ -82,6 +82,9 @@ export function UndeployDialog({ at, environment, close, app, current }: Common 
 
 export function RollbackDialog({ at, environment, close, app, current, lines }: Common & { app: string; current: string | null; lines: readonly Line[] }) {
   const earlier = [...new Set(lines.filter((line) => !line.removed && !line.imported).map((line) => line.release_id))].filter((release) => release !== current);
+  // Lines are newest first: what became of a release is what its newest line says.
+  const newest = new Map([...lines].reverse().map((line) => [line.release_id, line]));
+  const failed = (release: string | null): boolean => newest.get(release ?? "")?.outcome === "failed";
   const [target, setTarget] = useState("");
   const [reason, setReason] = useState("");
   return (
@@ -99,7 +102,7 @@ export function RollbackDialog({ at, environment, close, app, current, lines }: 
           body: { ...(target ? { release_id: target } : {}), ...expecting(current ?? undefined), ...because(reason) },
         })
       }
-      would={(done) => texts.rollback.would(app, done.release_id, environment)}
+      would={(done) => `${texts.rollback.would(app, done.release_id, environment)} ${failed(done.release_id) ? texts.rollback.failed : ""}`}
     >
       {current !== null && <Current release={current} />}
       <Field label={texts.rollback.to}>
@@ -107,7 +110,9 @@ export function RollbackDialog({ at, environment, close, app, current, lines }: 
           <select id={id} value={target} onChange={(event) => setTarget(event.currentTarget.value)}>
             <option value="">{texts.rollback.last}</option>
             {earlier.map((release) => (
-              <option key={release}>{release}</option>
+              <option key={release} value={release}>
+                {failed(release) ? texts.rollback.failedOption(release) : release}
+              </option>
             ))}
           </select>
         )}

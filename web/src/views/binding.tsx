@@ -6,7 +6,7 @@ import { environment as ask, historyOf } from "../api/questions";
 import type { Line } from "../model/changes";
 import type { Place } from "../model/route";
 import { Answered } from "../parts/answered";
-import { Link, Release, State } from "../parts/basics";
+import { Link, Phase, Release, State } from "../parts/basics";
 import { History } from "../parts/history";
 import { Heading } from "../parts/shell";
 import { useAnswer } from "../state/answer";
@@ -37,6 +37,7 @@ export function BindingView({ at, environment, app }: { at: Place; environment: 
             </Heading>
             <p class="current">
               <Release id={current} /> <span class="quiet">{texts.binding.in}</span> {found.name}
+              <Phase phase={found.rollouts?.[app]?.phase} message={found.rollouts?.[app]?.message} />
               {found.lock && <State kind="closed">{`${texts.states.lockedBy(found.lock.locked_by)}: ${found.lock.reason}`}</State>}
             </p>
             <p>

@@ -2,7 +2,8 @@
 
 import { useState } from "preact/hooks";
 
-import { environment as ask, gatesOf, historyOf, type Environment } from "../api/questions";
+import type { Schemas } from "../api/client";
+import { comparison, environment as ask, gatesOf, historyOf, type Environment } from "../api/questions";
 import { byName } from "../model/changes";
 import { fromInput, millis, toInput } from "../model/moments";
 import type { Place, Search } from "../model/route";
@@ -20,6 +21,8 @@ import { DeployDialog, LockDialog, UnlockDialog } from "./actions";
 import { PromoteDialog } from "./governing";
 import { Waiting } from "./waiting";
 
+type Standing = Schemas["Comparison"]["apps"][number]["to"];
+
 export function EnvironmentView({ at, environment, query }: { at: Place; environment: string; query: Search }) {
   const when = query.at ?? "";
   const asked = useAnswer(`environment ${at.org}/${at.workspace}/${environment}?${when}`, (signal) => ask(at, environment, when, signal));
@@ -33,7 +36,7 @@ export function EnvironmentView({ at, environment, query }: { at: Place; environ
             <section aria-labelledby="active">
               <h2 id="active">{texts.environment.active}</h2>
               <TimeTravel at={at} environment={environment} when={when} since={found.created_at} />
-              <Active at={at} found={found} past={when !== ""} />
+              <Active at={at} found={found} when={when} />
               {!when && <Waiting at={at} environment={environment} />}
               {!when && <Gates at={at} environment={environment} />}
             </section>
@@ -180,10 +183,14 @@ function TimeTravel({ at, environment, when, since }: { at: Place; environment: 
   );
 }
 
-function Active({ at, found, past }: { at: Place; found: Environment; past: boolean }) {
+function Active({ at, found, when }: { at: Place; found: Environment; when: string }) {
+  const { slug } = found;
+  // An environment beside itself at one moment: who brought each release, and since when it is there.
+  const asked = useAnswer(`standing ${at.org}/${at.workspace}/${slug}?${when}`, (signal) => comparison(at, { from: slug, to: slug, from_at: when, to_at: when }, signal));
+  const standing = new Map(asked.data?.apps.map((one) => [one.app_id, one.to]));
   if (found.active_deployments === null) return <p class="quiet">{texts.matrix.hiddenHint}</p>;
   const apps = Object.keys(found.active_deployments).sort(byName);
-  if (!apps.length) return <Empty title={past ? texts.environment.emptyActiveAt : texts.environment.emptyActive} />;
+  if (!apps.length) return <Empty title={when ? texts.environment.emptyActiveAt : texts.environment.emptyActive} />;
   return (
     <table class="active">
       <thead>
@@ -196,17 +203,31 @@ function Active({ at, found, past }: { at: Place; found: Environment; past: bool
         {apps.map((app) => (
           <tr key={app}>
             <th scope="row">
-              <Link to={{ view: "binding", at, environment: found.slug, app }}>{app}</Link>
+              <Link to={{ view: "binding", at, environment: slug, app }}>{app}</Link>
             </th>
             <td>
               <span class="what">
                 <Release id={found.active_deployments?.[app]} />
                 <Phase phase={found.rollouts?.[app]?.phase} message={found.rollouts?.[app]?.message} />
               </span>
+              <Since at={at} environment={slug} app={app} state={standing.get(app)} release={found.active_deployments?.[app]} />
             </td>
           </tr>
         ))}
       </tbody>
     </table>
+  );
+}
+
+/** Since when and by whom; nothing while that is not known, or is of another release. */
+function Since({ at, environment, app, state, release }: { at: Place; environment: string; app: string; state: Standing | undefined; release: string | undefined }) {
+  if (!state || state.release_id !== release) return null;
+  return (
+    <div class="quiet">
+      <Link to={{ view: "change", at, environment, app, line: state.deployment_id }}>
+        <Moment at={state.since} />
+      </Link>{" "}
+      · {state.by}
+    </div>
   );
 }

@@ -7,7 +7,7 @@ import { environments, freezes, names } from "../api/questions";
 import { fromInput } from "../model/moments";
 import type { Place } from "../model/route";
 import { Answered } from "../parts/answered";
-import { Empty, Moment } from "../parts/basics";
+import { Empty, Moment, State } from "../parts/basics";
 import { ActionDialog, Field, ReasonField } from "../parts/dialog";
 import { Heading } from "../parts/shell";
 import { useAnswer } from "../state/answer";
@@ -48,10 +48,12 @@ function List({ at, found }: { at: Place; found: readonly Freeze[] }) {
             <tr>
               <th scope="col">{texts.freezes.name}</th>
               <th scope="col">{texts.columns.reason}</th>
+              <th scope="col">{texts.freezes.now}</th>
               <th scope="col">{texts.freezes.mode}</th>
               <th scope="col">{texts.freezes.environments}</th>
               <th scope="col">{texts.freezes.apps}</th>
               <th scope="col">{texts.freezes.when}</th>
+              <th scope="col">{texts.columns.who}</th>
               {may.value("deleteFreeze") && (
                 <th scope="col">
                   <span class="unseen">{texts.freezes.remove}</span>
@@ -64,11 +66,25 @@ function List({ at, found }: { at: Place; found: readonly Freeze[] }) {
               <tr key={one.name}>
                 <th scope="row">{one.name}</th>
                 <td class="reason">{one.reason}</td>
-                <td>{one.mode === "OpenOnly" ? texts.freezes.openOnly : texts.freezes.closed}</td>
+                <td>
+                  <Present freeze={one} />
+                </td>
+                <td>
+                  {one.mode === "OpenOnly" ? texts.freezes.openOnly : texts.freezes.closed}
+                  {one.enforcement === "Warn" && <div class="quiet">{texts.freezes.warn}</div>}
+                  {one.allow_rollback && <div class="quiet">{texts.freezes.rollback}</div>}
+                </td>
                 <td>{one.environments?.join(", ") ?? texts.freezes.all}</td>
                 <td>{one.apps?.join(", ") ?? texts.freezes.all}</td>
                 <td>
                   <Times freeze={one} />
+                </td>
+                <td class="person">
+                  {one.created_by}
+                  <div class="quiet">
+                    <Moment at={one.created_at} />
+                  </div>
+                  {one.updated_by !== one.created_by && <div class="quiet">{texts.freezes.changedBy(one.updated_by)}</div>}
                 </td>
                 {may.value("deleteFreeze") && (
                   <td>
@@ -92,6 +108,21 @@ function List({ at, found }: { at: Place; found: readonly Freeze[] }) {
           send={({ dry_run, override_ownership }) => send("delete", ONE, { path: names(at, { freeze_name: leaving }), query: { dry_run, override_ownership } })}
           would={() => texts.unfreeze.would(leaving)}
         />
+      )}
+    </>
+  );
+}
+
+/** Whether it closes anything at this moment, and when that changes. */
+function Present({ freeze }: { freeze: Freeze }) {
+  const turns = freeze.closed ? freeze.next_open : freeze.next_close;
+  return (
+    <>
+      <State kind={!freeze.closed ? "good" : freeze.enforcement === "Warn" ? "warn" : "closed"}>{freeze.closed ? texts.states.closed : texts.freezes.open}</State>
+      {turns && (
+        <div class="quiet">
+          {freeze.closed ? texts.states.opens : texts.states.closes} <Moment at={turns} />
+        </div>
       )}
     </>
   );
@@ -145,7 +176,7 @@ function NewFreeze({ at, close }: { at: Place; close: () => void }) {
       would={() => texts.freeze.would}
     >
       <Field label={texts.freezes.name}>{(id) => <input id={id} required maxLength={63} value={name} onInput={(event) => setName(event.currentTarget.value.trim())} spellcheck={false} />}</Field>
-      <ReasonField value={reason} set={setReason} required />
+      <ReasonField value={reason} set={setReason} required hint={texts.lock.reasonHint} />
       <Field label={texts.dialog.environment}>
         {(id) => (
           <select id={id} value={environment} onChange={(event) => setEnvironment(event.currentTarget.value)}>

@@ -148,8 +148,8 @@ function ColumnHead({ at, column }: { at: Place; column: Column }) {
           </State>
         )}
         {column.locked && (
-          <State kind="closed" title={`${texts.states.lockedBy(column.locked.by)}: ${column.locked.reason}`}>
-            {texts.states.locked}
+          <State kind="closed" title={column.locked.reason}>
+            {texts.states.lockedBy(column.locked.by)}
           </State>
         )}
         {column.closed.map((freeze) => (

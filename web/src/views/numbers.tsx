@@ -11,7 +11,7 @@ import { Plot } from "../parts/plot";
 import { Heading } from "../parts/shell";
 import { useAnswer } from "../state/answer";
 import { go } from "../state/router";
-import { plural, texts } from "../texts";
+import { texts } from "../texts";
 
 type Found = Schemas["EnvironmentNumbers"];
 type Spread = Numbers["lead_time"];
@@ -200,7 +200,7 @@ function besides(measure: Measure, numbers: Numbers): string {
     case "deployments":
       return texts.numbers.perDay(numbers.deployments_per_day);
     case "change_failure_rate":
-      return plural(numbers.failures, "deployment");
+      return texts.numbers.failures(numbers.failures, numbers.deployments);
     case "rework_rate":
       return "";
     default:
