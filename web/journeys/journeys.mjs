@@ -82,6 +82,7 @@ export const journeys = {
 
   async "log in by a link, once"({ person, given }) {
     const helping = await person("alice");
+    await helping.goto(given.url);
     const { path } = await helping.evaluate(async () => {
       const answer = await fetch("/session/links", { method: "POST", headers: { "Content-Type": "application/json" } });
       return answer.json();
@@ -160,6 +161,7 @@ export const journeys = {
 
   async "hear of a change that somebody else makes"({ person, at, given }) {
     const [watching, changing] = [await person("viewer"), await person("bob")];
+    await changing.goto(at());
     await watching.goto(at());
     await watching.getByText("Live", { exact: true }).waitFor();
     const answer = await changing.evaluate(
@@ -204,6 +206,7 @@ export const journeys = {
     await expect.text(today.first().locator("td").first(), "4");
     await page.getByLabel("Time", { exact: true }).selectOption({ label: "the last 90 days" });
     await page.getByRole("heading", { name: "Week by week" }).waitFor();
+    await page.getByText("As a table").click();
     await expect.count(today, 13);
   },
 
@@ -251,7 +254,7 @@ export const journeys = {
       ["/app/web-shop", "History across environments"],
       ["/compare", "Choose two environments"],
       ["/compare?from=staging&to=production", "apps differ"],
-      ["/history", "changes"],
+      ["/history", "Person"],
       ["/numbers", "Time to restore"],
       ["/numbers?environment=staging", "Day by day"],
       ["/freezes", "No freeze in this workspace"],

@@ -95,7 +95,7 @@ async function openNewestChange(page) {
 /** Asks what a deploy would do; nothing is deployed. */
 async function checkDeploy(page) {
   await page.getByRole("button", { name: "Deploy …", exact: true }).click();
-  await page.getByLabel("Release", { exact: true }).fill("2.5.0");
+  await page.getByLabel("Release", { exact: true }).fill("2.5.1");
   await page.getByLabel("Reason").fill("Rounds prices as the law wants it");
   await page.getByRole("button", { name: "Check" }).click();
   await page.getByText("The cluster would accept this").waitFor();

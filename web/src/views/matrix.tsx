@@ -106,8 +106,9 @@ function Table({ at, columns, rows }: { at: Place; columns: readonly Column[]; r
         </thead>
         <tbody>
           <Gap height={first * seen.row} />
+          {/* Rows are known by their place: another filter changes texts, and makes few elements anew. */}
           {rows.slice(first, end).map((row, index) => (
-            <tr key={row.app} aria-rowindex={first + index + 2}>
+            <tr key={first + index} aria-rowindex={first + index + 2}>
               <th scope="row">
                 <Link to={{ view: "app", at, app: row.app }} title={row.app}>
                   {row.app}
