@@ -6,11 +6,14 @@ import type { Asked } from "../state/answer";
 import { texts } from "../texts";
 import { Refusal, Waiting } from "./basics";
 
+/** No answer, and a facade without its cluster: the bar above every view says so, and from when the data is. */
+const BY_THE_BAR: ReadonlySet<number> = new Set([0, 503]);
+
 export function Answered<T>({ asked, children }: { asked: Asked<T>; children: (data: T) => ComponentChildren }) {
   if (asked.data !== null) {
     return (
       <>
-        {asked.failure && asked.failure.status !== 0 && <Refusal failure={asked.failure} title={texts.errors.failed} again={asked.again} />}
+        {asked.failure && !BY_THE_BAR.has(asked.failure.status) && <Refusal failure={asked.failure} title={texts.errors.failed} again={asked.again} />}
         {children(asked.data)}
       </>
     );

@@ -3,6 +3,7 @@
 import { useEffect, useRef, useState } from "preact/hooks";
 
 import type { Answer, Failure } from "../api/client";
+import { tick } from "./clock";
 import { pulse } from "./live";
 import { heard } from "./session";
 
@@ -28,6 +29,7 @@ export function useAnswer<T>(key: string, ask: (signal: AbortSignal) => Promise<
       .then(heard)
       .then((answer) => {
         if (control.signal.aborted) return;
+        tick();
         setState((before) =>
           answer.ok
             ? { key, data: answer.data, failure: null }
