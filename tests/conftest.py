@@ -111,10 +111,10 @@ def cluster(tmp_path_factory: pytest.TempPathFactory, pytestconfig: pytest.Confi
         yield live
         live.client.close()
     finally:
-        chosen.stop()
         kept: Path | None = pytestconfig.getoption("audit_logs")
         if kept is not None and chosen.audit_log is not None:
             lanes.keep(chosen.audit_log, kept)
+        chosen.stop()
 
 
 @pytest.fixture(scope="session")

@@ -35,11 +35,11 @@ def is_of_the_machine(nodeid: str) -> bool:
 
 
 def keep(log: Path, folder: Path) -> None:
-    """Put the audit log of a cluster that has ended where the next run finds it."""
+    """Put the audit log of a cluster, which goes with it, where the next run finds it."""
     folder.mkdir(parents=True, exist_ok=True)
     kept = folder / f"{os.environ.get('PYTEST_XDIST_WORKER', 'main')}.log"
     kept.unlink(missing_ok=True)
-    shutil.move(log, kept)
+    shutil.copyfile(log, kept)
 
 
 def kept(folder: Path | None) -> list[Path]:
