@@ -50,6 +50,8 @@ def readable(
 def sound(view: ViewT) -> ViewT:
     """The view itself, if each of its fields holds what its class says, those of views inside it included.
 
+    What a class works out itself from its other fields is not looked at.
+
     Raises:
         TypeError: the name of the first field that does not.
     """
@@ -65,7 +67,7 @@ def sound(view: ViewT) -> ViewT:
 @cache
 def _checks(kind: type[Any]) -> tuple[tuple[str, Callable[[Any], bool]], ...]:
     hints = get_type_hints(kind)
-    return tuple((field.name, _check(hints[field.name])) for field in fields(kind))
+    return tuple((field.name, _check(hints[field.name])) for field in fields(kind) if field.init)
 
 
 def _check(hint: Any) -> Callable[[Any], bool]:

@@ -3,6 +3,7 @@
 import copy
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import builders
@@ -13,6 +14,8 @@ from spoiled import every_way_to_spoil, spoiled_twice
 
 from moorage_api.cache.catalog import Catalog, EnvironmentSink
 from moorage_crds import names
+from moorage_crds.kinds import approval as approvals
+from moorage_crds.kinds import cluster_freeze
 from moorage_crds.kinds.deployment import Action, Change
 from moorage_crds.kinds.deployment import from_object as to_deployment
 from moorage_crds.kinds.record import to_object
@@ -62,6 +65,25 @@ def environment(name: str) -> RawObject:
     return marked(builders.environment(name, displayName="x", isDefault=False), name, provenance=dict(PROVENANCE))
 
 
+def frozen(name: str, namespace: str = "") -> RawObject:
+    spec = {
+        "reason": "quiet",
+        "environments": ["production"],
+        "timeZone": "Europe/Berlin",
+        "windows": [{"from": builders.at(0), "until": builders.at(60)}],
+        "weekly": [{"days": ["Fri"], "from": "15:00", "until": "02:00"}],
+        "yearly": [{"from": "12-20", "until": "01-05"}],
+    }
+    meta = {"name": name, "namespace": namespace} if namespace else {"name": name}
+    return marked({"metadata": meta}, name, spec=spec, provenance=dict(PROVENANCE))
+
+
+def approval(name: str) -> RawObject:
+    spec = {"environment": "production", "app": "web", "release": "v1", "decision": "Approve", "comment": "fine"}
+    meta = {"name": name, "namespace": builders.NAMESPACE}
+    return marked({"metadata": meta}, name, spec=spec, provenance=dict(PROVENANCE))
+
+
 def namespace(name: str) -> RawObject:
     return marked(builders.namespace(name), name)
 
@@ -80,12 +102,23 @@ class Watched:
         return EnvironmentSink(catalog) if self.plural == names.ENVIRONMENTS else self.kept(catalog)
 
 
+def read_of(catalog: Catalog, plural: str) -> Callable[[RawObject], Any]:
+    return next(feed.read for feed in catalog.feeds if feed.plural == plural)
+
+
 KINDS = (
     Watched(names.NAMESPACES, namespace, lambda catalog: catalog.read.namespace, lambda catalog: catalog.namespaces),
     Watched(names.ENVIRONMENTS, environment, lambda catalog: catalog.read.environment, lambda it: it.environments),
     Watched(names.LOCKS, lock, lambda catalog: catalog.read.lock, lambda catalog: catalog.locks),
     Watched(names.DEPLOYMENTS, deployment, lambda catalog: catalog.read.binding, lambda catalog: catalog.bindings),
     Watched(names.RECORDS, record, lambda catalog: catalog.read.line, lambda catalog: catalog.history),
+    Watched(
+        names.FREEZES, partial(frozen, namespace=builders.NAMESPACE), lambda it: it.read.freeze, lambda it: it.freezes
+    ),
+    *(
+        Watched(kind.plural, make, partial(read_of, plural=kind.plural), lambda catalog, kind=kind: catalog.plain(kind))
+        for kind, make in ((cluster_freeze.KIND, frozen), (approvals.KIND, approval))
+    ),
 )
 
 
