@@ -229,8 +229,7 @@ class Sender:
         if held.moves == moves:
             return
         held.moves = moves
-        views = (known.environment for known in self._world.environments.values())
-        held.environments = {view.uid: view for view in views if view.namespace == sink.namespace}
+        held.environments = {view.uid: view for view in self._world.environments_of(sink.namespace)}
         present = {
             view.uid: decisions.Present(view.name, view.generation, known=view.created_at < sink.created_at)
             for view in held.environments.values()

@@ -78,6 +78,7 @@ class World:
     unseen: dict[ObjectKey, float] = field(default_factory=dict)
     rules: Rules = field(default_factory=Rules)
     stays: Stays = field(default_factory=Stays)
+    _slugs: dict[str, set[str]] = field(default_factory=dict)
     _members: dict[EnvironmentKey, set[str]] = field(default_factory=dict)
     _dependents: dict[EnvironmentKey, set[EnvironmentKey]] = field(default_factory=dict)
     _missed: dict[EnvironmentKey, float] = field(default_factory=dict)
@@ -203,6 +204,7 @@ class World:
         self._depend(seen, known.environment if known is not None else None)
         view = replace(seen, status=NO_STATUS)
         self.environments[key] = KnownEnvironment(view, packed(seen.status), written_at)
+        self._slugs.setdefault(seen.namespace, set()).add(seen.name)
         return True
 
     def drop_environment(self, gone: Environment) -> bool:
@@ -214,6 +216,9 @@ class World:
         if known is None or known.environment.uid != gone.uid:
             return False
         del self.environments[key]
+        self._slugs[gone.namespace].discard(gone.name)
+        if not self._slugs[gone.namespace]:
+            del self._slugs[gone.namespace]
         self.stays.forget(key)
         self._note_end(key, gone.resource_version)
         self.missing_seconds(key)
@@ -245,7 +250,11 @@ class World:
 
     def slugs(self, namespace: str) -> frozenset[str]:
         """Names of the Environments of a Namespace."""
-        return frozenset(name for place, name in self.environments if place == namespace)
+        return frozenset(self._slugs.get(namespace, ()))
+
+    def environments_of(self, namespace: str) -> Iterator[Environment]:
+        """The Environments of a Namespace, in no order; no others are looked at."""
+        return (self.environments[namespace, slug].environment for slug in self._slugs.get(namespace, ()))
 
     # What lists show and watches have not
 
