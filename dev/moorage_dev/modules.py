@@ -9,6 +9,8 @@ from moorage_dev.layout import DEV
 
 _CONTAINERD = "github.com/containerd/containerd/v2"
 _ARGOCD = "github.com/argoproj/argo-cd/v3"
+_FLUX = "github.com/fluxcd"
+_FLUX_OPERATOR = "github.com/controlplaneio-fluxcd/flux-operator"
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,12 +22,16 @@ class Module:
         title: what a person reads while it is built.
         programs: file name of each program → its Go package.
         files: name of each further file that is kept beside the programs → the module that has it, and its path there.
+        blanks: module → a file of its, which its authors build and do not publish; an empty one stands in for it.
+        toolchain: the Go that builds it, fetched by Go itself, such as `go1.27.0`; `local` is the one that is found.
     """
 
     name: str
     title: str
     programs: dict[str, str]
     files: dict[str, tuple[str, str]] = field(default_factory=dict)
+    blanks: dict[str, str] = field(default_factory=dict)
+    toolchain: str = "local"
 
     @property
     def folder(self) -> Path:
@@ -34,7 +40,9 @@ class Module:
 
     @property
     def oldest_go(self) -> tuple[int, int, int]:
-        """The oldest Go that builds it: the `go` line of go.mod."""
+        """The oldest Go that builds it: the `go` line of go.mod, or the first Go that fetches a toolchain."""
+        if self.toolchain != "local":
+            return 1, 21, 0
         text = (self.folder / "go.mod").read_text(encoding="utf-8")
         found = re.search(r"^go (\d+)\.(\d+)(?:\.(\d+))?$", text, re.MULTILINE)
         assert found, f"dev/{self.name}/go.mod has no go line"
@@ -71,6 +79,8 @@ class Module:
         digest.update(repr((sorted(self.programs.items()), self.link_flags)).encode())
         if self.files:
             digest.update(repr(sorted(self.files.items())).encode())
+        if self.blanks or self.toolchain != "local":
+            digest.update(repr((sorted(self.blanks.items()), self.toolchain)).encode())
         return digest.hexdigest()[:16]
 
 
@@ -114,4 +124,35 @@ ARGOCD = Module(
         f"{name}.yaml": (_ARGOCD, f"manifests/crds/{name}-crd.yaml")
         for name in ("application", "applicationset", "appproject")
     },
+)
+FLUX = Module(
+    "flux",
+    "building Flux (once; about 6 minutes on two cores)",
+    {f"{name}-controller": f"{_FLUX}/{name}-controller" for name in ("source", "kustomize", "helm")},
+    {
+        f"{kinds}.yaml": (f"{_FLUX}/{group}-controller", f"config/crd/bases/{group}.toolkit.fluxcd.io_{kinds}.yaml")
+        for group, kinds in (
+            ("source", "buckets"),
+            ("source", "externalartifacts"),
+            ("source", "gitrepositories"),
+            ("source", "helmcharts"),
+            ("source", "helmrepositories"),
+            ("source", "ocirepositories"),
+            ("kustomize", "kustomizations"),
+            ("helm", "helmreleases"),
+        )
+    },
+)
+#: A tool of the tests, under the AGPL: nothing of it is part of this project, and nothing of this project of it.
+FLUX_OPERATOR = Module(
+    "fluxoperator",
+    "building flux-operator (once; about 5 minutes on two cores)",
+    {"flux-operator": f"{_FLUX_OPERATOR}/cmd/operator"},
+    {
+        f"{kinds}.yaml": (_FLUX_OPERATOR, f"config/crd/bases/fluxcd.controlplane.io_{kinds}.yaml")
+        for kinds in ("resourcesets", "resourcesetinputproviders", "fluxinstances", "fluxreports")
+    },
+    # Its page, which these tests leave alone.
+    {_FLUX_OPERATOR: "web/dist/index.html"},
+    toolchain="go1.27.0",
 )

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import yaml
 from cluster import LiveCluster, Workspace, Workspaces, account
+from following import keeping_config_maps
 from services import Operators
 from waiting import eventually, eventually_passes
 
@@ -22,25 +23,8 @@ OPERATOR = account("moorage-operator")
 def space(workspace: Workspaces, cluster: LiveCluster) -> Workspace:
     """A workspace in which the operator may keep ConfigMaps, by the rights that the chart gives for that."""
     made = workspace("production")
-    grant(made)
+    keeping_config_maps(made)
     return made
-
-
-def grant(space: Workspace) -> None:
-    group = "rbac.authorization.k8s.io"
-    meta = {"name": "test-configmaps", "namespace": space.namespace}
-    rules = [{"apiGroups": [""], "resources": ["configmaps"], "verbs": ["get", "create", "patch", "delete"]}]
-    place, name = OPERATOR.split(":")[2:]
-    space.cluster.apply(
-        {"apiVersion": f"{group}/v1", "kind": "Role", "metadata": meta, "rules": rules},
-        {
-            "apiVersion": f"{group}/v1",
-            "kind": "RoleBinding",
-            "metadata": meta,
-            "roleRef": {"apiGroup": group, "kind": "Role", "name": meta["name"]},
-            "subjects": [{"kind": "ServiceAccount", "namespace": place, "name": name}],
-        },
-    )
 
 
 def ask(space: Workspace, name: str | None = NAME) -> None:
@@ -175,7 +159,7 @@ def test_without_the_right_the_environment_says_who_can_give_it(operators: Opera
     eventually(lambda: delivered(space) == ("False", "ConfigMapRefused"), 20)
     message = next(one["message"] for one in status(space)["conditions"] if one["type"] == "Delivered")
     assert "delivery.configMaps" in message
-    grant(space)
+    keeping_config_maps(space)
     eventually(lambda: delivered(space) == ("True", "Published"), 40)
 
 

@@ -1,16 +1,19 @@
-"""Argo CD itself beside the cluster of the run. `make test-engines` asks for them; `make test` leaves them out."""
+"""Argo CD and Flux themselves beside the cluster. `make test-engines` asks for them; `make test` leaves them out."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 import pytest
 import yaml
+from api_server_proxy import ApiServerProxy
 from cluster import LiveCluster
 from git_server import Repository, served
 from gitops import EXAMPLES
+from services import Facade, Facades
 
 from moorage_dev import binaries, children, modules
 from moorage_dev.engines.argocd import ArgoCD
+from moorage_dev.engines.flux import Flux, FluxOperator
 from moorage_dev.modules import Module
 
 
@@ -41,6 +44,36 @@ def argocd(
         yield engine
 
 
+@pytest.fixture(scope="session")
+def flux(cluster: LiveCluster, tmp_path_factory: pytest.TempPathFactory, pytestconfig: pytest.Config) -> Iterator[Flux]:
+    """The controllers of Flux."""
+    _built(modules.FLUX, pytestconfig)
+    engine = Flux(cluster.underlying, tmp_path_factory.mktemp("flux") / "files")
+    with _running(engine):
+        yield engine
+
+
+@pytest.fixture(scope="session")
+def flux_operator(
+    flux: Flux, cluster: LiveCluster, tmp_path_factory: pytest.TempPathFactory, pytestconfig: pytest.Config
+) -> Iterator[FluxOperator]:
+    """flux-operator beside Flux."""
+    assert flux.logs()
+    _built(modules.FLUX_OPERATOR, pytestconfig)
+    engine = FluxOperator(cluster.underlying, tmp_path_factory.mktemp("flux-operator") / "files")
+    with _running(engine):
+        yield engine
+
+
+@pytest.fixture
+def proxied(cluster: LiveCluster, facades: Facades) -> Iterator[tuple[ApiServerProxy, Facade]]:
+    """A facade whose way to the API server can be cut; its answers for tools are at most 2 seconds old."""
+    proxy = ApiServerProxy(cluster.endpoint)
+    yield proxy, facades.start(proxy.settings(cluster) | {"MOORAGE_MAX_INPUT_STALENESS_SECONDS": "2"})
+    facades.clean()
+    proxy.close()
+
+
 def _built(module: Module, pytestconfig: pytest.Config) -> None:
     # The first time this takes minutes: let its progress be seen.
     with pytestconfig.pluginmanager.getplugin("capturemanager").global_and_fixture_disabled():
@@ -48,7 +81,7 @@ def _built(module: Module, pytestconfig: pytest.Config) -> None:
 
 
 @contextmanager
-def _running(engine: ArgoCD) -> Iterator[None]:
+def _running(engine: ArgoCD | Flux | FluxOperator) -> Iterator[None]:
     try:
         engine.start()
         yield
@@ -61,7 +94,8 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) ->
     """Show the end of the logs of the engines with a test that failed."""
     report = yield
     if report.failed:
-        engine = getattr(item, "funcargs", {}).get("argocd")
-        for log in engine.logs() if engine is not None else []:
-            report.sections.append((f"end of {log}", children.tail(log, 40)))
+        used = getattr(item, "funcargs", {})
+        for engine in (used[name] for name in ("argocd", "flux", "flux_operator") if name in used):
+            for log in engine.logs():
+                report.sections.append((f"end of {log}", children.tail(log, 40)))
     return report

@@ -1,7 +1,6 @@
 """What docs/delivery.md says of Argo CD: its applicationset-controller asks the facade for the set of the example."""
 
 import time
-import urllib.request
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -11,7 +10,8 @@ from cluster import LiveCluster, Workspace, Workspaces
 from following import following
 from git_server import Repository
 from gitops import example
-from services import Facade, Facades, Operators
+from rest_delivery import answers, deploy, rollouts
+from services import Facade, Operators
 from targets import given_up, rolled_out
 from waiting import eventually
 
@@ -27,6 +27,8 @@ SETS = f"/apis/argoproj.io/v1alpha1/namespaces/{engine.NAMESPACE}/applicationset
 #: Seconds until Argo CD has asked and done what follows; it asks every two.
 PATIENCE = 60.0
 ENVIRONMENTS = ("staging", "production")
+#: The facade's name for the question of Argo CD.
+GET_PARAMS = "getParams"
 #: Type and status of the condition of a set that could not be made.
 _WRONG = ("ErrorOccurred", "True")
 #: What an Application brings: a workload that runs its release.
@@ -155,22 +157,6 @@ def releases(argocd: ArgoCD, here: Workspace, facade: Facade, repository: Reposi
         made.clean()
 
 
-@pytest.fixture
-def proxied(cluster: LiveCluster, facades: Facades) -> Iterator[tuple[ApiServerProxy, Facade]]:
-    """A facade whose way to the API server can be cut; its answers for tools are at most 2 seconds old."""
-    proxy = ApiServerProxy(cluster.endpoint)
-    yield proxy, facades.start(proxy.settings(cluster) | {"MOORAGE_MAX_INPUT_STALENESS_SECONDS": "2"})
-    facades.clean()
-    proxy.close()
-
-
-def deploy(facade: Facade, here: Workspace, environment: str, app: str, release: str) -> None:
-    """By REST."""
-    body = {"app_id": app, "release_id": release}
-    answer = facade.call("POST", f"{here.rest}/{environment}/deploy", body=body)
-    assert answer.status == 200, answer.body
-
-
 def test_applications_follow_what_is_released(releases: ReleaseSet, here: Workspace, facade: Facade) -> None:
     deploy(facade, here, "staging", "web", "web-2")
     expected = ALL | {"staging-web": "web-2"}
@@ -197,14 +183,14 @@ def test_facade_that_is_not_certain_changes_nothing(
         eventually(lambda: made.releases() == ALL, PATIENCE)
         before = made.uids()
         proxy.cut()
-        eventually(lambda: _answers(facade, "503") > 0, PATIENCE)
+        eventually(lambda: answers(facade, GET_PARAMS, "503") > 0, PATIENCE)
         here.set_release("staging.web", "web-2")
         here.set_release("staging.api", None)
-        count = _answers(facade, "503")
+        count = answers(facade, GET_PARAMS, "503")
 
         def refused_again() -> bool:
             made.refresh()
-            return _answers(facade, "503") > count
+            return answers(facade, GET_PARAMS, "503") > count
 
         eventually(refused_again, PATIENCE, interval=1)
         eventually(lambda: "503" in made.complaint() or "not been heard of" in made.complaint(), PATIENCE)
@@ -226,25 +212,25 @@ def test_what_became_of_a_release_comes_back_from_the_application(
         web = Workload(here, "production")
         eventually(lambda: web.image() == "registry.example.com/app:web-1", PATIENCE)
         web.report(rolled_out)
-        eventually(lambda: rollout(facade, here, "production", "web") == "Healthy", PATIENCE)
+        eventually(lambda: rollouts(facade, here, "production").get("web") == "Healthy", PATIENCE)
 
         deploy(facade, here, "production", "web", "web-2")
         eventually(lambda: web.image() == "registry.example.com/app:web-2", PATIENCE)
         # The pods of the release before are still there, and nobody has said more.
-        eventually(lambda: rollout(facade, here, "production", "web") == "Progressing", PATIENCE)
+        eventually(lambda: rollouts(facade, here, "production").get("web") == "Progressing", PATIENCE)
         web.report(rolled_out)
-        eventually(lambda: rollout(facade, here, "production", "web") == "Healthy", PATIENCE)
+        eventually(lambda: rollouts(facade, here, "production").get("web") == "Healthy", PATIENCE)
 
         deploy(facade, here, "production", "web", "web-3")
         eventually(lambda: web.image() == "registry.example.com/app:web-3", PATIENCE)
         web.report(given_up)
-        eventually(lambda: rollout(facade, here, "production", "web") in {"Failed", "Degraded"}, PATIENCE)
+        eventually(lambda: rollouts(facade, here, "production").get("web") in {"Failed", "Degraded"}, PATIENCE)
 
         answer = facade.call("POST", f"{here.rest}/production/deploy/web/rollback", body={})
         assert answer.status == 200, answer.body
         eventually(lambda: web.image() == "registry.example.com/app:web-2", PATIENCE)
         web.report(rolled_out)
-        eventually(lambda: rollout(facade, here, "production", "web") == "Healthy", PATIENCE)
+        eventually(lambda: rollouts(facade, here, "production").get("web") == "Healthy", PATIENCE)
         lines = facade.call("GET", f"{here.rest}/production/deployments?app_id=web").json()["deployments"]
         assert [(line["release_id"], line["outcome"]) for line in lines] == [
             ("web-2", "healthy"),
@@ -305,12 +291,6 @@ class Workload:
         assert answer.status == 200, answer.body
 
 
-def rollout(facade: Facade, here: Workspace, environment: str, app: str) -> str | None:
-    """Phase, as REST shows it."""
-    found = facade.call("GET", f"{here.rest}/{environment}").json()["rollouts"].get(app)
-    return found and str(found["phase"])
-
-
 def test_refused_account_changes_nothing_and_is_told_so(
     releases: ReleaseSet, here: Workspace, cluster: LiveCluster, facade: Facade
 ) -> None:
@@ -321,9 +301,9 @@ def test_refused_account_changes_nothing_and_is_told_so(
     assert cluster.raw("DELETE", f"{bindings}/{binding['metadata']['name']}").status == 200
     eventually(lambda: "403" in releases.complaint(), PATIENCE)
     here.set_release("staging.web", "web-2")
-    refused = _answers(facade, "403")
+    refused = answers(facade, GET_PARAMS, "403")
     releases.refresh()
-    eventually(lambda: _answers(facade, "403") > refused, PATIENCE)
+    eventually(lambda: answers(facade, GET_PARAMS, "403") > refused, PATIENCE)
     assert releases.releases() == before
     for field in ("resourceVersion", "uid"):
         del binding["metadata"][field]
@@ -331,11 +311,3 @@ def test_refused_account_changes_nothing_and_is_told_so(
 
     eventually(lambda: releases.arrived(before | {"staging-web": "web-2"}), PATIENCE, interval=2)
     eventually(lambda: releases.complaint() == "", PATIENCE)
-
-
-def _answers(facade: Facade, status: str) -> float:
-    """How many questions of Argo CD the facade has answered so."""
-    with urllib.request.urlopen(facade.service.metrics_url, timeout=5) as answer:  # noqa: S310 — a loopback address of our own
-        text = answer.read().decode()
-    name = f'moorage_requests_total{{operation="getParams",status="{status}"}} '
-    return sum(float(line.removeprefix(name)) for line in text.splitlines() if line.startswith(name))

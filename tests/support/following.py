@@ -1,11 +1,11 @@
-"""An operator that follows objects of other tools, with the rights that the chart gives it for that."""
+"""An operator that delivers: the rights that the chart gives it for that, and no others."""
 
 import secrets
 from collections.abc import Iterator, Sequence, Set
 from contextlib import contextmanager
 from typing import Any
 
-from cluster import RBAC, LiveCluster, account
+from cluster import RBAC, LiveCluster, Workspace, account
 from services import Operators
 
 
@@ -49,6 +49,23 @@ def following(
         yield settings
     finally:
         cluster.kubectl("delete", "clusterrolebinding,clusterrole", name)
+
+
+def keeping_config_maps(space: Workspace) -> None:
+    """The operator may keep ConfigMaps in this workspace (chart value `delivery.configMaps`)."""
+    meta = {"name": "test-configmaps", "namespace": space.namespace}
+    rules = [{"apiGroups": [""], "resources": ["configmaps"], "verbs": ["get", "create", "patch", "delete"]}]
+    namespace, own = account("moorage-operator").split(":")[2:]
+    space.cluster.apply(
+        {"apiVersion": f"{RBAC}/v1", "kind": "Role", "metadata": meta, "rules": rules},
+        {
+            "apiVersion": f"{RBAC}/v1",
+            "kind": "RoleBinding",
+            "metadata": meta,
+            "roleRef": {"apiGroup": RBAC, "kind": "Role", "name": meta["name"]},
+            "subjects": [{"kind": "ServiceAccount", "name": own, "namespace": namespace}],
+        },
+    )
 
 
 def _rule(kind: str, patched: Set[str]) -> dict[str, Any]:

@@ -1,5 +1,6 @@
 """Where programs come from, and what a person reads when they cannot."""
 
+import json
 import os
 import subprocess
 import sys
@@ -10,7 +11,7 @@ from waiting import eventually
 
 from moorage_dev import binaries, children, patience
 from moorage_dev.failures import DevError
-from moorage_dev.modules import ARGOCD, CLI, CONTROL_PLANE
+from moorage_dev.modules import ARGOCD, CLI, CONTROL_PLANE, FLUX_OPERATOR
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -107,12 +108,12 @@ def test_interrupted_build_takes_go_along(tmp_path: Path) -> None:
     assert [path.name for path in (tmp_path / "cache/moorage").iterdir() if path.is_dir()] == []
 
 
-#: A go that says its version, builds every program as an empty file, and knows where modules lie.
+#: A go that says its version, builds every program as an empty file (and says how), and knows where modules lie.
 _FAKE_GO = """#!/bin/sh
 case "$1" in
 env) echo go1.26.8 ;;
 build) while [ "$1" != -o ]; do shift; done; for package in "$@"; do touch "$2/$(basename "$package")"; done ;;
-list) %s ;;
+mod) %s ;;
 esac
 """
 
@@ -121,13 +122,31 @@ def test_files_of_a_module_are_kept_beside_its_programs(tmp_path: Path, monkeypa
     for _, path in ARGOCD.files.values():
         (tmp_path / "sources" / path).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / "sources" / path).write_text(path, encoding="utf-8")
-    _program(tmp_path, "go").write_text(_FAKE_GO % f"echo {tmp_path}/sources", encoding="utf-8")
+    _program(tmp_path, "go").write_text(_FAKE_GO % f"""echo '{{"Dir": "{tmp_path}/sources"}}'""", encoding="utf-8")
     monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
     folder = binaries.build(ARGOCD)
     assert {path.name for path in folder.iterdir()} == {*ARGOCD.programs, *ARGOCD.files}
     assert {name: (folder / name).read_text(encoding="utf-8") for name in ARGOCD.files} == {
         name: path for name, (_, path) in ARGOCD.files.items()
     }
+
+
+def test_file_that_a_module_lacks_is_an_empty_one_and_its_own_go_builds_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sources = tmp_path / "sources"
+    for _, path in FLUX_OPERATOR.files.values():
+        (sources / path).parent.mkdir(parents=True, exist_ok=True)
+        (sources / path).touch()
+    text = _FAKE_GO % f"""echo '{{"Dir": "{sources}"}}'"""
+    said = f'build) echo "$GOTOOLCHAIN" > {tmp_path}/said; cat "${{6#-overlay=}}" >> {tmp_path}/said; '
+    _program(tmp_path, "go").write_text(text.replace("build) ", said), encoding="utf-8")
+    monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
+    assert (binaries.build(FLUX_OPERATOR) / "flux-operator").is_file()
+    toolchain, _, overlay = (tmp_path / "said").read_text(encoding="utf-8").partition("\n")
+    assert toolchain == FLUX_OPERATOR.toolchain
+    [blank] = FLUX_OPERATOR.blanks.values()
+    assert list(json.loads(overlay)["Replace"]) == [f"{sources}/{blank}"]
 
 
 def test_file_that_cannot_be_had_leaves_nothing_finished(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
