@@ -122,7 +122,7 @@ def test_kustomize_and_helm_read_the_config_map(tmp_path: Path) -> None:
     built = subprocess.run(command, capture_output=True, text=True, check=True).stdout
     by_kustomize = yaml.safe_load(Template(built).substitute(data))
     chart = EXAMPLES / "configmap/helm"
-    (by_helm,) = Helm(tmp_path).template(values=yaml.safe_load(data["values.yaml"]), chart=chart)
+    (by_helm,) = Helm(tmp_path).template(values=yaml.safe_load(data["VALUES_YAML"]), chart=chart)
 
     for made in (by_kustomize, by_helm):
         target = target_of("deployments.apps", {**made, "metadata": {**made["metadata"], "uid": "u"}})

@@ -77,19 +77,19 @@ def test_it_says_what_is_deployed_beside_what_others_keep(operators: Operators, 
     eventually(lambda: data(space).get("RELEASE_API_V2") == "7", 20)
 
     found = data(space)
-    assert set(found) == {"theirs", "RELEASE_WEB_SHOP", "RELEASE_API_V2", "releases.json", "values.yaml"}
-    said = json.loads(found["releases.json"])
+    assert set(found) == {"theirs", "RELEASE_WEB_SHOP", "RELEASE_API_V2", "RELEASES_JSON", "VALUES_YAML"}
+    said = json.loads(found["RELEASES_JSON"])
     assert (said["org"], said["workspace"], said["environment"]) == (space.org, space.name, "production")
     assert said["parameters"] == {"domain": "shop.example.com"}
     assert said["releases"]["web-shop"]["deployment_id"] == f"{first['metadata']['uid']}-00000001"
     assert said["releases"]["API_v2"]["deployed_by"] == "alice"
-    assert yaml.safe_load(found["values.yaml"])["releases"] == {"web-shop": "2.4.1", "API_v2": "7"}
+    assert yaml.safe_load(found["VALUES_YAML"])["releases"] == {"web-shop": "2.4.1", "API_v2": "7"}
     assert ((stored(space) or {})["metadata"]["labels"])["reconcile.fluxcd.io/watch"] == "Enabled"
     eventually(lambda: delivered(space) == ("True", "Published"))
 
     space.set_release("production.web-shop", None)
     eventually(lambda: "RELEASE_WEB_SHOP" not in data(space), 20)
-    assert "web-shop" not in json.loads(data(space)["releases.json"])["releases"]
+    assert "web-shop" not in json.loads(data(space)["RELEASES_JSON"])["releases"]
 
     ask(space, None)
     eventually(lambda: data(space) == {"theirs": "stays"}, 20)
@@ -177,7 +177,7 @@ def test_five_hundred_apps_are_few_writes_and_a_restart_is_none(
     # One for all that has changed within a second, however long the changes take.
     assert 1 <= written() <= seconds + 2
     figures(f"500 apps in {seconds:.0f} s, {written()} writes of the ConfigMap, {len(json.dumps(data(space)))} bytes")
-    assert set(json.loads(data(space)["releases.json"])["releases"]) == {f"app-{number:03}" for number in range(500)}
+    assert set(json.loads(data(space)["RELEASES_JSON"])["releases"]) == {f"app-{number:03}" for number in range(500)}
 
     no_operator.stop()
     before = stored(space)

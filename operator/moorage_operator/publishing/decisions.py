@@ -17,7 +17,8 @@ from moorage_crds.objects import RawObject, labels, mapping, metadata
 
 #: Lets Flux reconcile at once what reads the ConfigMap.
 WATCH_LABEL: Final = {"reconcile.fluxcd.io/watch": "Enabled"}
-RELEASES, VALUES = "releases.json", "values.yaml"
+#: Names of variables, too: Flux refuses to substitute from a ConfigMap in which one key is none.
+RELEASES, VALUES = "RELEASES_JSON", "VALUES_YAML"
 _PREFIX: Final = "RELEASE_"
 
 

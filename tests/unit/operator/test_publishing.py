@@ -39,14 +39,16 @@ def test_the_order_of_apps_makes_no_difference() -> None:
     one, other = (decisions.config_map("mine", ENVIRONMENT, None, each) for each in (apps, apps[::-1]))
 
     assert decisions.digest_of(one) == decisions.digest_of(other)
-    assert list(one["data"]) == ["RELEASE_A", "RELEASE_B", "RELEASE_C", "releases.json", "values.yaml"]
+    assert list(one["data"]) == ["RELEASE_A", "RELEASE_B", "RELEASE_C", "RELEASES_JSON", "VALUES_YAML"]
+    # Flux substitutes from no ConfigMap with a key that is no variable.
+    assert all(re.fullmatch("[_A-Za-z][_A-Za-z0-9]*", key) for key in one["data"])
 
 
 @pytest.mark.parametrize("release", ["1.0", "yes", "0x10", "null", "2026-01-01", "1e3", "a:b"])
 def test_values_are_texts_to_helm(release: str) -> None:
     body = decisions.config_map("mine", ENVIRONMENT, None, [replace(WEB, release=release)])
 
-    values = yaml.safe_load(body["data"]["values.yaml"])
+    values = yaml.safe_load(body["data"]["VALUES_YAML"])
 
     assert values == {
         "environment": "production",
