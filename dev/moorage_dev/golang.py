@@ -86,15 +86,31 @@ def _folder_of(source: str, module: Module, go: Path) -> Path:
     return Path(json.loads(done.stdout)["Dir"])
 
 
-def _overlay(module: Module, go: Path, folder: Path) -> list[str]:
-    """Arguments with which `go build` finds empty files where the module's `blanks` are missing."""
+def _completed(module: Module, go: Path, folder: Path) -> list[str]:
+    """Arguments with which `go build` finds empty files where the module's `blanks` are missing.
+
+    Go lets nobody put a file over its cache of modules, so those modules are built from copies.
+    """
     if not module.blanks:
         return []
-    blank, table = folder / "blank", folder / "overlay.json"
-    blank.write_text("\n", encoding="utf-8")
-    found = {str(_folder_of(source, module, go) / path): str(blank) for source, path in module.blanks.items()}
-    table.write_text(json.dumps({"Replace": found}), encoding="utf-8")
-    return [f"-overlay={table}"]
+    replaced = []
+    for number, (source, path) in enumerate(module.blanks.items()):
+        copied = folder / f"source-{number}"
+        shutil.copytree(_folder_of(source, module, go), copied, copy_function=shutil.copyfile)
+        _make_writable(copied)
+        (copied / path).parent.mkdir(parents=True)
+        (copied / path).write_text("\n", encoding="utf-8")
+        replaced.append(f"replace {source} => {copied}\n")
+    text = (module.folder / "go.mod").read_text(encoding="utf-8")
+    (folder / "blanks.mod").write_text("\n".join([text, *replaced]), encoding="utf-8")
+    shutil.copyfile(module.folder / "go.sum", folder / "blanks.sum")
+    return [f"-modfile={folder / 'blanks.mod'}"]
+
+
+def _make_writable(folder: Path) -> None:
+    """Go keeps its modules read-only, folders too, and a copy has the modes of the original."""
+    for one in (folder, *(path for path in folder.rglob("*") if path.is_dir())):
+        one.chmod(0o755)
 
 
 def _version(go: Path) -> Version:
@@ -134,7 +150,7 @@ def _go_build(
     module: Module, go: Path, packages: list[str], folder: Path, follow: Callable[[IO[str]], list[str]]
 ) -> None:
     command: list[str | Path] = [go, "build", "-v", "-mod=readonly", "-trimpath", "-buildvcs=false"]
-    command += _overlay(module, go, folder)
+    command += _completed(module, go, folder)
     with subprocess.Popen(
         [*command, "-ldflags", module.link_flags, "-o", f"{folder}/", *packages],
         cwd=module.folder,

@@ -1,6 +1,5 @@
 """Where programs come from, and what a person reads when they cannot."""
 
-import json
 import os
 import subprocess
 import sys
@@ -139,14 +138,15 @@ def test_file_that_a_module_lacks_is_an_empty_one_and_its_own_go_builds_it(
         (sources / path).parent.mkdir(parents=True, exist_ok=True)
         (sources / path).touch()
     text = _FAKE_GO % f"""echo '{{"Dir": "{sources}"}}'"""
-    said = f'build) echo "$GOTOOLCHAIN" > {tmp_path}/said; cat "${{6#-overlay=}}" >> {tmp_path}/said; '
+    said = f'build) echo "$GOTOOLCHAIN" > {tmp_path}/said; cp -r "$(dirname "${{6#-modfile=}}")" {tmp_path}/built; '
     _program(tmp_path, "go").write_text(text.replace("build) ", said), encoding="utf-8")
     monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
     assert (binaries.build(FLUX_OPERATOR) / "flux-operator").is_file()
-    toolchain, _, overlay = (tmp_path / "said").read_text(encoding="utf-8").partition("\n")
-    assert toolchain == FLUX_OPERATOR.toolchain
-    [blank] = FLUX_OPERATOR.blanks.values()
-    assert list(json.loads(overlay)["Replace"]) == [f"{sources}/{blank}"]
+    assert (tmp_path / "said").read_text(encoding="utf-8").strip() == FLUX_OPERATOR.toolchain
+    [(module, blank)] = FLUX_OPERATOR.blanks.items()
+    assert (tmp_path / "built/source-0" / blank).read_text(encoding="utf-8") == "\n"
+    assert f"replace {module} => " in (tmp_path / "built/blanks.mod").read_text(encoding="utf-8")
+    assert not (sources / blank).exists()
 
 
 def test_file_that_cannot_be_had_leaves_nothing_finished(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
