@@ -167,6 +167,13 @@ class HistoryIndex:
         place = self._places.get(uid)
         return self._shelves[place].chains[uid] if place else None
 
+    def newest(self, namespace: str, environment: str, app: str) -> Line | None:
+        """The newest line of an app, of whichever of its Deployments there; what an import claims does not count."""
+        shelf = self._shelves.get((namespace, environment))
+        chains = shelf.of_app.get(app, {}).values() if shelf is not None else ()
+        lines = (line for chain in chains if not chain.imported and (line := chain.last()) is not None)
+        return max(lines, key=lambda line: line.moment, default=None)
+
     def chains(self, environment: EnvironmentView, birth: str | None) -> list[ChainLines]:
         """The chains that belong to the Environment, those of imports left out.
 
@@ -229,7 +236,8 @@ class HistoryIndex:
             shelf = self._shelves[place] = Shelf(LineIndex(self.work))
         chain = shelf.chains.get(uid)
         if chain is None:
-            chain = shelf.chains[uid] = ChainLines(uid, app)
+            chain = ChainLines(uid, app)
+            shelf.begin(chain)
         return shelf, chain
 
     def _put_chain(self, lines: Sequence[Line]) -> list[Line]:
@@ -314,7 +322,7 @@ class HistoryIndex:
     def _forget_if_empty(self, place: Place, shelf: Shelf, chain: ChainLines) -> None:
         if not chain.empty:
             return
-        del shelf.chains[chain.uid]
+        shelf.end(chain)
         del self._places[chain.uid]
         self._ended.pop(chain.uid, None)
         if not shelf.chains:

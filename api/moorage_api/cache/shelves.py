@@ -14,6 +14,7 @@ class Shelf:
 
     Attributes:
         index: the lines of the chains that belong to the present Environment.
+        of_app: app → uid → chain.
         revision: changes whenever anything on it does; no two shelves ever have the same.
         owner: uid and birth of the Environment for which it was decided what belongs to it.
         changed: chains of which that has to be decided again.
@@ -21,9 +22,23 @@ class Shelf:
 
     index: LineIndex
     chains: dict[str, ChainLines] = field(default_factory=dict)
+    of_app: dict[str, dict[str, ChainLines]] = field(default_factory=dict)
     revision: int = 0
     owner: tuple[str, str | None] | None = None
     changed: set[str] = field(default_factory=set)
+
+    def begin(self, chain: ChainLines) -> None:
+        """Take in a chain, without lines yet."""
+        self.chains[chain.uid] = chain
+        self.of_app.setdefault(chain.app, {})[chain.uid] = chain
+
+    def end(self, chain: ChainLines) -> None:
+        """Forget a chain that is empty."""
+        del self.chains[chain.uid]
+        of_app = self.of_app[chain.app]
+        del of_app[chain.uid]
+        if not of_app:
+            del self.of_app[chain.app]
 
     def put(self, chain: ChainLines, line: Line) -> None:
         """Keep a line."""

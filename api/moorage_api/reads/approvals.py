@@ -126,12 +126,15 @@ def _people(given: list[Approval]) -> list[str]:
 
 
 def _turn(catalog: Catalog, environment: EnvironmentView, app: str) -> Turn:
+    """As the operator has it: a Deployment that is made again does not bring back what was approved before."""
     binding = catalog.bindings.get(environment.namespace, names.binding_name(environment.name, app))
-    if binding is None:
-        return Turn()
-    chain = catalog.history.chain(binding.uid)
-    newest = chain.get(binding.last_sequence) if chain is not None else None
-    turn = Turn(sequence=binding.last_sequence)
+    if binding is not None and binding.app == app and binding.last_sequence:
+        chain = catalog.history.chain(binding.uid)
+        newest = chain.get(binding.last_sequence) if chain is not None else None
+        turn = Turn(sequence=binding.last_sequence)
+    else:
+        newest = catalog.history.newest(environment.namespace, environment.name, app)
+        turn = Turn()
     if newest is None:
         return turn
     around = frozenset(release for release in (newest.release, newest.previous) if release is not None)

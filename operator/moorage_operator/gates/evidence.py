@@ -17,6 +17,7 @@ from moorage_crds.kinds.record import from_object as to_record
 from moorage_crds.reading import readable
 from moorage_operator.gates.decisions import BindingNow, GatesFacts, wanted_gates
 from moorage_operator.memory.chain import Chain, EnvironmentKey
+from moorage_operator.memory.stays import AppStays
 from moorage_operator.memory.world import KnownEnvironment, World
 from moorage_operator.work.context import Surroundings
 
@@ -122,8 +123,14 @@ class Evidence:
 
 
 def bindings_of(world: World, key: EnvironmentKey) -> dict[str, BindingNow]:
-    """App → how far its binding in an environment is."""
-    return {chain.deployment.app: _binding(chain) for chain in world.members(key) if not chain.deleted_at}
+    """App → how far its binding in an environment is.
+
+    The numbers of a Deployment that is made again begin anew, and so do those of an app that has none: the next change
+    is the first. The last change of the one before it has used up what was approved until then all the same.
+    """
+    before = {app: _after_all(known) for app, known in world.stays.apps(key).items()}
+    now = {chain.deployment.app: _binding(chain) for chain in world.members(key) if not chain.deleted_at}
+    return before | {app: one for app, one in now.items() if one.sequence or app not in before}
 
 
 def _origin(known: KnownEnvironment) -> EnvironmentKey:
@@ -140,12 +147,19 @@ def _looked_at(known: KnownEnvironment) -> tuple[EnvironmentKey, ...]:
     return (own, _origin(known)) if protection.promotion is not None else (own,)
 
 
+def _after_all(known: AppStays) -> BindingNow:
+    last = known.stays[-1].release if known.stays else None
+    return BindingNow(changed_at=known.changed_at or None, around=frozenset((last,) if last else ()))
+
+
 def _binding(chain: Chain) -> BindingNow:
     deployment, progress = chain.deployment, chain.progress
     last = deployment.log[-1] if deployment.log and deployment.logged >= progress.sequence else progress.last
+    # A change without a stamp has the time of its record, and until then none: what was approved before it is used up.
+    recorded_at = progress.last.at if progress.last and progress.sequence >= deployment.logged else None
     return BindingNow(
         sequence=max(deployment.logged, progress.sequence),
-        changed_at=(last.at or (progress.last.at if progress.last else None)) if last else None,
+        changed_at=(last.at or recorded_at) if last else None,
         around=frozenset(release for release in (last.release, last.previous) if release) if last else frozenset(),
         healthy_since=_healthy_since(chain),
     )

@@ -18,11 +18,12 @@ MAX_STAYS: Final = 40
 
 @dataclass(frozen=True, slots=True)
 class AppStays:
-    """The stays of one app, oldest first, as far as the change `sequence` of its Deployment."""
+    """The stays of one app, oldest first, as far as the change `sequence` of its Deployment, which was made then."""
 
     uid: str
     sequence: int
     stays: tuple[Stay, ...]
+    changed_at: str = ""
 
     def after(self, uid: str, sequence: int, release: str | None, at: str) -> "AppStays":
         """One change more."""
@@ -31,7 +32,7 @@ class AppStays:
             stays = (*stays[:-1], replace(stays[-1], until=at))
         if release is not None:
             stays = (*stays, Stay(release, at))
-        return AppStays(uid, sequence, stays[-MAX_STAYS:])
+        return AppStays(uid, sequence, stays[-MAX_STAYS:], at)
 
 
 _NONE: Final = AppStays("", 0, ())
@@ -50,6 +51,10 @@ class Stays:
     def of(self, key: EnvironmentKey) -> Mapping[str, tuple[Stay, ...]]:
         """App → its stays, oldest first; nothing if the history is not known."""
         return {app: known.stays for app, known in self._known.get(key, {}).items()}
+
+    def apps(self, key: EnvironmentKey) -> Mapping[str, AppStays]:
+        """App → all that is known of it there, also while it has no Deployment; nothing if the history is not known."""
+        return self._known.get(key, {})
 
     def load(self, key: EnvironmentKey, records: Iterable[Record]) -> None:
         """All records of an environment, those of one Deployment in their order."""

@@ -79,6 +79,25 @@ async def test_what_was_used_up_is_given_anew() -> None:
     assert len(stored(world)) == 1
 
 
+@pytest.mark.parametrize("again", [False, True], ids=["gone", "made again"])
+async def test_what_was_used_up_does_not_come_back_with_a_new_deployment(again: bool) -> None:
+    world = await protected()
+    await world.call("POST", APPROVALS, YES, user="bob")
+    world.clock.advance(5)
+    await world.call("DELETE", f"{BASE}/production/deploy/web")
+    world.record("production.web")
+    world.cluster.remove(names.DEPLOYMENTS, NAMESPACE, "production.web")
+    if again:
+        spec = {"environment": "production", "app": "web"}
+        meta = {"name": "production.web", "namespace": NAMESPACE}
+        world.cluster.put({"metadata": meta, "spec": spec}, names.DEPLOYMENTS)
+    world.deliver()
+
+    listed = (await world.call("GET", APPROVALS)).json
+
+    assert [one["counts"] for one in listed["approvals"]] == [False]
+
+
 async def test_a_yes_ends_by_itself() -> None:
     world = await protected(validFor="1h")
     await world.call("POST", APPROVALS, YES, user="bob")
