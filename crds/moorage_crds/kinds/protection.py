@@ -22,6 +22,8 @@ MAX_PROVEN: Final = 9
 MAX_KNOWN: Final = 16
 MAX_APPROVED: Final = 4
 MAX_APPROVERS: Final = 10
+#: Of the reason why it is closed, in characters: a user name alone may be as long.
+MAX_REASON: Final = 1024
 
 #: What both CEL's `duration()` and people read: hours, minutes and seconds. At most 90 days.
 _DURATION: Final = r"^([0-9]{1,4}h)?([0-9]{1,5}m)?([0-9]{1,7}s)?$"
@@ -96,7 +98,7 @@ class GatesStatus(Part):
     )
 
     closed: bool = Field(description="No release of any app can change now: a lock, or a Freeze about all apps.")
-    reason: Annotated[str, Field(max_length=1024)] | None = Field(default=None, description="Why it is closed.")
+    reason: Annotated[str, Field(max_length=MAX_REASON)] | None = Field(default=None, description="Why it is closed.")
     locked_by: UserName | None = Field(default=None, description="Who locked it; absent: nobody.")
     next_open: Moment | None = Field(default=None, description="When it opens by itself, as far as is known.")
     next_close: Moment | None = Field(default=None, description="When it closes next, as far as is known.")

@@ -1,9 +1,11 @@
 """Facts → `status.gates` of an Environment: when it is closed, and the evidence by which its policies decide. Pure."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, Final
+
+import orjson
 
 from moorage_crds.gates.engine import Schedule
 from moorage_crds.gates.lock import Lock
@@ -15,6 +17,7 @@ from moorage_crds.kinds.protection import (
     MAX_APPS,
     MAX_KNOWN,
     MAX_PROVEN,
+    MAX_REASON,
     Promotion,
     Protection,
     Requirement,
@@ -24,6 +27,8 @@ from moorage_operator.facts import Stay
 
 #: The parts of `status.gates` that are evidence; what was written of them stays while nothing better is known.
 EVIDENCE = ("provenFor", "proven", "known", "approved")
+#: Of each part, as JSON: an object of etcd has 1.5 MB, and one that is too large could not be written at all.
+MOST_BYTES: Final = {"known": 350_000, "proven": 700_000, "approved": 150_000}
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +56,8 @@ class GatesFacts:
         bindings: app → how far its binding is.
         origin_bindings: the same for the environment that the promotion names.
         stored: `status.gates` as it is stored.
+        since: app → when it was here first.
+        origin_since: the same for the environment that the promotion names.
     """
 
     protection: Protection
@@ -62,6 +69,16 @@ class GatesFacts:
     origin_bindings: Mapping[str, BindingNow]
     approvals: Sequence[Approval]
     stored: Mapping[str, Any]
+    since: Mapping[str, str] = field(default_factory=dict)
+    origin_since: Mapping[str, str] = field(default_factory=dict)
+
+    def rank(self, app: str) -> tuple[bool, str, str]:
+        """Whose evidence comes first where there is no room for all: who was here, then who came first.
+
+        Whoever may deploy can make up as many apps as they like; those that were there before keep their evidence.
+        """
+        first = min(filter(None, (self.since.get(app), self.origin_since.get(app))), default="~")
+        return app not in self.since, first, app
 
 
 def wanted_gates(facts: GatesFacts) -> dict[str, Any] | None:
@@ -74,7 +91,7 @@ def wanted_gates(facts: GatesFacts) -> dict[str, Any] | None:
 def _calendar(schedule: Schedule, lock: Lock | None) -> dict[str, Any]:
     opens, closes = _text(schedule.next_open), _text(schedule.next_close)
     said = {
-        "reason": schedule.reason or None,
+        "reason": schedule.reason[:MAX_REASON] or None,
         "lockedBy": (lock.locked_by or "unknown") if lock is not None and schedule.closed else None,
         "nextOpen": opens,
         "nextClose": closes,
@@ -89,19 +106,28 @@ def _evidence(facts: GatesFacts) -> dict[str, Any]:
     promotion = facts.protection.promotion
     if facts.stays is None or (promotion is not None and facts.origin is None):
         return {key: facts.stored[key] for key in EVIDENCE if key in facts.stored}
-    found: dict[str, Any] = {"known": _bounded((app, known(stays)) for app, stays in facts.stays.items())}
+    here, origin = facts.stays, facts.origin or {}
+    found: dict[str, Any] = {"known": _bounded(facts, "known", here, lambda app: known(here[app]))}
     if promotion is not None:
-        proven = _proven(promotion, facts.origin or {}, facts.origin_bindings)
-        found |= {"provenFor": _rule(promotion), "proven": _bounded(proven)}
+        proven = _bounded(facts, "proven", origin, lambda app: _proven(promotion, app, origin[app], facts))
+        found |= {"provenFor": _rule(promotion), "proven": proven}
     if facts.protection.approvals is not None:
-        valid_for = facts.protection.approvals.valid_for
-        found["approved"] = _bounded(approved(facts.approvals, facts.bindings, valid_for=valid_for))
+        given = dict(approved(facts.approvals, facts.bindings, valid_for=facts.protection.approvals.valid_for))
+        found["approved"] = _bounded(facts, "approved", given, given.__getitem__)
     return {key: value for key, value in found.items() if value}
 
 
-def _bounded(by_app: Iterable[tuple[str, list[Any]]]) -> dict[str, list[Any]]:
-    """The first apps by name, and none without evidence."""
-    return dict(sorted((app, found) for app, found in by_app if found)[:MAX_APPS])
+def _bounded(facts: GatesFacts, part: str, apps: Iterable[str], of: Callable[[str], list[Any]]) -> dict[str, list[Any]]:
+    """As many apps as have room, by name; none without evidence. That of the others is not even worked out."""
+    kept: dict[str, list[Any]] = {}
+    room = MOST_BYTES[part]
+    for app in sorted(apps, key=facts.rank):
+        if found := of(app):
+            room -= len(app) + len(orjson.dumps(found))
+            if len(kept) == MAX_APPS or room < 0:
+                break
+            kept[app] = found
+    return dict(sorted(kept.items()))
 
 
 def known(stays: Sequence[Stay]) -> list[str]:
@@ -109,15 +135,10 @@ def known(stays: Sequence[Stay]) -> list[str]:
     return list(dict.fromkeys(stay.release for stay in reversed(stays)))[:MAX_KNOWN]
 
 
-def _proven(
-    promotion: Promotion, origin: Mapping[str, Sequence[Stay]], bindings: Mapping[str, BindingNow]
-) -> Iterator[tuple[str, list[dict[str, str]]]]:
-    for app, stays in origin.items():
-        if promotion.require is Requirement.HEALTHY:
-            healthy_since = bindings.get(app, _NOTHING).healthy_since
-            yield app, healthy(stays, healthy_since, promotion.soak)
-        else:
-            yield app, proven(stays, promotion.soak)
+def _proven(promotion: Promotion, app: str, stays: Sequence[Stay], facts: GatesFacts) -> list[dict[str, str]]:
+    if promotion.require is Requirement.HEALTHY:
+        return healthy(stays, facts.origin_bindings.get(app, _NOTHING).healthy_since, promotion.soak)
+    return proven(stays, promotion.soak)
 
 
 def proven(stays: Sequence[Stay], soak: timedelta) -> list[dict[str, str]]:

@@ -74,6 +74,7 @@ class Evidence:
         key = (known.environment.namespace, known.environment.name)
         protection = known.environment.protection
         stays, origin = self._world.stays, _origin(known)
+        first = {place: {app: one.since for app, one in stays.apps(place).items()} for place in (origin, key)}
         healthy = protection.promotion is not None and protection.promotion.require is Requirement.HEALTHY
         return wanted_gates(
             GatesFacts(
@@ -86,6 +87,8 @@ class Evidence:
                 origin_bindings=bindings_of(self._world, origin) if healthy else {},
                 approvals=self._world.rules.approvals(*key) if protection.approvals is not None else (),
                 stored=stored.get("gates") or {},
+                since=first[key],
+                origin_since=first[origin],
             )
         )
 

@@ -18,12 +18,18 @@ MAX_STAYS: Final = 40
 
 @dataclass(frozen=True, slots=True)
 class AppStays:
-    """The stays of one app, oldest first, as far as the change `sequence` of its Deployment, which was made then."""
+    """The stays of one app, oldest first, as far as the change `sequence` of its Deployment.
+
+    Attributes:
+        changed_at: when that change was made; empty without one.
+        since: when the first change was made that is known; empty without one.
+    """
 
     uid: str
     sequence: int
     stays: tuple[Stay, ...]
     changed_at: str = ""
+    since: str = ""
 
     def after(self, uid: str, sequence: int, release: str | None, at: str) -> "AppStays":
         """One change more."""
@@ -32,7 +38,7 @@ class AppStays:
             stays = (*stays[:-1], replace(stays[-1], until=at))
         if release is not None:
             stays = (*stays, Stay(release, at))
-        return AppStays(uid, sequence, stays[-MAX_STAYS:], at)
+        return AppStays(uid, sequence, stays[-MAX_STAYS:], at, self.since or at)
 
 
 _NONE: Final = AppStays("", 0, ())
