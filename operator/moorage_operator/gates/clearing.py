@@ -4,6 +4,7 @@ What each of them said goes into the log of the history before it goes, like rec
 """
 
 import logging
+from collections.abc import Mapping
 from datetime import timedelta
 
 from moorage_crds import names
@@ -13,6 +14,7 @@ from moorage_crds.process.telemetry import HISTORY_LOGGER
 from moorage_crds.store import ConflictError, NotFoundError, ObjectRef
 from moorage_operator.gates.decisions import BindingNow, is_spent
 from moorage_operator.gates.evidence import bindings_of
+from moorage_operator.memory.chain import EnvironmentKey
 from moorage_operator.work.context import Surroundings
 from moorage_operator.work.queue import KeyedQueue
 
@@ -37,9 +39,14 @@ class Clearing:
         self.queue = queue
 
     def look(self) -> None:
-        """Put what may go into the queue."""
+        """Put what may go into the queue. Each Environment is looked at once, however many Approvals it has."""
+        bindings: dict[EnvironmentKey, Mapping[str, BindingNow]] = {}
         for rule in self._world.rules.all(names.APPROVALS):
-            if self._is_spent(rule.view):
+            given: Approval = rule.view
+            key = (given.namespace, given.environment)
+            if key not in bindings:
+                bindings[key] = bindings_of(self._world, key)
+            if self._is_spent(given, bindings[key]):
                 self.queue.put(rule.uid)
 
     async def step(self, uid: str) -> float | None:
@@ -49,9 +56,11 @@ class Clearing:
             StoreError: try again.
         """
         rule = self._world.rules.get(names.APPROVALS, uid)
-        if rule is None or not self._leadership.acts or not self._is_spent(rule.view):
+        if rule is None or not self._leadership.acts:
             return None
         given: Approval = rule.view
+        if not self._is_spent(given, bindings_of(self._world, (given.namespace, given.environment))):
+            return None
         where = ObjectRef(names.APPROVALS, NamespaceName.parse(given.namespace), EnvironmentSlug.parse(given.name))
         _history_log.info("approval removed", extra={"fields": {"approval": _lasting(given)}})
         try:
@@ -60,11 +69,11 @@ class Clearing:
             return None
         return None
 
-    def _is_spent(self, given: Approval) -> bool:
+    def _is_spent(self, given: Approval, bindings: Mapping[str, BindingNow]) -> bool:
         key = (given.namespace, given.environment)
         known = self._world.environments.get(key)
         protection = known.environment.protection if known is not None else None
-        binding = bindings_of(self._world, key).get(given.app, BindingNow())
+        binding = bindings.get(given.app, BindingNow())
         return is_spent(given, binding, protection, kept=self._kept, now=self._clock.now())
 
 

@@ -42,6 +42,8 @@ class Rules:
 
     changes: int = 0
     _known: dict[str, dict[str, Rule]] = field(default_factory=lambda: {plural: {} for plural in READERS})
+    #: The same by Namespace: what somebody makes in one must not be walked through for all others.
+    _in: dict[tuple[str, str], dict[str, Rule]] = field(default_factory=dict)
 
     def see(self, plural: str, raw: RawObject) -> Rule | None:
         """Take in an object; None if it brings nothing new.
@@ -54,6 +56,7 @@ class Rules:
         if known is not None and not is_newer(seen.version, known.version):
             return None
         self._known[plural][seen.uid] = seen
+        self._in.setdefault((plural, seen.namespace), {})[seen.uid] = seen
         self._count(plural)
         return seen
 
@@ -61,6 +64,10 @@ class Rules:
         """An object is gone; None if it was not known."""
         gone = self._known[plural].pop(uid, None)
         if gone is not None:
+            neighbours = self._in[plural, gone.namespace]
+            del neighbours[uid]
+            if not neighbours:
+                del self._in[plural, gone.namespace]
             self._count(plural)
         return gone
 
@@ -100,7 +107,7 @@ class Rules:
         )
 
     def _of(self, plural: str, namespace: str) -> Iterator[Rule]:
-        return (one for one in self._known[plural].values() if one.namespace == namespace)
+        return iter(self._in.get((plural, namespace), {}).values())
 
 
 def read(plural: str, raw: RawObject) -> Rule:
