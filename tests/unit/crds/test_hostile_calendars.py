@@ -6,10 +6,12 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
+from moorage_crds import names
 from moorage_crds.gates import engine
 from moorage_crds.gates.freezes import Freeze
 from moorage_crds.gates.verdict import AskedChange
 from moorage_crds.kinds import freeze
+from moorage_crds.reading import readable
 
 NOW = datetime(2026, 12, 1, 12, 3, tzinfo=UTC)
 DAYS = ["Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"]
@@ -103,6 +105,13 @@ def test_below_a_long_window_the_end_of_it_counts(zone: CountedZone, monkeypatch
     gate = frozen(zone, monkeypatch, weekly=quarters(15), windows=YEAR)
 
     assert engine.schedule([gate], "production", NOW).next_open == datetime(2027, 12, 1, tzinfo=UTC)
+
+
+@pytest.mark.parametrize("spec", [case for cases in NEVER.values() for case in cases[:1]], ids=list(NEVER))
+def test_whatever_the_api_server_takes_can_be_read(spec: dict[str, Any]) -> None:
+    raw = {"metadata": {"name": "hostile"}, "spec": {"reason": "hostile", **spec}}
+
+    assert readable(freeze.from_object, raw, names.FREEZES) is not None
 
 
 @pytest.mark.parametrize("name", ["UTC", "America/New_York", "Pacific/Kiritimati"])
