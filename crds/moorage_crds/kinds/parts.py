@@ -37,7 +37,7 @@ RecordActionText = Literal["deploy", "undeploy", "rollback", "adopt", "import"]
 
 #: RFC 3339 in upper case and whole seconds: what the API server, CEL's `timestamp()` and Python all read alike;
 #: years in which no offset leaves what Python's calendar has (0001 to 9999).
-_INSTANT: Final = r"[12][0-9]{3}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-5][0-9](Z|[-+][0-9]{2}:[0-9]{2})"
+_INSTANT: Final = r"[12][0-9]{3}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-5][0-9](Z|[-+]([01][0-9]|2[0-3]):[0-5][0-9])"
 Instant = Annotated[str, Field(max_length=25, pattern=whole(_INSTANT), json_schema_extra={"format": "date-time"})]
 
 
