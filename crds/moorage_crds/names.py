@@ -103,9 +103,14 @@ MAX_ACTIVE_DEPLOYMENTS: Final = 500
 SEQUENCE_DIGITS: Final = 8
 
 
+def app_place(app: str) -> str:
+    """What apps share that have one place: a rule about one of them is about the others, too."""
+    return app.lower().replace("_", "-")
+
+
 def binding_name(environment: str, app: str) -> str:
     """Name of the Deployment that binds `app` to `environment`; the CRD enforces the same rule by CEL."""
-    return f"{environment}.{app.lower().replace('_', '-')}"
+    return f"{environment}.{app_place(app)}"
 
 
 def record_name(deployment_uid: str, sequence: int) -> str:

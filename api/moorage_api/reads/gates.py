@@ -28,7 +28,8 @@ def gates_of(catalog: Catalog, workspace: Workspace, change: AskedChange) -> tup
     clocks = clocks_of(catalog, workspace, catalog.locks.get(workspace.namespace, slug))
     view = catalog.environments.get(workspace.namespace, slug)
     own = evidence.gates_of(slug, view.protection, view.evidence, change.app) if view is not None else ()
-    approvals = (one for one in catalog.approvals_of(workspace.namespace, slug) if one.app == change.app)
+    place = names.app_place(change.app)
+    approvals = (one for one in catalog.approvals_of(workspace.namespace, slug) if names.app_place(one.app) == place)
     return (*clocks, *own, *evidence.rejections_of(approvals))
 
 

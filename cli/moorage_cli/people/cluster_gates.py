@@ -46,7 +46,7 @@ async def explained(
         *(freeze.from_object(raw).gate for raw in await listing(names.FREEZES)),
         *(shared or ()),
         *evidence.gates_of(view.name, view.protection, view.status.get("gates") or {}, change.app),
-        *evidence.rejections_of(one for one in approvals if one.app == change.app),
+        *evidence.rejections_of(approvals),
     ]
     opens_at = engine.opens_at(gates, change, at)
     found = engine.verdicts(gates, change, at)

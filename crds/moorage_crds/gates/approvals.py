@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from moorage_crds import names
 from moorage_crds.gates.verdict import AskedChange, Code, Enforcement, Refusal, first_turn
 
 
@@ -119,7 +120,8 @@ class Rejection:
 
     def concerns(self, change: AskedChange) -> bool:
         """That release of that app there."""
-        return (change.environment, change.app, change.release) == (self.environment, self.app, self.release)
+        asked = (change.environment, names.app_place(change.app), change.release)
+        return asked == (self.environment, names.app_place(self.app), self.release)
 
     def refusal(self, change: AskedChange, moment: datetime | None) -> Refusal | None:
         """Refuses until its author deletes it, the way back too."""

@@ -6,6 +6,7 @@ The policies `freezes.yaml` and `clusterfreezes.yaml` decide; a test drives rand
 from dataclasses import dataclass
 from datetime import datetime
 
+from moorage_crds import names
 from moorage_crds.gates.calendar import Calendar
 from moorage_crds.gates.verdict import AskedChange, Code, Enforcement, Refusal
 
@@ -40,7 +41,7 @@ class Freeze:
         """Whether it is about that app in that environment."""
         if self.environments is not None and environment not in self.environments:
             return False
-        return self.apps is None or app in self.apps
+        return self.apps is None or names.app_place(app) in map(names.app_place, self.apps)
 
     def concerns(self, change: AskedChange) -> bool:
         """Whether it names the app and the environment, or none."""
