@@ -14,12 +14,15 @@ from governance import (
     OTHER_APPROVER,
     PAST,
     Rules,
+    eventually_answer,
     governed,
     message,
 )
 from identities import DEPLOYER, EDITOR, OWNER, garbage_collector, refused_by
 from services import Operators
 from waiting import eventually
+
+from moorage_dev.rest_client import Answer
 
 POLICY = "approvals.moorage.dev"
 REJECTIONS = "rejections.moorage.dev"
@@ -115,6 +118,23 @@ def test_an_undeploy_and_the_way_back_need_no_approval(shop: Workspace, wanted: 
     assert refused_by(shop.cluster.raw("DELETE", shop.path("deployments", IDLE), user=EDITOR), POLICY)
 
 
+def test_a_binding_goes_only_when_no_older_approval_can_count_for_its_successor(shop: Workspace, wanted: Rules) -> None:
+    """Its numbers begin anew, so that what was used up would count again until the operator has looked."""
+    path = shop.path("deployments", IDLE)
+    undeployed = {"spec": {"release": None, "change": {"reason": "enough"}}}
+    assert wanted.edit("deployments", IDLE, undeployed, user=EDITOR).status == 200
+    assert wanted.edit("deployments", f"{IDLE}/status", {"status": {"recordedSequence": 2}}).status == 200
+    by = [{"user": shop.cluster.username(APPROVER)}]
+
+    for sequence, allowed in ((0, False), (1, False), (2, True)):
+        wanted.evidence(approved={"idle": [{"release": "v9", "sequence": sequence, "by": by}]})
+        refused = eventually_answer(
+            lambda: shop.cluster.raw("DELETE", f"{path}?dryRun=All", user=EDITOR),
+            lambda one, allowed=allowed: one.status == 200 if allowed else refused_by(one, POLICY),
+        )
+        assert allowed or "older than its last change" in message(refused)
+
+
 def test_approvals_that_are_only_observed_warn(wanted: Rules) -> None:
     wanted.protect(enforcement="Warn")
 
@@ -128,6 +148,24 @@ def test_an_approval_is_stamped_with_its_author(shop: Workspace, rules: Rules) -
     stored = answer.json()
     assert stored["provenance"]["createdBy"] == shop.cluster.username(APPROVER)
     assert stored["metadata"]["labels"]["moorage.dev/decision"] == "approve"
+
+
+def test_a_rejection_holds_for_every_spelling_of_an_app(shop: Workspace, rules: Rules) -> None:
+    """The binding has the same name, and workloads follow that."""
+    assert rules.approval("Reject", user=APPROVER, app="new_app").status == 201
+
+    def first(app: str, release: str = "v2") -> Answer:
+        body = {
+            "apiVersion": "moorage.dev/v1",
+            "kind": "Deployment",
+            "metadata": {"name": "production.new-app"},
+            "spec": {"environment": "production", "app": app, "release": release},
+        }
+        return shop.cluster.raw("POST", shop.path("deployments") + "?dryRun=All", user=DEPLOYER, body=body)
+
+    eventually(lambda: refused_by(first("new_app"), REJECTIONS))
+    assert all(refused_by(first(app), REJECTIONS) for app in ("new-app", "New_App", "NEW-APP"))
+    assert first("New-App", "v3").status == 201
 
 
 @pytest.mark.parametrize("user", [DEPLOYER, EDITOR])

@@ -16,6 +16,7 @@ from waiting import eventually
 from moorage_crds.gates.calendar import DAYS
 from moorage_crds.kinds import cluster_freeze, freeze
 from moorage_crds.moments import to_text
+from moorage_crds.names import binding_name
 from moorage_dev.rest_client import Answer
 
 NAME = "production.web"
@@ -94,7 +95,7 @@ def dry_run(shop: Workspace, app: str, *, environment: str = "production") -> An
     body = {
         "apiVersion": "moorage.dev/v1",
         "kind": "Deployment",
-        "metadata": {"name": f"{environment}.{app}"},
+        "metadata": {"name": binding_name(environment, app)},
         "spec": {"environment": environment, "app": app, "release": "v1"},
     }
     return shop.cluster.raw("POST", shop.path("deployments") + "?dryRun=All", user=DEPLOYER, body=body)
@@ -143,6 +144,17 @@ def test_a_freeze_is_about_the_environments_and_apps_that_it_names(shop: Workspa
     assert dry_run(shop, "web-2").status == 201
     assert dry_run(shop, "billing", environment="staging").status == 201
     assert refused_by(dry_run(shop, "billing"), POLICY)
+
+
+@pytest.mark.parametrize("named", ["web-shop", "Web_Shop"])
+def test_another_spelling_of_an_app_passes_no_freeze(shop: Workspace, freezes: Freezes, named: str) -> None:
+    """The binding has the same name, and workloads follow that."""
+    closed(shop, freezes, apps=["probe", named])
+
+    answers = [dry_run(shop, app) for app in ("web-shop", "web_shop", "Web-Shop", "WEB_SHOP")]
+
+    assert all(refused_by(one, POLICY) for one in answers), [one.body for one in answers]
+    assert dry_run(shop, "webshop").status == 201
 
 
 def test_labels_may_change_in_a_freeze(shop: Workspace, freezes: Freezes) -> None:

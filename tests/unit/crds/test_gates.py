@@ -252,3 +252,13 @@ def test_a_no_refuses_even_the_way_back_and_is_overridden_with_the_approvals() -
     )
     assert engine.verdicts([no], replace(back, override=frozenset({"approvals"})), NOW)[0].allowed
     assert engine.verdicts([no], NEW, NOW) == ()
+
+
+@pytest.mark.parametrize("app", ["web-api", "web_api", "Web-API"])
+def test_apps_that_share_a_place_are_one_app_to_every_rule(app: str) -> None:
+    """Another spelling has the same binding, which is what workloads follow."""
+    change = Change("production", app, "v2")
+    gates = [closed_from(-1, 1, apps=frozenset({"Web_api"})), Rejection("no", "production", "WEB-api", "v2")]
+
+    assert [one.allowed for one in engine.verdicts(gates, change, NOW)] == [False, False]
+    assert engine.verdicts(gates, replace(change, app="webapi"), NOW) == ()
