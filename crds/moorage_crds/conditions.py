@@ -14,6 +14,9 @@ from moorage_crds.objects import mapping
 #: Condition of a CustomResourceDefinition: the API server serves the kind.
 ESTABLISHED: Final = "Established"
 
+#: Of the message of a condition, in characters.
+MAX_MESSAGE: Final = 1024
+
 
 class ConditionType(StrEnum):
     """What is observed."""
@@ -93,6 +96,14 @@ class Condition:
     message: str
 
 
+def bounded(message: str) -> str:
+    """The message, as far as a status has room for it.
+
+    Much of what messages quote is written by others, and a status with one that is too long would not be taken at all.
+    """
+    return message if len(message) <= MAX_MESSAGE else f"{message[: MAX_MESSAGE - 1]}…"
+
+
 def with_conditions(
     present: Sequence[Mapping[str, Any]],
     wanted: Iterable[Condition],
@@ -120,7 +131,7 @@ def with_conditions(
                 "type": str(condition.type),
                 "status": status,
                 "reason": str(condition.reason),
-                "message": condition.message,
+                "message": bounded(condition.message),
                 "observedGeneration": observed_generation,
                 "lastTransitionTime": old["lastTransitionTime"] if same else now,
             }

@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_camel
 
 from moorage_crds import names, patterns
+from moorage_crds.conditions import MAX_MESSAGE
 from moorage_crds.patterns import whole
 
 MAX_SEQUENCE: Final = 10**names.SEQUENCE_DIGITS - 1
@@ -53,7 +54,7 @@ class StatusCondition(Part):
     type: Annotated[str, Field(max_length=64, pattern=r"^[A-Za-z]+$")]
     status: Literal["True", "False", "Unknown"]
     reason: Annotated[str, Field(min_length=1, max_length=128, pattern=r"^[A-Za-z]+$")]
-    message: Annotated[str, Field(max_length=1024)]
+    message: Annotated[str, Field(max_length=MAX_MESSAGE)]
     observed_generation: Generation = 0
     last_transition_time: Moment
 

@@ -15,6 +15,8 @@ from moorage_crds.kinds.target import ANNOTATION_BINDING, TARGET_RESOURCES
 #: Label of an object whose tool looks again when what it follows has changed: `"true"`.
 LABEL_REFRESH: Final = f"{names.GROUP}/refresh"
 REFRESH_SELECTOR: Final = f"{LABEL_REFRESH}=true"
+#: So many things one object may follow; the rest is not even looked at.
+MAX_FOLLOWED: Final = 64
 #: What it follows, by commas: `<namespace>`, `<namespace>/<environment>` or `<namespace>/<environment>.<app>`.
 ANNOTATION_FOLLOWS: Final = f"{names.GROUP}/follows"
 
@@ -71,7 +73,10 @@ def followed(namespace: str, annotations: Mapping[str, Any]) -> tuple[frozenset[
         text = binding if "/" in binding else f"{namespace}/{binding}"
     found: set[Followed] = set()
     problem = "" if text else f"the annotation {ANNOTATION_FOLLOWS} is missing"
-    for part in filter(None, (one.strip() for one in text.split(","))):
+    parts = text.split(",", MAX_FOLLOWED)
+    if any(one.strip() for one in parts[MAX_FOLLOWED:]):
+        problem = f"the annotation {ANNOTATION_FOLLOWS} names more than {MAX_FOLLOWED} things"
+    for part in filter(None, (one.strip() for one in parts[:MAX_FOLLOWED])):
         try:
             found.add(_part(part))
         except InvalidIdentifierError:

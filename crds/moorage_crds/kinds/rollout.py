@@ -4,6 +4,7 @@ from typing import Annotated, Final, Literal
 
 from pydantic import Field
 
+from moorage_crds.conditions import MAX_MESSAGE
 from moorage_crds.kinds.parts import Moment, Part, Sequence
 
 #: Replaced changes that a status remembers.
@@ -21,7 +22,7 @@ class Rollout(Part):
     healthy_since: Moment | None = Field(default=None, description="When the release was healthy first.")
     targets: Count = Field(description="How many objects follow the binding.")
     ready: Count = Field(description="How many of them are healthy with this release.")
-    message: Annotated[str, Field(max_length=1024)] | None = Field(
+    message: Annotated[str, Field(max_length=MAX_MESSAGE)] | None = Field(
         default=None, description="What is in the way, at the target that is least far."
     )
 

@@ -7,6 +7,7 @@ a release if the fields that it declares have the release's values, or else if i
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
+from moorage_crds.conditions import bounded
 from moorage_crds.kinds.rollout import MAX_OUTCOMES
 from moorage_crds.kinds.target import ANNOTATION_DEPLOYMENT, PLACEHOLDER, TARGET_RESOURCES
 from moorage_crds.objects import RawObject
@@ -75,7 +76,7 @@ def _worst(targets: Sequence[Target], phases: Sequence[tuple[Phase, str]]) -> tu
     phase, message = phases[index]
     if phase is Phase.HEALTHY:
         return phase, ""
-    return phase, f"{targets[index].kind} {targets[index].name}: {message}"
+    return phase, bounded(f"{targets[index].kind} {targets[index].name}: {message}")
 
 
 def _after_healthy(phase: Phase, message: str) -> tuple[Phase, str]:

@@ -1,6 +1,7 @@
 """Raw object → target: which binding it follows, what of its spec the release decides, and how it does. Pure."""
 
 from collections.abc import Iterator, Mapping
+from itertools import islice
 from typing import Any
 
 from moorage_crds.identifiers import BindingName, InvalidIdentifierError, NamespaceName
@@ -9,6 +10,7 @@ from moorage_crds.kinds.target import (
     ANNOTATION_DEPLOYMENT,
     ANNOTATION_IMAGE,
     ANNOTATION_SET,
+    MAX_DECLARED,
     PLACEHOLDER,
     TARGET_KINDS,
     TARGET_RESOURCES,
@@ -33,8 +35,10 @@ def target_of(resource: str, raw: RawObject) -> Target:
     meta = metadata(raw)
     annotations = mapping(meta.get("annotations"))
     binding, problem = _binding(str(annotations.get(ANNOTATION_BINDING, "")), meta["namespace"])
-    declared = tuple(_declared(raw, annotations))
+    declared = tuple(islice(_declared(raw, annotations), MAX_DECLARED + 1))
     wrong = next((one.problem for one in declared if one.problem), "")
+    if len(declared) > MAX_DECLARED:
+        declared, wrong = (), f"more than {MAX_DECLARED} fields are declared to follow the release"
     return Target(
         resource=resource,
         kind=kind,
@@ -62,11 +66,12 @@ def _binding(text: str, namespace: str) -> tuple[tuple[str, str], str]:
 
 
 def _declared(raw: RawObject, annotations: Mapping[str, Any]) -> Iterator[Declared]:
-    for name, template in sorted(annotations.items()):
-        if name.startswith(ANNOTATION_IMAGE):
-            container = name.removeprefix(ANNOTATION_IMAGE)
-            path, image = _image(raw, container)
-            yield _field(f"image of container {container}", str(template), image, path)
+    images = {name: template for name, template in annotations.items() if name.startswith(ANNOTATION_IMAGE)}
+    containers = _images(raw) if images else {}
+    for name, template in sorted(images.items()):
+        container = name.removeprefix(ANNOTATION_IMAGE)
+        path, image = containers.get(container, ("", None))
+        yield _field(f"image of container {container}", str(template), image, path)
     for line in str(annotations.get(ANNOTATION_SET) or "").splitlines():
         path, sign, template = line.strip().partition("=")
         if path or sign:
@@ -82,15 +87,16 @@ def _field(what: str, template: str, value: str | None, path: str) -> Declared:
     return Declared(what, template, value or "", path, problem)
 
 
-def _image(raw: RawObject, container: str) -> tuple[str, str | None]:
+def _images(raw: RawObject) -> dict[str, tuple[str, str | None]]:
+    """Container → where its image stands, and which it is."""
     pod = mapping(mapping(mapping(raw.get("spec")).get("template")).get("spec"))
+    found: dict[str, tuple[str, str | None]] = {}
     for field in ("containers", "initContainers"):
         for one in map(mapping, pod.get(field) or ()):
-            if one.get("name") == container:
-                image = one.get("image")
-                path = f"spec.template.spec.{field}[{container}].image"
-                return path, image if isinstance(image, str) else None
-    return "", None
+            name, image = str(one.get("name")), one.get("image")
+            path = f"spec.template.spec.{field}[{name}].image"
+            found.setdefault(name, (path, image if isinstance(image, str) else None))
+    return found
 
 
 def _value(raw: RawObject, path: str) -> str | None:

@@ -139,7 +139,7 @@ def _takes(facts: EnvironmentFacts) -> str:
     """Whether it takes deployments. No times: a message must not change while nothing else does."""
     gates = facts.gates or {}
     if gates.get("closed"):
-        return f"the environment takes no deployments now: {gates.get('reason', 'it is closed')}"[:1024]
+        return f"the environment takes no deployments now: {gates.get('reason', 'it is closed')}"
     if facts.environment.protection.is_set:
         return "the environment takes deployments that its promotion and approvals let pass"
     return "the environment takes deployments"

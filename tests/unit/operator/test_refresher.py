@@ -28,6 +28,9 @@ BINDING = Followed(HERE, "production", "production.web")
         ({ANNOTATION_FOLLOWS: "other", ANNOTATION_BINDING: "production.web"}, {Followed("other")}, ""),
         ({ANNOTATION_FOLLOWS: "other,Wrong/x"}, {Followed("other")}, "'Wrong/x' in the annotation"),
         ({}, set(), "is missing"),
+        ({ANNOTATION_FOLLOWS: f"{HERE}," * 63 + "other"}, {Followed(HERE), Followed("other")}, ""),
+        ({ANNOTATION_FOLLOWS: f"{HERE}," * 64 + "other"}, {Followed(HERE)}, "names more than 64 things"),
+        ({ANNOTATION_FOLLOWS: "Z," * 100_000}, set(), "names more than 64 things"),
     ],
 )
 def test_what_an_object_follows(annotations: dict[str, str], wanted: set[Followed], problem: str) -> None:

@@ -4,15 +4,18 @@ import random
 from dataclasses import replace
 from typing import Any
 
+import builders
 import pytest
 from builders import at
 from targets import Controller, image, rolled_out, workload
 
+from moorage_crds.kinds.deployment import Action, Change, DeploymentStatus, from_object
 from moorage_crds.kinds.target import ANNOTATION_BINDING, ANNOTATION_DEPLOYMENT, ANNOTATION_IMAGE, ANNOTATION_SET
 from moorage_crds.names import record_name
 from moorage_operator.delivery import decisions
 from moorage_operator.delivery.reading import target_of
-from moorage_operator.facts import Health, Phase, RolloutFacts, Target
+from moorage_operator.facts import DeploymentFacts, Health, Phase, Progress, RolloutFacts, Target
+from moorage_operator.statuses.decisions import wanted_deployment_status
 
 UID = "8d1f7f0e-2a64-4f7c-8a0e-6c1b9d3e5a27"
 
@@ -88,6 +91,8 @@ def test_a_status_of_an_older_generation_says_nothing() -> None:
         ({ANNOTATION_SET: "spec.replicas={release}"}, "there is no spec.replicas, or it is no text"),
         ({ANNOTATION_SET: "metadata.name={release}"}, "there is no metadata.name"),
         ({ANNOTATION_SET: "spec.paused"}, "has no {release} in it"),
+        ({ANNOTATION_SET: "spec.x={release}\n" * 64}, "more than 64 fields are declared"),
+        ({f"{ANNOTATION_IMAGE}c{number}": "x:{release}" for number in range(64)}, "more than 64 fields are declared"),
     ],
 )
 def test_what_cannot_be_followed_is_said_and_never_healthy(annotations: dict[str, str], why: str) -> None:
@@ -98,6 +103,24 @@ def test_what_cannot_be_followed_is_said_and_never_healthy(annotations: dict[str
 
     assert found is not None
     assert (found["phase"], why in found["message"]) == ("Waiting", True), found["message"]
+
+
+@pytest.mark.parametrize("annotation", [ANNOTATION_SET, f"{ANNOTATION_IMAGE}web"])
+def test_whatever_a_target_says_the_status_can_be_written(annotation: str) -> None:
+    """Else nothing of the binding would count as recorded any more, and its 17th change would be refused."""
+    raw = stored(workload(release="v2"))
+    raw["metadata"]["annotations"][annotation] = f"spec.{'x' * 5_000}={{release}}"
+    binding = from_object(builders.deployment(log=builders.chain_log("v2")))
+    last = Change(1, Action.DEPLOY, None, "v2", by="x", at=at(0))
+    done = Progress(sequence=1, release="v2", tip_hash="0" * 64, last=last)
+    target = target_of("deployments.apps", raw)
+
+    status = wanted_deployment_status(
+        DeploymentFacts(binding, {}, done, None, up_to_date=True, trouble=None, now=at(0), targets=(target,))
+    )
+
+    DeploymentStatus.model_validate(status)
+    assert status["rollout"]["phase"] == "Waiting"
 
 
 def test_a_set_field_is_found_by_its_path() -> None:
