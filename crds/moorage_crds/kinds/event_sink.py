@@ -162,10 +162,13 @@ class Chosen:
     types: frozenset[str] | None = None
 
     def takes(self, environment: str, app: str | None) -> bool:
-        """Whether changes there are sent; no app: an event of the environment itself."""
-        return (self.environments is None or environment in self.environments) and (
-            app is None or self.apps is None or app in self.apps
-        )
+        """Whether changes there are sent; no app: an event of the environment itself.
+
+        Apps that have one binding are one app, so that no change stays untold by another spelling.
+        """
+        if self.environments is not None and environment not in self.environments:
+            return False
+        return app is None or self.apps is None or names.app_place(app) in map(names.app_place, self.apps)
 
     def takes_type(self, kind: str) -> bool:
         """Whether events of that type are sent."""

@@ -16,7 +16,7 @@ from moorage_crds.gates.freezes import Freeze
 from moorage_crds.gates.lock import Lock
 from moorage_crds.gates.promotion import PromotionGate
 from moorage_crds.gates.verdict import AskedChange, Code, Enforcement, Gate
-from moorage_crds.kinds import evidence
+from moorage_crds.kinds import event_sink, evidence
 from moorage_crds.kinds.protection import protection_of
 
 NOW = datetime(2026, 12, 1, 12, 0, 0, tzinfo=UTC)
@@ -257,8 +257,10 @@ def test_a_no_refuses_even_the_way_back_and_is_overridden_with_the_approvals() -
 @pytest.mark.parametrize("app", ["web-api", "web_api", "Web-API"])
 def test_apps_that_share_a_place_are_one_app_to_every_rule(app: str) -> None:
     """Another spelling has the same binding, which is what workloads follow."""
-    change = Change("production", app, "v2")
+    change = AskedChange("production", app, "v2")
     gates = [closed_from(-1, 1, apps=frozenset({"Web_api"})), Rejection("no", "production", "WEB-api", "v2")]
 
     assert [one.allowed for one in engine.verdicts(gates, change, NOW)] == [False, False]
     assert engine.verdicts(gates, replace(change, app="webapi"), NOW) == ()
+    assert event_sink.chosen({"apps": ["WEB_API"]}).takes("production", app)
+    assert not event_sink.chosen({"apps": ["WEB_API"]}).takes("production", "webapi")
