@@ -6,7 +6,7 @@ from datetime import timedelta
 import builders
 import orjson
 import pytest
-from fake_cluster import START
+from fixed_clock import START
 
 from moorage_crds.gates.engine import Schedule
 from moorage_crds.gates.lock import Lock
