@@ -48,6 +48,7 @@ class Approved:
     release: str
     ended: float
     name: str
+    created: str
 
 
 @dataclass(slots=True)
@@ -72,16 +73,15 @@ class Lane:
 
     def _approve(self, release: str | None = None) -> None:
         user, release = self.dice.choice(APPROVERS), release or self._release()
-        if name := self._give("Approve", user, release, "production"):
-            self.approvals.append(Approved(user, release, time.time(), name))
+        self.approvals.append(self._give("Approve", user, release, "production"))
 
     def _reject(self) -> None:
         if self.dice.random() < 0.7:
             return
         user, release = self.dice.choice(APPROVERS), self._release()
-        if name := self._give("Reject", user, release, "production"):
-            self.rejections[name] = Approved(user, release, time.time(), name)
-            self.counts["rejections"] += 1
+        given = self._give("Reject", user, release, "production")
+        self.rejections[given.name] = given
+        self.counts["rejections"] += 1
 
     def _forgive(self) -> None:
         """The author takes a no back; from the answer on it counts for neither side."""
@@ -98,14 +98,15 @@ class Lane:
         else:
             self._give("Approve", user, self.candidate, "production", app=f"{self.app}-other")
 
-    def _give(self, decision: str, user: str, release: str, environment: str, *, app: str = "") -> str | None:
+    def _give(self, decision: str, user: str, release: str, environment: str, *, app: str = "") -> Approved:
         spec = {"environment": environment, "app": app or self.app, "release": release, "decision": decision}
         metadata = {"generateName": f"{self.app}-"}
         body = {"apiVersion": "moorage.dev/v1", "kind": "Approval", "metadata": metadata, "spec": spec}
         answer = self.shop.cluster.raw("POST", self.shop.path("approvals"), user=user, body=body)
         assert answer.status == 201, answer.body
         self.counts["approvals"] += decision == "Approve"
-        return str(answer.json()["metadata"]["name"])
+        made = answer.json()["metadata"]
+        return Approved(user, release, time.time(), made["name"], made["creationTimestamp"])
 
     def _deploy(self) -> None:
         user, release, started = self.dice.choice(DEPLOYERS), self._release(), time.time()
@@ -120,8 +121,11 @@ class Lane:
         self._judge(user, release, started)
         self.number = answer.json()["changeLog"]["sequence"]
         self.entered.add(release)
-        # Approvals are used up by the next change, whatever it is; the next candidate begins with none.
-        self.approvals.clear()
+        # Approvals are used up by the next change, whatever it is; the next candidate begins with none. Of the second
+        # of a change it cannot be told what came first: those of other releases stay.
+        change = answer.json()["changeLog"]["entries"][-1]
+        around = {change.get("release"), change.get("from")}
+        self.approvals = [one for one in self.approvals if one.created == change["at"] and one.release not in around]
         if release == self.candidate:
             self.candidate = f"r{self.number}"
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
-from moorage_crds.gates.calendar import HORIZON, Calendar
+from moorage_crds.gates.calendar import Calendar
 from moorage_crds.gates.verdict import AskedChange, Enforcement, Gate, Verdict
 
 #: Bounds of the search for the moment at which all gates let a change pass: how often gates are asked for a verdict,
@@ -33,7 +33,7 @@ def verdicts(gates: Iterable[Gate], change: AskedChange, moment: datetime | None
 def opens_at(gates: Iterable[Gate], change: AskedChange, moment: datetime) -> datetime | None:
     """The first moment from `moment` on at which the very same change would pass all of them.
 
-    None if there is none in sight (`calendar.HORIZON`), or if it needs somebody's doing: an approval, an unlock.
+    None if no calendar says one in sight (`calendar.HORIZON`), or if it needs somebody's doing: an approval, an unlock.
     """
     asked = [gate for gate in gates if gate.enforcement is Enforcement.DENY and gate.concerns(change)]
     return _first_open(asked, change, moment)
@@ -110,7 +110,7 @@ def _first_open(gates: Sequence[Gate], change: AskedChange, moment: datetime) ->
             continue
         opens = gate.turn(change, at, refuses=False)
         turns += 1
-        if opens is None or opens - moment > HORIZON or turns > MOST_TURNS:
+        if opens is None or turns > MOST_TURNS:
             return None
         at, passing = opens, 1
     return None

@@ -132,6 +132,13 @@ def test_a_schedule_says_when_a_closed_environment_opens() -> None:
     assert found == engine.Schedule(True, "environment production is frozen by freeze/a: quiet", next_open=after(2))
 
 
+def test_a_lock_says_its_end_however_far_it_is() -> None:
+    far = NOW.replace(year=2999)
+
+    assert engine.schedule([locked(until=far)], "production", NOW).next_open == far
+    assert engine.opens_at([locked(until=far), closed_from(-1, 1)], NEW, NOW) == far
+
+
 def test_a_schedule_says_when_an_open_environment_closes() -> None:
     gates = [closed_from(-3, -1), closed_from(2, 3, "b"), closed_from(1, 3, "apps", apps=frozenset({"web"}))]
 
