@@ -1,13 +1,12 @@
 """What became of a release, with real workloads; the test does what the deployment controller would."""
 
 from collections.abc import Iterator
-from typing import Any
 
 import pytest
 from cluster import LiveCluster, Workspace, Workspaces, account
+from following import Web, reaches, rollout
 from following import following as follow
 from services import Facades, Operators
-from targets import given_up, image, rolled_out, workload
 from waiting import eventually, eventually_passes
 
 from moorage_crds.kinds.target import ANNOTATION_BINDING
@@ -15,7 +14,6 @@ from moorage_dev.rest_client import MERGE_PATCH
 
 #: The last two are not installed here: an operator waits for their CRDs.
 KINDS = ("deployments.apps", "statefulsets.apps", "applications.argoproj.io", "helmreleases.helm.toolkit.fluxcd.io")
-WORKLOADS = "/apis/apps/v1/namespaces/{namespace}/deployments"
 
 
 @pytest.fixture
@@ -23,52 +21,6 @@ def following(no_operator: Operators, cluster: LiveCluster) -> Iterator[Operator
     """An operator that follows workloads, with the rights that the chart gives for that."""
     with follow(no_operator, cluster, KINDS):
         yield no_operator
-
-
-class Web:
-    """A workload, and what its controller would write."""
-
-    def __init__(self, space: Workspace, name: str = "web", *, binding: str = "production.web", release: str) -> None:
-        self.cluster = space.cluster
-        self.path = WORKLOADS.format(namespace=space.namespace)
-        raw = workload(name, namespace=space.namespace, binding=binding, release=release)
-        answer = self.cluster.raw("POST", self.path, body=raw)
-        assert answer.status == 201, answer.body
-        self.path += f"/{name}"
-
-    def get(self) -> dict[str, Any]:
-        return dict(self.cluster.raw("GET", self.path).json())
-
-    def carry(self, release: str) -> None:
-        containers = [{"name": "web", "image": image(release)}]
-        self._patch(self.path, {"spec": {"template": {"spec": {"containers": containers}}}})
-
-    def report(self, status: dict[str, Any]) -> None:
-        self._patch(f"{self.path}/status", {"status": status})
-
-    def arrive(self) -> None:
-        self.report(rolled_out(self.get()))
-
-    def fail(self) -> None:
-        self.report(given_up(self.get()))
-
-    def _patch(self, path: str, body: dict[str, Any]) -> None:
-        answer = self.cluster.raw("PATCH", path, body=body, content_type=MERGE_PATCH)
-        assert answer.status == 200, answer.body
-
-
-def rollout(space: Workspace) -> dict[str, Any]:
-    found = space.get("deployments", "production.web") or {}
-    return dict((found.get("status") or {}).get("rollout") or {})
-
-
-def reaches(space: Workspace, phase: str, sequence: int) -> dict[str, Any]:
-    def there() -> bool:
-        found = rollout(space)
-        return (found.get("phase"), found.get("sequence")) == (phase, sequence)
-
-    eventually(there, 20)
-    return rollout(space)
 
 
 def release(space: Workspace, web: Web, name: str, sequence: int) -> None:

@@ -1,4 +1,4 @@
-"""An operator that delivers: the rights that the chart gives it for that, and no others."""
+"""An operator that follows objects of other tools, with the rights that the chart gives it; and a workload for it."""
 
 import secrets
 from collections.abc import Iterator, Sequence, Set
@@ -7,6 +7,12 @@ from typing import Any
 
 from cluster import RBAC, LiveCluster, Workspace, account
 from services import Operators
+from targets import given_up, image, rolled_out, workload
+from waiting import eventually
+
+from moorage_dev.rest_client import MERGE_PATCH
+
+_WORKLOADS = "/apis/apps/v1/namespaces/{namespace}/deployments"
 
 
 @contextmanager
@@ -72,3 +78,57 @@ def _rule(kind: str, patched: Set[str]) -> dict[str, Any]:
     plural, _, group = kind.partition(".")
     verbs = ["list", "watch", *(["patch"] if kind in patched else [])]
     return {"apiGroups": [group], "resources": [plural], "verbs": verbs}
+
+
+class Web:
+    """A workload, and what its controller would write."""
+
+    def __init__(self, space: Workspace, name: str = "web", *, binding: str = "production.web", release: str) -> None:
+        self.cluster = space.cluster
+        self.path = _WORKLOADS.format(namespace=space.namespace)
+        raw = workload(name, namespace=space.namespace, binding=binding, release=release)
+        answer = self.cluster.raw("POST", self.path, body=raw)
+        assert answer.status == 201, answer.body
+        self.path += f"/{name}"
+
+    def get(self) -> dict[str, Any]:
+        """What is stored."""
+        return dict(self.cluster.raw("GET", self.path).json())
+
+    def carry(self, release: str) -> None:
+        """Bring a release into its template."""
+        containers = [{"name": "web", "image": image(release)}]
+        self._patch(self.path, {"spec": {"template": {"spec": {"containers": containers}}}})
+
+    def report(self, status: dict[str, Any]) -> None:
+        """Write its status."""
+        self._patch(f"{self.path}/status", {"status": status})
+
+    def arrive(self) -> None:
+        """All its pods are ready."""
+        self.report(rolled_out(self.get()))
+
+    def fail(self) -> None:
+        """Its controller gives up."""
+        self.report(given_up(self.get()))
+
+    def _patch(self, path: str, body: dict[str, Any]) -> None:
+        answer = self.cluster.raw("PATCH", path, body=body, content_type=MERGE_PATCH)
+        assert answer.status == 200, answer.body
+
+
+def rollout(space: Workspace) -> dict[str, Any]:
+    """What became of production.web."""
+    found = space.get("deployments", "production.web") or {}
+    return dict((found.get("status") or {}).get("rollout") or {})
+
+
+def reaches(space: Workspace, phase: str, sequence: int) -> dict[str, Any]:
+    """Wait until that change of production.web is so far."""
+
+    def there() -> bool:
+        found = rollout(space)
+        return (found.get("phase"), found.get("sequence")) == (phase, sequence)
+
+    eventually(there, 20)
+    return rollout(space)

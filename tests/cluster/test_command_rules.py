@@ -1,0 +1,93 @@
+"""Commands that pass gates, on a real cluster: the same by every way."""
+
+import json
+from typing import Any
+
+import pytest
+from cluster import Workspaces
+from terminals import WAYS, Terminal, Terminals, terminals
+from waiting import eventually
+
+from moorage_cli.people.model import Exit
+from moorage_dev.processes import Service
+from moorage_dev.rest_client import MERGE_PATCH as PATCH
+
+#: Makes the terminal of a user for one way.
+terminal = pytest.fixture(terminals, name="terminal")
+
+END = "2999-01-01T00:00:00Z"
+MEMBERS = {"alice": "moorage-deployer", "user-01": "moorage-release-manager"}
+MANAGER = "user-01"
+
+
+def parts(rows: list[dict[str, Any]], *keys: str) -> list[tuple[Any, ...]]:
+    """Some keys of rows."""
+    return [tuple(row[key] for key in keys) for row in rows]
+
+
+def answered(found: tuple[int, str, str], *keys: str) -> tuple[int, list[tuple[Any, ...]], str]:
+    """Exit code, some keys of the JSON that was answered, errors."""
+    code, out, err = found
+    return code, parts(json.loads(out), *keys), err
+
+
+def overridden(deployer: Terminal, manager: Terminal) -> list[object]:
+    """A release that a Freeze and a promotion rule refuse, and who may pass them."""
+    for app in ("web", "api"):
+        assert deployer("deploy", "staging", app, "2")[0] == Exit.DONE
+    frozen = ("--until", END, "-e", "production", "--app", "web")
+    assert manager("freeze", "sale", "-m", "black friday", *frozen)[0] == Exit.DONE
+    asked = ("deploy", "production", "web", "9")
+    eventually(lambda: "black friday" in deployer(*asked, "--dry-run")[2])
+    eventually(lambda: "promotion" in manager(*asked, "--override", "x", "--gate", "freeze/sale", "--dry-run")[2])
+    passed = (*asked, "--override", "outage 4711")
+    told = ("environment", "app", "release", "override", "dry_run")
+    seen: list[object] = [
+        deployer(*asked)[0],
+        deployer(*passed),
+        manager(*asked, "--override", "x", "--gate", "freeze/sale")[0],
+        manager(*asked, "--gate", "freeze/sale"),
+        manager(*asked, "-m", "x", "--override", "y"),
+        manager(*asked, "--override", "x", "--gate", "lock"),
+        answered(manager(*passed, "--dry-run", "-o", "json"), *told),
+        answered(manager(*passed, "-o", "json"), *told),
+        answered(manager("undo", "production", "web", "--yes", "--override", "worse", "-o", "json"), *told),
+        answered(manager("undeploy", "production", "web", "--yes", "--override", "gone", "-o", "json"), *told),
+        answered(manager("promote", "production", "--override", "all", "-o", "json"), "app", "promoted", "override"),
+    ]
+    lines = manager.rows("history", "production", "web")
+    return [*seen, parts(lines, "action", "release", "reason", "override", "by")]
+
+
+def test_gates_are_passed_by_who_may_and_the_history_says_so_by_every_way(
+    operator: Service, workspace: Workspaces, terminal: Terminals
+) -> None:
+    seen = {}
+    for way in WAYS:
+        space = workspace("staging", "production", members=MEMBERS)
+        space.create_deployment("production", "web", "1", user="alice")
+        rule = {"spec": {"promotion": {"from": "staging", "soak": "100h"}}}
+        protected = space.cluster.raw("PATCH", space.path("environments", "production"), body=rule, content_type=PATCH)
+        assert protected.status == 200, protected.body
+        seen[way] = overridden(terminal(way, space), terminal(way, space, MANAGER))
+
+    assert seen["certificate"] == seen["token"] == seen["rest"]
+    found = seen["rest"]
+    assert found[0] == Exit.REFUSED
+    assert found[1] == (Exit.NO_RIGHT, "", "moorage deploy: you may not override environments there\n")
+    assert found[2] == Exit.REFUSED
+    assert [one[0] for one in found[3:6]] == [Exit.USAGE] * 3  # type: ignore[index]
+    both = ["freeze/sale", "promotion"]
+    assert found[7] == (0, [("production", "web", "9", both, False)], "")
+    assert [one[:2] for one in found[8:11]] == [  # type: ignore[index]
+        (0, [("production", "web", "1", ["freeze/sale"], False)]),
+        (0, [("production", "web", None, ["freeze/sale"], False)]),
+        (0, [("api", True, ["promotion"]), ("web", True, both)]),
+    ]
+    assert found[11] == [
+        ("deploy", "2", "all", both, MANAGER),
+        ("undeploy", None, "gone", ["freeze/sale"], MANAGER),
+        ("rollback", "1", "worse", ["freeze/sale"], MANAGER),
+        ("deploy", "9", "outage 4711", both, MANAGER),
+        ("deploy", "1", None, [], "alice"),
+    ]
