@@ -80,7 +80,7 @@ class Moorage(Operations):
         waited = 0.0
         while True:
             state = self.get_app(org_id, workspace_id, environment_id, app_id)
-            if is_healthy(state, deployment_id):
+            if is_healthy(state, deployment_id, waited):
                 return state
             if waited >= timeout:
                 raise too_long(state, timeout)

@@ -7,15 +7,18 @@ from moorage_client.models import AppState
 
 #: Between two looks. Seconds.
 LOOK_SECONDS: Final = 1.0
+#: So long an object that was made just before may take to be found. Seconds.
+FINDING_SECONDS: Final = 5.0
 _FAILED: Final = "Failed"
 
 
-def is_healthy(state: AppState, deployment_id: str | None) -> bool:
+def is_healthy(state: AppState, deployment_id: str | None, waited: float) -> bool:
     """Whether it is; False: it may become so.
 
     Args:
         state: what is known of the app now.
         deployment_id: the change that is waited for; None: whichever is the newest.
+        waited: seconds since the first look.
 
     Raises:
         NotHealthyError: it never will: it failed, was replaced or taken out, or nothing follows the app.
@@ -28,7 +31,7 @@ def is_healthy(state: AppState, deployment_id: str | None) -> bool:
             raise NotHealthyError(f"another change of {state['app_id']} came after it: {line['release_id']} is active")
         return False
     if rollout is None:
-        if not line["recorded"]:
+        if not line["recorded"] or waited < FINDING_SECONDS:
             return False
         raise NotHealthyError(f"no object follows {state['app_id']}, so nobody says whether it is healthy")
     if rollout["phase"] == _FAILED:

@@ -121,11 +121,13 @@ async def arrival(
         TroubleError: it took too long, or will never come.
     """
     clock = asyncio.get_running_loop().time
-    end = clock() + waiting.seconds
+    began = clock()
+    end = began + waiting.seconds
     shown = ""
     while True:
         state = await register.state(*place)
-        missing = questions.missing(state, deployment_id, release, healthy=waiting.until is Until.HEALTHY)
+        healthy, waited = waiting.until is Until.HEALTHY, clock() - began
+        missing = questions.missing(state, deployment_id, release, healthy=healthy, waited=waited)
         if missing is None:
             return state
         if clock() >= end:

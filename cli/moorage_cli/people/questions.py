@@ -12,6 +12,8 @@ from moorage_crds.names import SEQUENCE_DIGITS
 
 #: A running operator records a change within a second or two.
 RECORDED_WITHIN: Final = timedelta(seconds=15)
+#: So long an object that was made just before may take to be found. Seconds.
+FINDING_SECONDS: Final = 5.0
 _AGO: Final = re.compile(r"(\+?)(\d+)([smhdw])")
 _DAY: Final = re.compile(r"(today|yesterday|tomorrow)(?:[ T](\d{1,2}):(\d{2}))?")
 _DAYS: Final = {"yesterday": -1, "today": 0, "tomorrow": 1}
@@ -120,7 +122,9 @@ def health(newest: Sequence[Newest], environments: int, now: datetime) -> list[d
     ]
 
 
-def missing(state: State, deployment_id: str | None, release: str | None, *, healthy: bool) -> str | None:
+def missing(
+    state: State, deployment_id: str | None, release: str | None, *, healthy: bool, waited: float
+) -> str | None:
     """What a change still lacks; None: it has come as far as is waited for.
 
     Args:
@@ -128,6 +132,7 @@ def missing(state: State, deployment_id: str | None, release: str | None, *, hea
         deployment_id: the change; None: whichever is the newest.
         release: the release that has to be active; None: any.
         healthy: it has to be healthy; else its record is enough.
+        waited: seconds since the first look.
 
     Raises:
         TroubleError: it will never come: it failed, was replaced or taken out, or nothing follows the app.
@@ -143,16 +148,18 @@ def missing(state: State, deployment_id: str | None, release: str | None, *, hea
         return "it is not deployed there"
     if not healthy:
         return None if state.recorded else "its record is not written yet; does the operator run?"
-    return _unhealthy(state)
+    return _unhealthy(state, waited)
 
 
-def _unhealthy(state: State) -> str | None:
+def _unhealthy(state: State, waited: float) -> str | None:
     what = f"{state.app} {state.release} in {state.environment}"
     if state.release is None:
         raise TroubleError(Exit.TROUBLE, f"{state.app} has no release in {state.environment}", reason="NoRelease")
     if state.rollout is None:
         if not state.recorded:
             return "its record is not written yet; does the operator run?"
+        if waited < FINDING_SECONDS:
+            return "no object is seen yet that follows it"
         message = f"no object follows {what}, so nobody says whether it is healthy"
         raise TroubleError(Exit.TROUBLE, message, reason="NothingFollows")
     if state.rollout.healthy_at is not None:

@@ -145,7 +145,12 @@ def stands(**more: Any) -> State:
     ],
 )
 def test_what_a_release_still_lacks(state: State, lacks: str | None) -> None:
-    assert questions.missing(state, NEWEST, None, healthy=True) == lacks
+    assert questions.missing(state, NEWEST, None, healthy=True, waited=60) == lacks
+
+
+def test_what_follows_may_take_a_moment_to_be_found() -> None:
+    lacks = questions.missing(stands(rollout=None), NEWEST, None, healthy=True, waited=1)
+    assert lacks == "no object is seen yet that follows it"
 
 
 @pytest.mark.parametrize(
@@ -159,7 +164,7 @@ def test_what_a_release_still_lacks(state: State, lacks: str | None) -> None:
 )
 def test_what_will_never_be_healthy_is_said_at_once(state: State, reason: str) -> None:
     with pytest.raises(TroubleError) as raised:
-        questions.missing(state, NEWEST, None, healthy=True)
+        questions.missing(state, NEWEST, None, healthy=True, waited=60)
     assert (raised.value.code, raised.value.reason) == (Exit.TROUBLE, reason)
 
 
@@ -183,7 +188,8 @@ async def test_a_wait_that_is_too_long_says_what_is_missing_by_both_ways(until: 
     ]
 
 
-async def test_a_release_that_nothing_follows_is_recorded_and_never_healthy() -> None:
+async def test_a_release_that_nothing_follows_is_recorded_and_never_healthy(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(questions, "FINDING_SECONDS", 0.0)
     for way in WAYS.values():
         made = world()
         register = way(made)

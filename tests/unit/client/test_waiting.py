@@ -45,7 +45,7 @@ async def test_it_is_awaited_too() -> None:
     [
         (state(phase="Failed"), "1 of 3 pods"),
         (state(3), "another change"),
-        (state(phase=None), "no object follows"),
+        (state(phase=None), "not healthy after 0 s"),
         (state(release_id=None), "no release"),
         (state(), "not healthy after 0 s: 1 of 3 pods"),
     ],
@@ -53,3 +53,14 @@ async def test_it_is_awaited_too() -> None:
 def test_what_never_becomes_healthy_is_an_error_that_says_why(found: dict[str, Any], says: str) -> None:
     with Moorage("http://facade", transport=answers(found)) as client, pytest.raises(NotHealthyError, match=says):
         client.wait_healthy(*APP, deployment_id=f"{ID}2", timeout=0)
+
+
+def test_what_follows_may_take_a_moment_to_be_found() -> None:
+    alone = [state(phase=None)] * 6
+    with Moorage("http://facade", transport=answers(*alone[:4], state(healthy=True)), sleep=lambda _: None) as client:
+        assert client.wait_healthy(*APP)["rollout"] is not None
+    with (
+        Moorage("http://facade", transport=answers(*alone), sleep=lambda _: None) as client,
+        pytest.raises(NotHealthyError, match="no object follows"),
+    ):
+        client.wait_healthy(*APP)
