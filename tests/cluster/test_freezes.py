@@ -4,9 +4,9 @@ import random
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
-from zoneinfo import ZoneInfo
 
 import pytest
+import random_calendars
 from cluster import LiveCluster, Workspace, Workspaces
 from identities import DEPLOYER, EDITOR, MEMBERS, VIEWER, WAYS, Object, change, refused_by
 from oracles import settled
@@ -24,7 +24,6 @@ POLICY = "freezes.moorage.dev"
 CLUSTER_POLICY = "clusterfreezes.moorage.dev"
 CLUSTER_PATH = "/apis/moorage.dev/v1/clusterfreezes"
 ALWAYS = {"weekly": [{"days": list(DAYS), "from": "00:00", "until": "24:00"}]}
-ZONES = ("UTC", "Europe/Berlin", "America/New_York", "Australia/Lord_Howe", "Asia/Kathmandu", "Pacific/Apia")
 
 
 @pytest.fixture(scope="module")
@@ -114,7 +113,8 @@ def test_a_closed_freeze_refuses_every_way_of_writing_a_release(shop: Workspace,
     answer = change(shop, "deployments", NAME, way, {"spec": {"release": "v2"}}, user=DEPLOYER)
 
     assert refused_by(answer, POLICY), answer.body
-    assert "environment production is frozen by freeze/always: quiet" in answer.json()["message"]
+    message = answer.json()["message"]
+    assert message.endswith(f"is frozen by freeze/always: quiet; window {', '.join(DAYS)} 00:00 until 24:00 UTC")
 
 
 def test_a_write_that_leaves_no_time_is_inside_every_window(shop: Workspace, freezes: Freezes) -> None:
@@ -273,6 +273,8 @@ def test_a_window_closes_and_opens_at_its_second(shop: Workspace, freezes: Freez
         answer = dry_run(shop, f"app-{len(verdicts)}")
         after = datetime.now(UTC)
         assert answer.status in {201, 403}, answer.body
+        if answer.status == 403:
+            assert f"; window {to_text(begins)} until {to_text(ends)}" in answer.json()["message"]
         inside = [begins <= moment < ends for moment in (before, after)]
         if inside[0] is inside[1]:
             verdicts.append((inside[0], answer.status == 403))
@@ -289,7 +291,7 @@ def test_the_engine_says_what_the_api_server_decides(shop: Workspace, freezes: F
     chance = random.Random(20261130)  # noqa: S311 — a repeatable choice, no secret
     compared = refused = 0
     while compared < 60:
-        spec = _spec(chance, datetime.now(UTC))
+        spec = random_calendars.spec(chance, datetime.now(UTC))
         stored = freezes.put("random", spec)
         assert stored.status in {200, 201}, stored.body
         engine = freeze.from_object(stored.json()).gate
@@ -299,6 +301,8 @@ def test_the_engine_says_what_the_api_server_decides(shop: Workspace, freezes: F
         if engine.calendar.is_closed(before) is not engine.calendar.is_closed(datetime.now(UTC)):
             continue
         assert (answer.status == 403) is engine.calendar.is_closed(before), (spec, before, answer.body)
+        if answer.status == 403:
+            assert ("; window " in answer.json()["message"]) is (spec["mode"] == "Closed"), answer.body
         compared, refused = compared + 1, refused + (answer.status == 403)
     figures(f"{compared} random calendars, {refused} closed, 0 verdicts differ")
 
@@ -309,43 +313,6 @@ def _wait_until_seen(shop: Workspace, freezes: Freezes, flag: str) -> None:
     eventually(lambda: refused_by(dry_run(shop, "flag", environment="staging"), POLICY))
     assert shop.cluster.raw("DELETE", shop.path("freezes", flag)).status == 200
     eventually(lambda: dry_run(shop, "flag", environment="staging").status == 201)
-
-
-def _spec(chance: random.Random, now: datetime) -> Object:
-    zone = chance.choice(ZONES)
-    local = now.astimezone(ZoneInfo(zone))
-    weekly = [one for _ in range(chance.randint(0, 2)) if (one := _week(chance, local))]
-    yearly = [one for _ in range(chance.randint(0, 1)) if (one := _year(chance, local))]
-    if not weekly and not yearly:
-        return _spec(chance, now)
-    parts = {"weekly": weekly, "yearly": yearly}
-    return {
-        "environments": ["production"],
-        "mode": chance.choice(["Closed", "OpenOnly"]),
-        "timeZone": zone,
-        **{key: value for key, value in parts.items() if value},
-    }
-
-
-def _week(chance: random.Random, local: datetime) -> Object | None:
-    minute = local.hour * 60 + local.minute
-    begins = (minute + chance.choice([-600, -60, -2, 0, 2, 30, 500])) % 1440
-    ends = (minute + chance.choice([-500, -30, -1, 1, 40, 600])) % 1440
-    if begins == ends:
-        return None
-    return {"days": chance.sample(DAYS, chance.randint(1, 5)), "from": _clock(begins), "until": _clock(ends)}
-
-
-def _year(chance: random.Random, local: datetime) -> Object | None:
-    begins = local.date() + timedelta(days=chance.choice([-40, -1, 0, 1, 30]))
-    ends = local.date() + timedelta(days=chance.choice([-30, 0, 1, 2, 60]))
-    if begins == ends:
-        return None
-    return {"from": begins.strftime("%m-%d"), "until": ends.strftime("%m-%d")}
-
-
-def _clock(minute: int) -> str:
-    return f"{minute // 60:02d}:{minute % 60:02d}"
 
 
 def test_a_cluster_freeze_is_read_as_a_freeze_with_workspaces(freezes: Freezes) -> None:
