@@ -12,6 +12,7 @@ import pytest
 from cluster import LiveCluster, Workspaces
 from services import Facade, Facades, Operators
 from xdist.remote import Producer
+from xdist.workermanage import NodeManager
 
 from moorage_dev import binaries, children, clusters
 from moorage_dev.built_cluster import BuiltCluster
@@ -28,6 +29,8 @@ def pytest_configure() -> None:
     """SIGTERM ends a run like Ctrl-C: a control plane must not outlive the tests."""
     if threading.current_thread() is threading.main_thread():
         signal.signal(signal.SIGTERM, signal.default_int_handler)
+    # xdist kills a lane that is interrupted after 10 seconds, and to stop a cluster takes longer on a busy machine.
+    NodeManager.EXIT_TIMEOUT = 120
 
 
 #: Markers of tests that are no part of `make test`.
