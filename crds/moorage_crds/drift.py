@@ -20,6 +20,7 @@ _DEFAULTS: Final[Mapping[str, Any]] = {
     "conversion": {"strategy": "None"},
     "preserveUnknownFields": False,
     "priority": 0,
+    "categories": [],
 }
 #: What may be there in addition. Only expressions of the policy itself read a variable, and those are compared.
 _UNREAD: Final = frozenset({"spec.variables"})

@@ -130,7 +130,8 @@ def crd(kind: Kind[Any]) -> dict[str, Any]:
                 "kind": kind.kind,
                 "listKind": f"{kind.kind}List",
                 "shortNames": list(kind.short_names),
-                **({"categories": [names.CATEGORY]} if kind.in_category else {}),
+                # Said where there is none, too: server-side apply takes nothing away that is not mentioned.
+                "categories": [names.CATEGORY] if kind.in_category else [],
             },
             "versions": [version],
         },

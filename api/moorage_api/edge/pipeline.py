@@ -24,6 +24,7 @@ import orjson
 from aiohttp import web
 
 from moorage_api.access import Caller
+from moorage_api.cache.catalog import Catalog
 from moorage_api.contract import errors
 from moorage_api.contract.echo import printable
 from moorage_api.contract.errors import ApiError, UnavailableReason
@@ -57,6 +58,7 @@ from moorage_api.operation import (
 from moorage_api.reviews.answers import Upstream
 from moorage_crds.identifiers import InvalidIdentifierError, OrgId, WorkspaceId
 from moorage_crds.kinds.workspace import Workspace
+from moorage_crds.names import binding_name
 from moorage_crds.store import StoreError, TransientError
 
 _log = logging.getLogger(__name__)
@@ -67,9 +69,6 @@ VERSION_SECONDS: Final = 2.0
 
 #: Not sent to anybody: what the log says when the client did not wait.
 CLIENT_GONE: Final = 499
-
-#: Characters of a name that the log takes over.
-MAX_LOGGED: Final = 128
 
 _VERSION: Final = re.compile(r"\s*([a-z]{1,63})=([1-9][0-9]{0,19})\s*")
 _UNROUTED: Final = "unrouted"
@@ -86,7 +85,7 @@ class _Trace:
     operation: str = _UNROUTED
     route: str = ""
     user: str = ""
-    place: Mapping[str, str] = field(default_factory=dict)
+    visit: Visit | None = None
     reason: str = ""
     upstream: Upstream = field(default_factory=Upstream)
 
@@ -210,7 +209,7 @@ class Edge:
                 "remote": trace.client or None,
                 "duration_ms": round(seconds * 1000, 3),
                 "upstream_ms": round(upstream * 1000, 3),
-                **trace.place,
+                **(_place(self._facade.catalog, trace.visit) if trace.visit is not None else {}),
                 **({"reason": trace.reason} if trace.reason else {}),
             }
             _access_log.info("request", extra={"fields": fields})
@@ -234,11 +233,10 @@ class Edge:
             case InWorkspace(handler, permission):
                 asked = await self._asked(request, visit, trace)
                 # Who is not known yet fills no log with names.
-                trace.place = _place(asked)
+                trace.visit = asked
                 call = await self._call(asked, permission)
                 await self._require_version(request.headers)
-                call = await _read(request, query, call)
-                trace.place = _place(call)
+                trace.visit = call = await _read(request, query, call)
                 return _marked(call, await handler(self._facade, call))
 
     async def _asked(self, request: web.BaseRequest, visit: Visit, trace: _Trace) -> Asked:
@@ -357,16 +355,26 @@ async def _read(request: web.BaseRequest, query: str, visit: VisitT) -> VisitT:
     return visit
 
 
-def _place(visit: Visit) -> dict[str, str]:
-    """What a request is about, for the log: why a change was refused is asked for long after it was."""
+def _place(catalog: Catalog, visit: Visit) -> dict[str, str]:
+    """What a request is about, for the log: why a change was refused is asked for long after it was.
+
+    Only names of what is there: a client may send anything in their places, a token by mistake, too.
+    """
     said = visit.params
+    workspace = catalog.workspace(said["org_id"], said["workspace_id"])
+    if workspace is None:
+        return {}
+    found = {"workspace": f"{said['org_id']}/{said['workspace_id']}"}
+    environment = catalog.environment(workspace.namespace, said.get("environment_id", ""))
+    if environment is None:
+        return found
+    found["environment"] = environment.name
     app = said.get("app_id") or getattr(visit.body, "app_id", None) or getattr(visit.query, "app_id", None)
-    found = {
-        "workspace": f"{said['org_id']}/{said['workspace_id']}",
-        "environment": said.get("environment_id"),
-        "app": app,
-    }
-    return {name: printable(text, MAX_LOGGED) for name, text in found.items() if isinstance(text, str)}
+    if isinstance(app, str):
+        binding = catalog.bindings.get(workspace.namespace, binding_name(environment.name, app))
+        if binding is not None and binding.app == app:
+            found["app"] = app
+    return found
 
 
 def _marked(call: Call, answer: Answer | Stream) -> Answer | Stream:

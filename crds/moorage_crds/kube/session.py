@@ -14,6 +14,8 @@ from typing import Final
 
 import aiohttp
 import yaml
+from aiohttp.connector import Connection
+from aiohttp.tracing import Trace
 from kubernetes.aio import client as kubernetes_client
 from kubernetes.aio import config as kubernetes_config
 
@@ -25,6 +27,28 @@ RELOAD_SECONDS: Final = 60.0
 
 class ClusterConfigError(Exception):
     """The way to the cluster is not known. The text is one sentence for the person who configured it."""
+
+
+class Connector(aiohttp.TCPConnector):
+    """Connections of which one that the event loop refuses is one that failed, and is tried again."""
+
+    async def connect(
+        self,
+        req: aiohttp.ClientRequest,
+        traces: list[Trace],
+        timeout: aiohttp.ClientTimeout,  # noqa: ASYNC109 — aiohttp's name
+    ) -> Connection:
+        """As aiohttp's.
+
+        Raises:
+            aiohttp.ClientConnectionError: it failed.
+        """
+        try:
+            return await super().connect(req, traces, timeout)
+        except RuntimeError as error:
+            # uvloop refuses a new socket whose number a dying connection still has. kopf would take that for the end
+            # of its session, and its watch would never begin again.
+            raise aiohttp.ClientConnectionError(str(error)) from error
 
 
 class Cluster:
@@ -63,7 +87,7 @@ class Cluster:
 
     def new_session(self, *, limit: int = 32) -> aiohttp.ClientSession:
         """A session with at most `limit` connections; the caller closes it. It carries no credentials."""
-        connector = aiohttp.TCPConnector(limit=limit, ssl=self.ssl, keepalive_timeout=60)
+        connector = Connector(limit=limit, ssl=self.ssl, keepalive_timeout=60)
         # Asked for compression, the API server compresses every single event of a watch: that costs it (and us) more
         # than the network does.
         headers = {"Accept-Encoding": "identity"}

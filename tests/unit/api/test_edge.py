@@ -163,19 +163,23 @@ async def test_log_has_who_what_and_how_long(caplog: pytest.LogCaptureFixture) -
 async def test_log_and_metrics_say_why_a_change_was_refused(caplog: pytest.LogCaptureFixture) -> None:
     world = World()
     world.environment("production")
+    await world.deploy("checkout", "v0", environment="production")
     await world.call("PUT", f"{BASE}/production/lock", {"reason": "audit"})
     caplog.set_level(logging.INFO, "moorage.access")
     body = {"app_id": "checkout", "release_id": "v1"}
     reply = await world.call("POST", f"{BASE}/production/deploy", body)
     await world.call("POST", f"{BASE}/production/deploy", body, user=None)
+    await world.call("POST", f"{BASE}/production/deploy", {**body, "app_id": "a-token-by-mistake"})
+    await world.call("GET", f"{BASE}/a-token-by-mistake")
 
     assert reply.status == 409
     place = {"workspace": "acme/shop", "environment": "production", "app": "checkout"}
-    refused, stranger = logged(caplog)
+    refused, stranger, *mistaken = logged(caplog)
+    assert "a-token-by-mistake" not in str(mistaken)
     assert refused.items() >= {**place, "reason": "EnvironmentLocked", "user": "alice"}.items()
     assert not {"workspace", "environment", "app", "reason"} & set(stranger)
     labels = {"reason": "EnvironmentLocked"}
-    assert world.metrics.registry.get_sample_value("moorage_refusals_total", labels) == 1
+    assert world.metrics.registry.get_sample_value("moorage_refusals_total", labels) == 2
 
 
 async def test_time_that_others_are_waited_for_counts_too() -> None:

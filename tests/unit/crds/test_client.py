@@ -1,11 +1,13 @@
 """What may leave the process, and how answers become errors."""
 
+import aiohttp
 import pytest
 
 from moorage_crds import names
 from moorage_crds.identifiers import BindingName, NamespaceName, ReleaseId
 from moorage_crds.kube import paths
 from moorage_crds.kube.answers import decode, error_for
+from moorage_crds.kube.session import Connector
 from moorage_crds.store import (
     AlreadyExistsError,
     ConflictError,
@@ -159,3 +161,16 @@ def test_a_policy_that_cannot_decide_yet_is_worth_a_retry() -> None:
 
     assert type(undecided) is UnavailableError
     assert type(refused) is ForbiddenError
+
+
+async def test_a_socket_that_the_event_loop_refuses_is_a_connection_that_failed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async def refused(*_: object) -> None:
+        message = "File descriptor 18 is used by transport <TCPTransport closed=False reading=True>"
+        raise RuntimeError(message)
+
+    monkeypatch.setattr(aiohttp.TCPConnector, "connect", refused)
+    async with aiohttp.ClientSession(connector=Connector()) as session:
+        with pytest.raises(aiohttp.ClientConnectionError, match="File descriptor 18"):
+            await session.get("http://127.0.0.1:9")
