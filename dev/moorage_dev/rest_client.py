@@ -12,6 +12,7 @@ from pathlib import Path
 from select import select
 from typing import Any
 from urllib.parse import urlsplit
+from weakref import finalize
 
 JSON = "application/json"
 MERGE_PATCH = "application/merge-patch+json"
@@ -52,6 +53,8 @@ class RestClient:
         if self._tls is not None and certificate is not None:
             self._tls.load_cert_chain(*certificate)
         self._idle: deque[HTTPConnection] = deque()
+        # A client that nobody closed takes its connections with it.
+        finalize(self, _close_all, self._idle)
 
     def request(
         self,
@@ -84,8 +87,7 @@ class RestClient:
 
     def close(self) -> None:
         """Close the connections that are kept."""
-        while self._idle:
-            self._idle.pop().close()
+        _close_all(self._idle)
 
     def _send(self, method: str, path: str, data: bytes | None, headers: dict[str, str]) -> Answer:
         connection = self._kept_connection() or self._new_connection()
@@ -120,3 +122,8 @@ class RestClient:
         if self._tls is None:
             return HTTPConnection(host, port, timeout=self._timeout)
         return HTTPSConnection(host, port, timeout=self._timeout, context=self._tls)
+
+
+def _close_all(connections: deque[HTTPConnection]) -> None:
+    while connections:
+        connections.pop().close()

@@ -108,7 +108,10 @@ class Facades:
 
     def ensure(self) -> Facade:
         """The shared facade; it runs and is ready."""
-        if self.shared is None or not children.is_running(self.shared.service.child):
+        if self.shared is not None and not children.is_running(self.shared.service.child):
+            self.shared.client.close()
+            self.shared = None
+        if self.shared is None:
             self.shared = self._start({})
         return self.shared
 
