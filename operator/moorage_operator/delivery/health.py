@@ -82,16 +82,25 @@ def _stateful_set(raw: RawObject) -> Health:
     strategy = mapping(spec.get("updateStrategy"))
     if _count(mapping(strategy.get("rollingUpdate")), "partition"):
         return Health(Phase.PROGRESSING, "a partition holds back some of its replicas")
-    # The controller leaves the counter out once every replica is of the current revision.
-    same = status.get("updateRevision") == status.get("currentRevision")
-    if not same and _count(status, "updatedReplicas") < wanted:
-        return Health(Phase.PROGRESSING, "not all replicas are updated")
-    if not same:
-        return Health(Phase.PROGRESSING, "the update is not complete")
+    missing = _missing_of_set(status, wanted)
+    if missing:
+        return Health(Phase.PROGRESSING, missing)
     available = min(_count(status, "readyReplicas"), _count(status, "availableReplicas"))
     if available < wanted:
         return Health(Phase.PROGRESSING, "not all replicas are available", lost=available == 0)
     return Health(Phase.HEALTHY)
+
+
+def _missing_of_set(status: Mapping[str, Any], wanted: int) -> str:
+    same = status.get("updateRevision") == status.get("currentRevision")
+    # Back to the current revision before the update was complete: both are the same at once, and pods of the revision
+    # between are still there and ready. Both counters count the same then, and one may be left out.
+    updated = max(_count(status, field) for field in ("updatedReplicas", *(("currentReplicas",) if same else ())))
+    if updated < wanted:
+        return "not all replicas are updated"
+    if _count(status, "replicas") > wanted:
+        return "replicas that are not wanted any more are still there"
+    return "" if same else "the update is not complete"
 
 
 def _daemon_set(raw: RawObject) -> Health:
@@ -155,6 +164,8 @@ def _argo_health(health: Mapping[str, Any]) -> Health:
 
 def _rollout(raw: RawObject) -> Health:
     status = mapping(raw.get("status"))
+    if mapping(raw.get("spec")).get("workloadRef"):
+        return Health(Phase.PROGRESSING, "its pods are described elsewhere (workloadRef), so its status proves nothing")
     if not _observed(raw):
         return Health(Phase.PROGRESSING, _ON_ITS_WAY)
     match status.get("phase"):

@@ -100,7 +100,8 @@ def _images(raw: RawObject) -> dict[str, tuple[str, str | None]]:
 
 
 def _value(raw: RawObject, path: str) -> str | None:
-    found: Any = raw
+    """The text at a path of plain names; None if there is none. Brackets, for list items, are written by us alone."""
+    found: Any = {} if "[" in path else raw
     for part in path.split("."):
         found = mapping(found).get(part)
     return found if isinstance(found, str) and path.startswith("spec.") else None

@@ -70,7 +70,7 @@ def test_what_is_being_deleted_or_has_no_status_is_never_healthy() -> None:
 
 
 SET = {"observedGeneration": 2, "replicas": 3, "readyReplicas": 3, "availableReplicas": 3, "updatedReplicas": 3,
-       "currentRevision": "web-6d", "updateRevision": "web-6d"}  # fmt: skip
+       "currentReplicas": 3, "currentRevision": "web-6d", "updateRevision": "web-6d"}  # fmt: skip
 DAEMONS = {"observedGeneration": 2, "desiredNumberScheduled": 3, "updatedNumberScheduled": 3, "numberAvailable": 3}
 
 
@@ -81,6 +81,10 @@ DAEMONS = {"observedGeneration": 2, "desiredNumberScheduled": 3, "updatedNumberS
         ("StatefulSet", {**SET, "observedGeneration": 1}, {}, PROGRESSING, False),
         ("StatefulSet", {**SET, "updateRevision": "web-7e", "updatedReplicas": 1}, {}, PROGRESSING, False),
         ("StatefulSet", {**SET, "updateRevision": "web-7e"}, {}, PROGRESSING, False),
+        # Rolled back in the middle of an update: the revisions are the same at once, and one pod is of the other.
+        ("StatefulSet", {**SET, "currentReplicas": 2, "updatedReplicas": 2}, {}, PROGRESSING, False),
+        ("StatefulSet", {**SET, "currentReplicas": 2}, {}, HEALTHY, False),
+        ("StatefulSet", {**SET, "replicas": 4}, {}, PROGRESSING, False),
         ("StatefulSet", {**SET, "availableReplicas": 2}, {}, PROGRESSING, False),
         ("StatefulSet", {**SET, "readyReplicas": 0}, {}, PROGRESSING, True),
         ("StatefulSet", SET, {"updateStrategy": {"rollingUpdate": {"partition": 1}}}, PROGRESSING, False),
@@ -177,6 +181,7 @@ ROLLOUT: dict[str, Any] = {
         ("status.stableRS", "5c", PROGRESSING),
         ("status.phase", "Paused", PROGRESSING),
         ("status.phase", "Degraded", DEGRADED),
+        ("spec.workloadRef", {"apiVersion": "apps/v1", "kind": "Deployment", "name": "web"}, PROGRESSING),
     ],
 )
 def test_a_rollout_writes_its_generation_as_a_text(path: str, value: object, phase: Phase) -> None:

@@ -136,6 +136,15 @@ def test_a_set_field_is_found_by_its_path() -> None:
     assert not decisions.carries(read, release="v3", deployment_id="")
 
 
+def test_a_name_with_brackets_is_no_path() -> None:
+    """It would be taken for an item of a list where it is written: something beyond what was declared."""
+    raw = stored(workload(release="v2", declared=False))
+    raw["metadata"]["annotations"][ANNOTATION_SET] = "spec.values.web[main].tag={release}"
+    raw["spec"]["values"] = {"web[main]": {"tag": "v2"}}
+
+    assert "there is no spec.values.web[main].tag" in target_of("deployments.apps", raw).problem
+
+
 # --- several targets, and time
 
 
