@@ -5,7 +5,8 @@ import resource
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -43,11 +44,11 @@ def exported(cluster: LiveCluster, shop: Workspace, path: Path) -> dict[str, str
     return {line["metadata"]["name"]: line["spec"]["hash"] for line in lines}
 
 
-def moved(cluster: LiveCluster, shop: Workspace) -> None:
+def moved(cluster: LiveCluster, shop: Workspace, *, within: float = 120) -> None:
     """The same workspace in a cluster in which nothing of it is: its Namespace goes, and a new one comes."""
     path = f"/api/v1/namespaces/{shop.namespace}"
     cluster.raw("DELETE", path)
-    eventually(lambda: cluster.raw("GET", path).status == 404, timeout=120)
+    eventually(lambda: cluster.raw("GET", path).status == 404, timeout=within)
     labels = {"moorage.dev/org": shop.org, "moorage.dev/workspace": shop.name}
     body = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": shop.namespace, "labels": labels}}
     assert cluster.raw("POST", "/api/v1/namespaces", body=body).status == 201
@@ -148,26 +149,46 @@ def test_a_past_must_carry_the_label_that_tells_it_apart(workspace: Workspaces, 
 
 @pytest.mark.campaign
 def test_all_of_a_real_past_comes_along(
-    operator: Service, facade: Facade, workspace: Workspaces, cluster: LiveCluster, tmp_path: Path
+    operator: Service,
+    facade: Facade,
+    workspace: Workspaces,
+    cluster: LiveCluster,
+    tmp_path: Path,
+    figures: Callable[[str], None],
 ) -> None:
     if not REAL.exists():
         pytest.skip(f"{REAL} is not there; MOORAGE_REPLAY names the file")
+    assert sum(1 for _ in lines_of(REAL)) == ALL
     shop = workspace()
-    began = time.monotonic()
-    said = imported(cluster, shop, "csv", str(REAL), "--history", "--yes")
-    minutes = (time.monotonic() - began) / 60
+
+    with _told(figures, "import"):
+        said = imported(cluster, shop, "csv", str(REAL), "--history", "--yes")
     assert f"{ALL} records imported" in said
-    command = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
-    verified = time.monotonic()
-    assert broken(moorage(cluster, "verify"), shop.namespace) == []
-    verifying = (time.monotonic() - verified) / 60
-    before = exported(cluster, shop, tmp_path / "out.jsonl")
-    assert len(before) >= ALL == sum(1 for _ in lines_of(REAL))
-    services = {"operator": operator, "facade": facade.service}
-    memory = {name: round(peak_memory_mib(one.child.pid)) for name, one in services.items()}
-    print(f"import {minutes:.1f} min, verify {verifying:.1f} min, command {command:.0f} MB at most, {memory} MB")
-    moved(cluster, shop)
-    again = time.monotonic()
-    imported(cluster, shop, "records", str(tmp_path / "out.jsonl"), "--yes")
-    print(f"import of the export {(time.monotonic() - again) / 60:.1f} min")
+    figures(f"the command needed {resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024:.0f} MiB at most")
+    with _told(figures, "verify"):
+        verified = moorage(cluster, "verify")
+    assert broken(verified, shop.namespace) == []
+    assert f"{ALL} records were imported" in verified.stdout
+    with _told(figures, "export"):
+        before = exported(cluster, shop, tmp_path / "out.jsonl")
+    assert len(before) >= ALL
+    for name, one in {"operator": operator, "facade": facade.service}.items():
+        figures(f"the {name} needed {peak_memory_mib(one.child.pid):.0f} MiB at most")
+
+    with _told(figures, "removal of the Namespace by Kubernetes"):
+        moved(cluster, shop, within=3600)
+    with _told(figures, "import of the export"):
+        imported(cluster, shop, "records", str(tmp_path / "out.jsonl"), "--yes")
     assert before.items() <= exported(cluster, shop, tmp_path / "again.jsonl").items()
+    assert broken(moorage(cluster, "verify"), shop.namespace) == []
+    figures(f"{len(before)} records have the same names and hashes there")
+
+
+@contextmanager
+def _told(figures: Callable[[str], None], step: str) -> Iterator[None]:
+    """How long a step took; printed at once too, for whoever waits for it."""
+    began = time.monotonic()
+    yield
+    line = f"{step}: {(time.monotonic() - began) / 60:.1f} minutes"
+    print(line, flush=True)
+    figures(line)
