@@ -43,9 +43,12 @@ Instant = Annotated[str, Field(max_length=25, pattern=whole(_INSTANT), json_sche
 
 
 class Part(BaseModel):
-    """Base of all schemas: camelCase outside, unknown fields refused."""
+    """Base of all schemas: camelCase outside, unknown fields refused.
 
-    model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True, extra="forbid")
+    Validators are built when one is used: most commands use none.
+    """
+
+    model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True, extra="forbid", defer_build=True)
 
 
 class StatusCondition(Part):

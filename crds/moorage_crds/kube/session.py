@@ -16,8 +16,9 @@ import aiohttp
 import yaml
 from aiohttp.connector import Connection
 from aiohttp.tracing import Trace
-from kubernetes.aio import client as kubernetes_client
-from kubernetes.aio import config as kubernetes_config
+
+from moorage_crds.kube.official import client as kubernetes_client
+from moorage_crds.kube.official import config as kubernetes_config
 
 #: Connect and total limits of one request, in seconds: the client's own default is to wait without limit.
 TIMEOUT: Final = aiohttp.ClientTimeout(total=10, connect=3, sock_connect=3)

@@ -52,6 +52,8 @@ def main() -> None:
 
 def run(argv: list[str]) -> int:
     """Dispatch to a subcommand; 2 if there is none of that name."""
+    if argv[:1] == ["--version"]:
+        return version([])
     commands = {point.name: point for point in entry_points(group=GROUP)}
     if COMPLETING in os.environ and "completion" in commands:
         # The shell asks for words: all commands are looked at.
@@ -59,8 +61,6 @@ def run(argv: list[str]) -> int:
     if not argv or argv[0] in {"-h", "--help", "help"}:
         sys.stdout.write(_usage(commands))
         return 0 if argv else 2
-    if argv[0] == "--version":
-        return version([])
     found = commands.get(argv[0])
     if found is None:
         sys.stderr.write(f"moorage: no command {argv[0]!r}; there are {', '.join(sorted(commands))}\n")
