@@ -27,6 +27,7 @@ from moorage_cli.people.model import (
     no_environment,
     no_override,
     no_rule,
+    not_known,
     not_mine,
 )
 from moorage_crds import names
@@ -47,13 +48,13 @@ from moorage_crds.store import (
     ResourceStore,
     StoreError,
     UnauthenticatedError,
+    UnavailableError,
 )
 
 ResultT = TypeVar("ResultT")
 
 _CODES: Final = (
     (NotFoundError, Exit.NOT_FOUND),
-    (UnauthenticatedError, Exit.NO_RIGHT),
     (ConflictError, Exit.CONFLICT),
     (InvalidError, Exit.USAGE),
 )
@@ -334,14 +335,22 @@ async def said(asked: Awaitable[ResultT]) -> ResultT:
 
 
 def _trouble(error: StoreError) -> TroubleError:
-    if isinstance(error, ForbiddenError) and error.policy == names.POLICY_APPROVAL_RIGHTS:
-        return TroubleError(Exit.NO_RIGHT, f"you may not {names.APPROVE_VERB} {names.ENVIRONMENTS} there")
-    if isinstance(error, ForbiddenError) and error.policy == names.POLICY_OVERRIDES:
-        return no_override()
-    if isinstance(error, ForbiddenError) and not error.by_authorizer:
-        refusal = refusal_by(error.policy or "")
-        return TroubleError(Exit.REFUSED, refusal.message or error.message, reason=refusal.reason)
     if isinstance(error, ForbiddenError):
-        return TroubleError(Exit.NO_RIGHT, error.message)
+        return _refused(error)
+    if isinstance(error, UnauthenticatedError):
+        return not_known()
+    if isinstance(error, UnavailableError):
+        return TroubleError(Exit.TROUBLE, f"the cluster gives no usable answer: {error.message}")
     code = next((code for kind, code in _CODES if isinstance(error, kind)), Exit.TROUBLE)
     return TroubleError(code, error.message, reason=error.answer.reason)
+
+
+def _refused(error: ForbiddenError) -> TroubleError:
+    if error.policy == names.POLICY_APPROVAL_RIGHTS:
+        return TroubleError(Exit.NO_RIGHT, f"you may not {names.APPROVE_VERB} {names.ENVIRONMENTS} there")
+    if error.policy == names.POLICY_OVERRIDES:
+        return no_override()
+    if error.by_authorizer:
+        return TroubleError(Exit.NO_RIGHT, error.message)
+    refusal = refusal_by(error.policy or "")
+    return TroubleError(Exit.REFUSED, refusal.message or error.message, reason=refusal.reason)

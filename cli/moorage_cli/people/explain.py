@@ -84,7 +84,10 @@ async def _explain(asked: tuple[str, str | None, str | None], then: datetime, ou
         write([to_json(found)], output, name="environment")
     else:
         narrow = ("gate", "allowed", "enforcement", "opens_at", "message")
-        write([to_json(one) for one in found.gates], output, narrow=narrow, name="gate")
+        if found.gates or output is not Form.TABLE:
+            write([to_json(one) for one in found.gates], output, narrow=narrow, name="gate")
+        else:
+            sys.stdout.write(f"no gate stands before {found.environment}: the change passes\n")
     for kind in found.unseen:
         sys.stderr.write(f"not looked at, because you may not read them: {kind}\n")
     if not found.allowed:

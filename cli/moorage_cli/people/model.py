@@ -383,6 +383,12 @@ def not_mine(by: str) -> TroubleError:
     return TroubleError(Exit.REFUSED, message, reason="EnvironmentLocked")
 
 
+def not_known() -> TroubleError:
+    """Nobody knows who asks."""
+    message = "you are not logged in: the token or certificate is missing, not valid, or has ended; get a new one"
+    return TroubleError(Exit.NO_RIGHT, message)
+
+
 def no_override() -> TroubleError:
     """Gates were named that the user may not override."""
     return TroubleError(Exit.NO_RIGHT, "you may not override environments there")

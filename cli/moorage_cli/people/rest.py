@@ -26,6 +26,7 @@ from moorage_cli.people.model import (
     no_environment,
     no_override,
     no_rule,
+    not_known,
     not_mine,
     place_of,
 )
@@ -309,6 +310,8 @@ async def said(asked: Awaitable[ResultT]) -> ResultT:
     except ApiError as error:
         if isinstance(error, PermissionDeniedError) and error.details.get("verb") == OVERRIDE_VERB:
             raise no_override() from error
+        if isinstance(error, AuthenticationError):
+            raise not_known() from error
         raise TroubleError(_code(error), _sentence(error), reason=error.reason) from error
     except MoorageError as error:
         raise TroubleError(Exit.TROUBLE, str(error)) from error

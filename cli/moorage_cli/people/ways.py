@@ -64,7 +64,7 @@ async def everywhere(
         from moorage_cli.people.rest import workspaces  # noqa: PLC0415 — the other way does not need it
         from moorage_client import AsyncMoorage  # noqa: PLC0415 — nor that
 
-        async with AsyncMoorage(url, environ.get("MOORAGE_TOKEN"), warned=_warn) as client:
+        async with AsyncMoorage(_address(url), _token(environ), warned=_warn) as client:
             yield await workspaces(client)
         return
     from moorage_cli.people.cluster import cluster_workspaces  # noqa: PLC0415 — the other way does not need it
@@ -81,8 +81,23 @@ async def _by_rest(url: str, where: Where, environ: Mapping[str, str]) -> AsyncI
     org, _, workspace = (where.workspace or environ.get("MOORAGE_WORKSPACE", "")).partition("/")
     if not org or not workspace:
         raise TroubleError(Exit.USAGE, "which workspace? Say --workspace <org>/<workspace>, or set MOORAGE_WORKSPACE")
-    async with AsyncMoorage(url, environ.get("MOORAGE_TOKEN"), warned=_warn) as client:
+    async with AsyncMoorage(_address(url), _token(environ), warned=_warn) as client:
         yield RestRegister(client, org, workspace)
+
+
+def _address(url: str) -> str:
+    """Raises TroubleError: it is none."""
+    if not url.startswith(("http://", "https://")):
+        raise TroubleError(Exit.USAGE, f"MOORAGE_URL: {url!r} is no address: say https://…")
+    return url
+
+
+def _token(environ: Mapping[str, str]) -> str | None:
+    """Raises TroubleError: it cannot be one."""
+    token = environ.get("MOORAGE_TOKEN", "").strip()
+    if not (token.isascii() and token.isprintable()):
+        raise TroubleError(Exit.USAGE, "MOORAGE_TOKEN is no token: it has spaces in it, or letters that no token has")
+    return token or None
 
 
 @asynccontextmanager
@@ -131,6 +146,7 @@ def _warn(text: str) -> None:
 
 
 def _file(where: Where, environ: Mapping[str, str]) -> Path:
+    """One file, or several as one path with the separator between them: the official loader merges them."""
     return where.kubeconfig or Path(environ.get("KUBECONFIG") or "~/.kube/config").expanduser()
 
 
@@ -138,7 +154,10 @@ def namespace_of(path: Path, context: str | None) -> str:
     """The Namespace of a context of a kubeconfig; `default` if it names none, as kubectl has it."""
     import yaml  # noqa: PLC0415 — only this way needs it
 
-    content: Any = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
-    chosen = context or content.get("current-context")
-    found = [one.get("context") or {} for one in content.get("contexts") or () if one.get("name") == chosen]
+    files = [file for file in map(Path, str(path).split(os.pathsep)) if file.is_file()]
+    contents: list[Any] = [yaml.safe_load(file.read_text(encoding="utf-8")) or {} for file in files]
+    # Of several files the first that says something wins.
+    chosen = context or next((one["current-context"] for one in contents if one.get("current-context")), None)
+    contexts = [one for content in contents for one in content.get("contexts") or ()]
+    found = [one.get("context") or {} for one in contexts if one.get("name") == chosen]
     return str(found[0].get("namespace") or "default") if found else "default"

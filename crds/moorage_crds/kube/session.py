@@ -5,6 +5,7 @@ and the pod's service account; requests themselves go over plain aiohttp session
 """
 
 import asyncio
+import os
 import ssl
 import time
 from collections.abc import AsyncIterator
@@ -126,7 +127,7 @@ async def _load(kubeconfig: Path | None, context: str | None = None) -> kubernet
 
 def _require_file(kubeconfig: Path | None) -> None:
     """Raises ClusterConfigError. The library would write a line of its own into the log of a command, too."""
-    if kubeconfig is not None and not kubeconfig.exists():
+    if kubeconfig is not None and not any(Path(one).exists() for one in str(kubeconfig).split(os.pathsep)):
         raise ClusterConfigError(f"MOORAGE_KUBECONFIG: there is no file {kubeconfig}")
 
 
@@ -135,6 +136,9 @@ def _sentence(kubeconfig: Path | None, error: Exception) -> str:
         return f"no cluster: set MOORAGE_KUBECONFIG (or --kubeconfig), or run in a pod with a service account ({error})"
     if isinstance(error, yaml.YAMLError):
         return f"MOORAGE_KUBECONFIG: {kubeconfig} is no YAML"
+    if isinstance(error, (TypeError, AttributeError)):
+        # The library stumbled over it; what Python says of that helps nobody.
+        return f"MOORAGE_KUBECONFIG: {kubeconfig} is no kubeconfig"
     return f"MOORAGE_KUBECONFIG: {kubeconfig} is no usable kubeconfig: {error}"
 
 

@@ -3,6 +3,7 @@
 An entry point of the group `moorage.commands` is a function `(argv: list[str]) -> int`, the exit code.
 """
 
+import io
 import os
 import sys
 from importlib.metadata import EntryPoint, entry_points
@@ -47,7 +48,18 @@ _SUMMARIES = {
 
 def main() -> None:
     """Run `moorage <subcommand> …` and exit with its code."""
-    sys.exit(run(sys.argv[1:]))
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            # A reason may have letters that this terminal does not have.
+            stream.reconfigure(errors="backslashreplace")
+    try:
+        code = run(sys.argv[1:])
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # Whoever read has seen enough, such as `head`. Python would complain once more when it ends.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = 0
+    sys.exit(code)
 
 
 def run(argv: list[str]) -> int:

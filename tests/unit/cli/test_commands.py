@@ -4,6 +4,7 @@ import asyncio
 import importlib
 import json
 import os
+import re
 import subprocess
 import sys
 import tomllib
@@ -220,3 +221,59 @@ def test_the_namespace_is_the_one_of_the_context(tmp_path: Path, context: str | 
     path = tmp_path / "config"
     path.write_text(json.dumps(content), encoding="utf-8")
     assert ways.namespace_of(path, context) == namespace
+
+
+def test_of_several_kubeconfigs_the_first_that_says_something_wins(tmp_path: Path) -> None:
+    contents = (
+        {"contexts": [{"name": "mine", "context": {"namespace": "shop"}}]},
+        {"current-context": "mine", "contexts": [{"name": "mine", "context": {"namespace": "other"}}]},
+    )
+    for number, content in enumerate(contents):
+        (tmp_path / str(number)).write_text(json.dumps(content), encoding="utf-8")
+    files = [tmp_path / "gone", tmp_path / "0", tmp_path / "1"]
+    assert ways.namespace_of(Path(os.pathsep.join(map(str, files))), None) == "shop"
+
+
+@pytest.mark.parametrize(
+    ("environ", "named"),
+    [
+        ({"MOORAGE_URL": "moorage.example.com"}, "MOORAGE_URL"),
+        ({"MOORAGE_URL": "https://moorage.example.com", "MOORAGE_TOKEN": "toké"}, "MOORAGE_TOKEN"),
+        ({"MOORAGE_URL": "https://moorage.example.com", "MOORAGE_TOKEN": "one\ntwo"}, "MOORAGE_TOKEN"),
+        ({"KUBECONFIG": "/nowhere/a:/nowhere/b"}, "/nowhere/a:/nowhere/b"),
+        ({"KUBECONFIG": "/etc/passwd"}, "is no kubeconfig"),
+    ],
+)
+def test_a_setting_that_cannot_be_is_named(
+    monkeypatch: pytest.MonkeyPatch, environ: dict[str, str], named: str
+) -> None:
+    for name in ("KUBECONFIG", "MOORAGE_URL", "MOORAGE_TOKEN"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in {"MOORAGE_WORKSPACE": "shop/main", **environ}.items():
+        monkeypatch.setenv(name, value)
+
+    async def nothing(_register: Register) -> None:
+        raise AssertionError
+
+    with pytest.raises(TroubleError, match=re.escape(named)) as raised:
+        shell.ask(Where(), nothing)
+    assert raised.value.code == Exit.USAGE
+
+
+def test_letters_that_a_terminal_does_not_have_are_escaped_and_a_reader_may_stop() -> None:
+    """`main` as the shell starts it: what it writes has a letter, and nobody reads the rest of it."""
+    program = (
+        "import sys; from moorage_crds.process import entry; "
+        "entry.run = lambda argv: sys.stdout.write('größer\\n' * int(argv[0])) and 0; entry.main()"
+    )
+    environ = {**os.environ, "PYTHONIOENCODING": "ascii"}
+    asked = [sys.executable, "-c", program]
+    seen = subprocess.run([*asked, "1"], env=environ, capture_output=True, text=True, check=False)
+    assert (seen.returncode, seen.stdout, seen.stderr) == (0, "gr\\xf6\\xdfer\n", "")
+
+    with subprocess.Popen([*asked, "100000"], env=environ, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        process.stdout.readline()
+        process.stdout.close()
+        assert (process.stderr.read(), process.wait()) == (b"", 0)
