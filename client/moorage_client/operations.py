@@ -673,6 +673,7 @@ class Operations(ABC):
         action: Literal["deploy", "undeploy", "rollback", "adopt", "import"] | None = None,
         environment_id: str | None = None,
         user: str | None = None,
+        outcome: Literal["healthy", "failed", "superseded"] | None = None,
     ) -> models.WorkspaceHistoryPage:
         """History of a workspace. Newest first, over all environments, with what deleted ones left. Needs `deployments:read` (`list deploymentrecords`)."""
         found: models.WorkspaceHistoryPage = self._call(
@@ -689,6 +690,7 @@ class Operations(ABC):
                     "action": action,
                     "environment_id": environment_id,
                     "user": user,
+                    "outcome": outcome,
                 },
                 headers={},
             )
@@ -707,6 +709,7 @@ class Operations(ABC):
         action: Literal["deploy", "undeploy", "rollback", "adopt", "import"] | None = None,
         environment_id: str | None = None,
         user: str | None = None,
+        outcome: Literal["healthy", "failed", "superseded"] | None = None,
     ) -> Iterator[models.WorkspaceHistoryLine]:
         """History of a workspace: every item of all pages. `limit` is the size of a page."""
         return self._pages(
@@ -720,6 +723,7 @@ class Operations(ABC):
                 action=action,
                 environment_id=environment_id,
                 user=user,
+                outcome=outcome,
                 cursor=cursor,
             ),
             "deployments",

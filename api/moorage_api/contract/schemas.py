@@ -318,6 +318,9 @@ class WorkspaceHistoryQuery(HistoryQuery):
         default=None, description="Id or slug. A slug finds what earlier environments of that name have left, too."
     )
     user: User | None = Field(default=None, description="Who made the change, exactly as `deployed_by` says it.")
+    outcome: Literal["healthy", "failed", "superseded"] | None = Field(
+        default=None, description="How the change ended, as far as the line itself tells it."
+    )
 
 
 class NumbersQuery(Period):

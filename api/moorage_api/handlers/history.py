@@ -65,7 +65,9 @@ async def workspace_history(facade: Facade, call: Call) -> Answer:
     """A page of the lines of all environments of a workspace, newest first, with what deleted ones left."""
     query: schemas.WorkspaceHistoryQuery = call.query
     owners = Owners(facade.catalog, call.workspace)
-    scope = ["journal", call.workspace.uid, *query.model_dump(exclude={"limit", "cursor"}).values()]
+    # Without an outcome the scope is what it was before there was that filter, so cursors of then go on.
+    asked = query.model_dump(exclude={"limit", "cursor"} if query.outcome else {"limit", "cursor", "outcome"})
+    scope = ["journal", call.workspace.uid, *asked.values()]
     found = facade.catalog.history.journal.page(
         call.workspace.namespace,
         JournalQuery(Filters(None, None, *_bounds(query)), _wanted(query, owners)),
@@ -84,6 +86,7 @@ async def workspace_history(facade: Facade, call: Call) -> Answer:
 def _wanted(query: schemas.WorkspaceHistoryQuery, owners: Owners) -> Callable[[Line], bool]:
     """The filters that no index knows. Raises ApiError 404 for an id that no environment has."""
     fields = {"app": query.app_id, "action": query.action, "by": query.user}
+    ended = query.outcome
     owner: EnvironmentView | None = None
     text = query.environment_id
     if text is not None:
@@ -97,6 +100,8 @@ def _wanted(query: schemas.WorkspaceHistoryQuery, owners: Owners) -> Callable[[L
 
     def wanted(line: Line) -> bool:
         if any(getattr(line, name) != value for name, value in equal):
+            return False
+        if ended is not None and owners.outcome(line) != ended:
             return False
         return owner is None or owners.owner(line) is owner
 

@@ -4,7 +4,7 @@ from typing import Any
 
 from moorage_api.cache.catalog import Catalog
 from moorage_api.cache.line import Line
-from moorage_api.cache.views import EnvironmentView
+from moorage_api.cache.views import BindingView, EnvironmentView
 from moorage_api.reads import translate
 from moorage_crds.kinds.workspace import Workspace
 
@@ -38,9 +38,16 @@ class Owners:
     def line(self, line: Line) -> dict[str, Any]:
         """The line as REST shows it in a history of many environments."""
         owner = self.owner(line)
-        chain = self._catalog.history.chain(line.uid)
-        shown = translate.history_line("", line, chain.live if chain is not None else None)
+        shown = translate.history_line("", line, self._binding(line))
         return {**shown, "environment_id": owner.uid if owner is not None else None, "environment": line.environment}
+
+    def outcome(self, line: Line) -> str | None:
+        """How the change of the line ended; None if that is not known or not decided."""
+        return translate.outcome(self._binding(line), line.sequence)[0]
+
+    def _binding(self, line: Line) -> BindingView | None:
+        chain = self._catalog.history.chain(line.uid)
+        return chain.live if chain is not None else None
 
     def _settled(self, slug: str) -> tuple[EnvironmentView | None, frozenset[str]]:
         catalog = self._catalog

@@ -258,6 +258,7 @@ async def test_pages_of_a_workspace_neither_skip_nor_repeat_while_lines_are_reco
         "user=",
         "user=%0A",
         "action=no",
+        "outcome=no",
         "since=yesterday",
         "environment_id=A",
         "x=1",

@@ -8,6 +8,8 @@ from facade_world import BASE, NAMESPACE, World
 
 from moorage_crds import names
 
+ROOT = BASE.removesuffix("/environments")
+
 
 def status_of(world: World, sequence: int, phase: str, **more: Any) -> None:
     """The operator writes what became of a change."""
@@ -82,6 +84,32 @@ async def test_the_history_says_how_each_change_ended() -> None:
     status_of(world, 3, "Failed", message="Deployment web: its progress deadline is exceeded")
 
     assert await lines(world) == [(3, "failed", None), (2, "superseded", None), (1, "healthy", "2026-01-31T12:00:01Z")]
+
+
+async def test_the_history_of_a_workspace_is_filtered_by_how_changes_ended() -> None:
+    world = await recorded("v1", "v2", "v3", "v4")
+    raw = world.raw(names.DEPLOYMENTS, "staging.web")
+    raw["status"]["outcomes"] = [
+        {"sequence": 1, "outcome": "failed"},
+        {"sequence": 2, "outcome": "superseded"},
+        {"sequence": 3, "outcome": "failed"},
+    ]
+    world.cluster.put(raw, names.DEPLOYMENTS)
+    status_of(world, 4, "Progressing")
+
+    async def ended(query: str) -> tuple[list[str], str | None]:
+        reply = await world.call("GET", f"{ROOT}/deployments?{query}")
+        assert reply.status == 200, reply.json
+        return [line["release_id"] for line in reply.json["deployments"]], reply.json["next_cursor"]
+
+    assert await ended("outcome=failed") == (["v3", "v1"], None)
+    assert await ended("outcome=superseded&app_id=web") == (["v2"], None)
+    assert await ended("outcome=healthy") == ([], None)
+    first, cursor = await ended("outcome=failed&limit=1")
+    assert (first, await ended(f"outcome=failed&limit=1&cursor={cursor}")) == (["v3"], (["v1"], None))
+    assert (await world.call("GET", f"{ROOT}/deployments?cursor={cursor}")).status == 422
+    status_of(world, 4, "Failed")
+    assert await ended("outcome=failed") == (["v4", "v3", "v1"], None)
 
 
 async def test_who_may_not_see_releases_sees_no_rollouts() -> None:
