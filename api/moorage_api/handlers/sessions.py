@@ -50,6 +50,14 @@ def _shown(caller: Caller, ends: int | None) -> Answer:
 
 
 def _require_own_origin(visit: Visit) -> None:
-    """Raises ApiError 403 for what a browser sends on behalf of another origin."""
-    if visit.headers.get("Sec-Fetch-Site", "same-origin") != "same-origin":
+    """Raises ApiError 403 for what a browser sends on behalf of another origin.
+
+    Old browsers do not say `Sec-Fetch-Site`; they do say `Origin`. Programs say neither.
+    """
+    site, origin = visit.headers.get("Sec-Fetch-Site"), visit.headers.get("Origin")
+    if site is None and origin is not None:
+        own = origin.partition("://")[2] == visit.headers.get("Host")
+    else:
+        own = site in {"same-origin", None}
+    if not own:
         raise errors.cross_origin()

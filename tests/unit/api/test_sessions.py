@@ -125,10 +125,21 @@ async def test_a_write_with_cookies_comes_from_the_page_itself(site: str | None)
     assert read.status == (200 if site in {"none", None} else 401)
 
 
-@pytest.mark.parametrize("site", ["cross-site", "same-site", "none"])
-async def test_nobody_logs_in_or_out_from_elsewhere(site: str) -> None:
+@pytest.mark.parametrize(
+    "said",
+    [
+        {"Sec-Fetch-Site": "cross-site"},
+        {"Sec-Fetch-Site": "same-site"},
+        {"Sec-Fetch-Site": "none"},
+        {"Sec-Fetch-Site": "cross-site", "Origin": "http://127.0.0.1:8080"},
+        {"Origin": "https://evil.example"},
+        {"Origin": "http://127.0.0.1:9090"},
+        {"Origin": "null"},
+    ],
+)
+async def test_nobody_logs_in_or_out_from_elsewhere(said: dict[str, str]) -> None:
     world = World()
-    headers = {"Sec-Fetch-Site": site}
+    headers = {**LOCAL, **said}
 
     entered = await world.call("POST", "/session", {"token": "mallory"}, user=None, headers=headers)
     left = await world.call("DELETE", "/session", user=None, headers=headers)
@@ -139,6 +150,17 @@ async def test_nobody_logs_in_or_out_from_elsewhere(site: str) -> None:
     for reply in (entered, left):
         assert (reply.status, reply.json["details"], jar(reply)) == (403, {"reason": "CrossOrigin"}, {})
     assert (form.status, jar(form)) == (415, {})
+
+
+@pytest.mark.parametrize("said", [{}, OWN, {"Origin": "http://127.0.0.1:8080"}])
+async def test_the_page_and_programs_log_in_and_out(said: dict[str, str]) -> None:
+    world = World()
+    headers = {**LOCAL, **said}
+
+    entered = await world.call("POST", "/session", {"token": "alice"}, user=None, headers=headers)
+    left = await world.call("DELETE", "/session", user=None, headers=headers)
+
+    assert (entered.status, left.status) == (200, 200)
 
 
 async def test_a_header_counts_and_cookies_do_not_where_both_are_sent() -> None:
