@@ -1,6 +1,7 @@
 """`make screenshots`: pictures of the page in docs/images, of what `make demo` has left running.
 
-With a folder as its argument it takes every view there, in light and dark, wide and narrow, to look through them.
+With a folder as its argument it takes every view there, in light and dark, wide and narrow, to look through them; with
+names of views after it, these views alone.
 """
 
 import json
@@ -8,7 +9,6 @@ import sys
 from pathlib import Path
 
 from moorage_dev import browser, page, running
-from moorage_dev.failures import DevError
 from moorage_dev.layout import ROOT, RUN
 
 _FOLDER = ROOT / "docs/images"
@@ -20,8 +20,6 @@ def main(argv: list[str]) -> int:
     Raises:
         DevError: nothing is running, there is no browser, or the page does not show what it should.
     """
-    if len(argv) > 1:
-        raise DevError("`screenshots` takes one argument at most: a folder for pictures of every view")
     folder = Path(argv[0]).resolve() if argv else _FOLDER
     demo = running.environment(RUN)
     folder.mkdir(parents=True, exist_ok=True)
@@ -33,6 +31,7 @@ def main(argv: list[str]) -> int:
         "chromium": str(browser.find_browser()),
         "folder": str(folder),
         "all": bool(argv),
+        "views": argv[1:],
     }
     arguments = ["journeys/screenshots.mjs"]
     variables = {"MOORAGE_JOURNEY": json.dumps(given)}

@@ -1,5 +1,6 @@
 // Pictures of the page: `node screenshots.mjs`, with the same variable as run.mjs and in it `folder`, and `all`: every view in
-// light and dark, wide and narrow, to look through them, instead of the few that the docs show.
+// light and dark, wide and narrow, to look through them, instead of the few that the docs show; of these only `views`, if
+// it names some.
 
 import assert from "node:assert/strict";
 import { statSync } from "node:fs";
@@ -58,7 +59,7 @@ async function everything() {
   for (const scheme of ["light", "dark"]) {
     for (const width of [1280, 360]) {
       const page = await loggedIn(scheme, width, width === 360 ? 740 : 800);
-      for (const name of Object.keys(VIEWS)) await take(page, name, `${name}-${scheme}-${width}.png`);
+      for (const name of given.views.length ? given.views : Object.keys(VIEWS)) await take(page, name, `${name}-${scheme}-${width}.png`);
       await page.close();
     }
   }
@@ -78,6 +79,7 @@ async function forDocs() {
 }
 
 async function take(page, name, file) {
+  assert(VIEWS[name], `there is no view ${name}, but ${Object.keys(VIEWS).join(", ")}`);
   const { address, sign, first } = VIEWS[name];
   await page.goto(address);
   await page.getByText(sign).first().waitFor();
