@@ -10,7 +10,7 @@ import { Empty, Link, Waiting } from "./parts/basics";
 import { Shell } from "./parts/shell";
 import { follow } from "./state/live";
 import { route } from "./state/router";
-import { askRights, identify, loggedIn, logIn, offline, takeCode } from "./state/session";
+import { askRights, identify, isStranger, loggedIn, logIn, offline, takeCode } from "./state/session";
 import { texts } from "./texts";
 import { AppView } from "./views/app";
 import { BindingView } from "./views/binding";
@@ -86,12 +86,12 @@ function titleOf(here: Route): string {
   return [...parts, texts.product].join(" · ");
 }
 
-async function start(): Promise<void> {
-  const code = takeCode();
-  // A link that has been used, or is too old, leads to the login.
-  if (code !== null) await logIn({ code });
+async function start(code = takeCode()): Promise<void> {
+  // A link that has been used, or is too old, leads to the login. Who is logged in stays who they are: otherwise a
+  // stranger's link could make them act under the stranger's name.
+  if (code !== null && (await isStranger())) await logIn({ code });
   if (loggedIn.value !== true) await identify();
-  if (loggedIn.value === null) setTimeout(() => void start(), RETRY_MILLIS);
+  if (loggedIn.value === null) setTimeout(() => void start(code), RETRY_MILLIS);
 }
 
 render(<Page />, document.getElementById("page") as HTMLElement);

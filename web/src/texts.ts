@@ -54,6 +54,7 @@ export const texts = {
     noMatch: (filter: string) => `Nothing matches “${filter}”`,
     clear: "Clear the filter",
     count: (shown: number, all: number) => (shown === all ? `${all} ${all === 1 ? "app" : "apps"}` : `${shown} of ${all} apps`),
+    recorded: (waiting: number) => (waiting ? `${plural(waiting, "change")} not recorded yet` : "every change is recorded"),
     onlyDifferent: "Only what differs",
     distance: {
       ahead: (env: string, by: string) => `${by} ahead of ${env}`,
@@ -61,6 +62,14 @@ export const texts = {
       different: (env: string, _by: string) => `another release than in ${env}`,
       only_here: (env: string, _by: string) => `not in ${env}`,
     } as Readonly<Record<string, (env: string, by: string) => string>>,
+    /** What the signs beside a release mean. */
+    legend: {
+      ahead: "ahead of the environment before, in changes",
+      behind: "behind it",
+      different: "another release",
+      only_here: "not there",
+    } as Readonly<Record<string, string>>,
+    legendTitle: "Signs",
     hidden: "hidden",
     hiddenHint: "You may not see what is active here.",
     nothing: "not deployed",
@@ -82,7 +91,7 @@ export const texts = {
         .filter(Boolean)
         .join(" "),
     closed: "Closed",
-    default: "Default",
+    default: "Cannot be deleted",
     unrecorded: "not recorded yet",
     imported: "imported",
     overridden: "gate overridden",
@@ -136,6 +145,7 @@ export const texts = {
     app: "App",
     environment: "Environment",
     action: "Action",
+    outcome: "Outcome",
     since: "Since",
     until: "Until",
     all: "All",
@@ -149,6 +159,7 @@ export const texts = {
   columns: { when: "When", what: "What", app: "App", environment: "Environment", release: "Release", who: "Who", reason: "Reason" },
   actions: { deploy: "deployed", undeploy: "undeployed", rollback: "rolled back", adopt: "adopted", import: "changed" } as Readonly<Record<string, string>>,
   outcomes: { healthy: "healthy", failed: "failed", superseded: "superseded" } as Readonly<Record<string, string>>,
+  outcomeNames: { healthy: "Healthy", failed: "Failed", superseded: "Superseded" } as Readonly<Record<string, string>>,
   phases: { Waiting: "waiting", Progressing: "rolling out", Healthy: "healthy", Degraded: "degraded", Failed: "failed" } as Readonly<Record<string, string>>,
   actionNames: { deploy: "Deploy", undeploy: "Undeploy", rollback: "Rollback", adopt: "Adopt", import: "Import" } as Readonly<Record<string, string>>,
   change: {
@@ -189,6 +200,7 @@ export const texts = {
     differ: (count: number, all: number) => `${count} of ${plural(all, "app")} ${count === 1 ? "differs" : "differ"}`,
     promote: (to: string) => `Promote to ${to} …`,
     showSame: "Show what is the same, too",
+    difference: "Difference",
     empty: "Nothing is active on either side.",
     relation: {
       same: (_by: string) => "same",
@@ -205,7 +217,8 @@ export const texts = {
     time: "Time",
     lastDays: (days: number) => `the last ${days} days`,
     empty: "Nothing was deployed in this time.",
-    perDay: (count: number) => `${new Intl.NumberFormat("en", { maximumFractionDigits: 1 }).format(count)} a day`,
+    // One in a month is not none.
+    perDay: (count: number) => `${new Intl.NumberFormat("en", count < 1 ? { maximumSignificantDigits: 1 } : { maximumFractionDigits: 1 }).format(count)} a day`,
     // Of a few, nine in ten is the slowest.
     spread: (p90: string, count: number) => (count < 10 ? `of ${plural(count, "deployment")}` : `9 of 10 within ${p90}, of ${count}`),
     failures: (failed: number, all: number) => `${failed} of ${all}`,

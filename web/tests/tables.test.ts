@@ -2,7 +2,7 @@ import { expect, test } from "vitest";
 
 import { unrecordedSince, type AnyLine } from "../src/model/changes";
 import { matching } from "../src/model/filter";
-import { differs, filtered, inOrder, inPromotionOrder, row, usualOrder, waitingSince, type Cell } from "../src/model/grid";
+import { differs, filtered, inOrder, inPromotionOrder, row, unrecorded, usualOrder, waitingSince, type Cell } from "../src/model/grid";
 import { joined } from "../src/model/pages";
 import { visible } from "../src/model/visible";
 import { pick, random, text } from "./random";
@@ -106,7 +106,9 @@ test("what is not recorded is known by its oldest change", () => {
   const cells = [["2026-01-02T00:00:00Z", false], ["2026-01-01T00:00:00Z", false], ["2025-01-01T00:00:00Z", true]] as const;
   const rows = cells.map(([since, recorded]) => row("app", [{ ...cell("1"), since, recorded }, null]));
   expect(waitingSince(rows)).toBe("2026-01-01T00:00:00Z");
+  expect(unrecorded(rows)).toBe(2);
   expect(waitingSince(rows.slice(2))).toBeNull();
+  expect(unrecorded(rows.slice(2))).toBe(0);
   expect(unrecordedSince(cells.map(([deployed_at, recorded]) => ({ deployed_at, recorded })))).toBe("2026-01-01T00:00:00Z");
   expect(unrecordedSince([])).toBeNull();
 });

@@ -55,6 +55,7 @@ export interface Filter {
   environment_id?: string | undefined;
   user?: string | undefined;
   action?: string | undefined;
+  outcome?: string | undefined;
   since?: string | undefined;
   until?: string | undefined;
   cursor?: string | undefined;

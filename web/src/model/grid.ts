@@ -72,6 +72,11 @@ export function waitingSince(rows: readonly Row[]): string | null {
   return found.sort()[0] ?? null;
 }
 
+/** How many cells show a change that the operator has not recorded yet. */
+export function unrecorded(rows: readonly Row[]): number {
+  return rows.reduce((count, one) => count + one.cells.filter((cell) => cell && !cell.recorded).length, 0);
+}
+
 /** Rows in the order of their names. */
 export function inOrder(rows: readonly Row[]): Row[] {
   return [...rows].sort((one, other) => byName(one.app, other.app));

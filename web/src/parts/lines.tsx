@@ -67,12 +67,11 @@ export function What({ line }: { line: AnyLine }) {
   return (
     <span class="what">
       <span class={`action ${line.action}`}>{texts.actions[line.action] ?? line.action}</span>
-      {line.previous_release_id !== null && !line.removed && (
-        <>
-          <Release id={line.previous_release_id} /> <span aria-label="to">→</span>{" "}
-        </>
-      )}
-      <Release id={after(line) ?? line.release_id} />
+      {line.previous_release_id !== null && !line.removed && <Release id={line.previous_release_id} />}
+      <span class="to">
+        {line.previous_release_id !== null && !line.removed && <span aria-label="to">→</span>}
+        <Release id={after(line) ?? line.release_id} />
+      </span>
       {line.outcome === "failed" && (
         <State kind="closed" sign="failed">
           {texts.outcomes.failed}

@@ -1,7 +1,7 @@
 // Every sentence of the reference.
 
 export const texts = {
-  search: "Search operations and models",
+  search: "Search",
   nothing: "Nothing matches.",
   field: "Field",
   type: "Type",

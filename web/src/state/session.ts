@@ -19,12 +19,19 @@ export const lostSince = signal<number | null>(null);
 let fresh = Date.now();
 
 const granted = signal<ReadonlySet<string>>(new Set());
+/** How often rights were asked for. */
+let asked = 0;
 
 /** Whether the caller may do something in the workspace that is open, by the id of the operation. */
 export const may = computed(() => {
   const operations = granted.value;
   return (operation: string): boolean => operations.has(operation);
 });
+
+/** Whether the facade only asks to come again in a moment. */
+export function isBusy(failure: Failure): boolean {
+  return failure.status === 503 && failure.reason === "Busy";
+}
 
 /** Note what an answer tells about the session and the connection. Returns the answer. */
 export function heard<T>(answer: Answer<T>): Answer<T> {
@@ -35,6 +42,7 @@ export function heard<T>(answer: Answer<T>): Answer<T> {
     fresh = Date.now() - (answer.age ?? 0) * 1000;
     return answer;
   }
+  if (isBusy(answer.failure)) return answer;
   if (answer.failure.status === 503) lostSince.value = fresh;
   if (answer.failure.status === 401) loggedIn.value = false;
   offline.value = answer.failure.status === 0;
@@ -49,11 +57,20 @@ export async function identify(): Promise<void> {
   loggedIn.value = true;
 }
 
+/** Whether the facade says that nobody is logged in here. */
+export async function isStranger(): Promise<boolean> {
+  const answer = await send("get", "/v1/me");
+  return !answer.ok && answer.failure.status === 401;
+}
+
 /** Ask what the caller may do in a workspace. */
 export async function askRights(at: Place): Promise<void> {
   granted.value = new Set();
+  asked += 1;
+  const mine = asked;
   const answer = heard(await send("get", "/v1/me", { query: { workspace: `${at.org}/${at.workspace}` } }));
-  if (!answer.ok) return;
+  // An answer about a workspace that was left meanwhile says nothing of this one.
+  if (!answer.ok || mine !== asked) return;
   const { operations } = answer.data;
   granted.value = new Set(Object.keys(operations).filter((name) => operations[name]));
 }

@@ -112,7 +112,7 @@ function Table({ at, found }: { at: Place; found: Comparison }) {
           {texts.compare.showSame}
         </label>
         {present && found.different > 0 && may.value("promoteReleases") && (
-          <button type="button" onClick={() => setPromoting(true)}>
+          <button type="button" class="main" onClick={() => setPromoting(true)}>
             {texts.compare.promote(found.to.name)}
           </button>
         )}
@@ -127,7 +127,7 @@ function Table({ at, found }: { at: Place; found: Comparison }) {
                 <th scope="col">{texts.columns.app}</th>
                 <SideHead side={found.from} />
                 <SideHead side={found.to} />
-                <th scope="col">{texts.columns.what}</th>
+                <th scope="col">{texts.compare.difference}</th>
               </tr>
             </thead>
             <tbody>

@@ -120,7 +120,7 @@ function Present({ freeze }: { freeze: Freeze }) {
     <>
       <State kind={!freeze.closed ? "good" : freeze.enforcement === "Warn" ? "warn" : "closed"}>{freeze.closed ? texts.states.closed : texts.freezes.open}</State>
       {turns && (
-        <div class="quiet">
+        <div class="quiet whole">
           {freeze.closed ? texts.states.opens : texts.states.closes} <Moment at={turns} />
         </div>
       )}
@@ -133,7 +133,12 @@ function Times({ freeze }: { freeze: Freeze }) {
     <ul>
       {(freeze.windows ?? []).map((one) => (
         <li key={one.from}>
-          <Moment at={one.from} form="full" /> – <Moment at={one.until} form="full" />
+          <span class="whole">
+            <Moment at={one.from} form="full" /> –
+          </span>{" "}
+          <span class="whole">
+            <Moment at={one.until} form="full" />
+          </span>
         </li>
       ))}
       {(freeze.weekly ?? []).map((one) => (

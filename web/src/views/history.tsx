@@ -12,7 +12,7 @@ import { go } from "../state/router";
 import { texts } from "../texts";
 
 export function HistoryView({ at, query }: { at: Place; query: Search }) {
-  const filter = { app_id: query.app, environment_id: query.environment, user: query.user, action: query.action, since: query.since, until: query.until };
+  const filter = { app_id: query.app, environment_id: query.environment, user: query.user, action: query.action, outcome: query.outcome, since: query.since, until: query.until };
   const name = `workspace ${at.org}/${at.workspace} ${JSON.stringify(filter)}`;
   return (
     <>
@@ -65,6 +65,17 @@ function Filter({ at, query }: { at: Place; query: Search }) {
         <select value={wanted.action ?? ""} onChange={(event) => set("action", event.currentTarget.value)}>
           <option value="">{texts.history.all}</option>
           {Object.entries(texts.actionNames).map(([name, shown]) => (
+            <option key={name} value={name}>
+              {shown}
+            </option>
+          ))}
+        </select>
+      </label>
+      <label>
+        {texts.history.outcome}
+        <select value={wanted.outcome ?? ""} onChange={(event) => set("outcome", event.currentTarget.value)}>
+          <option value="">{texts.history.all}</option>
+          {Object.entries(texts.outcomeNames).map(([name, shown]) => (
             <option key={name} value={name}>
               {shown}
             </option>

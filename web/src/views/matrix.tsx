@@ -3,7 +3,7 @@
 import { useEffect, useLayoutEffect, useMemo, useRef, useState } from "preact/hooks";
 
 import { matrixOf } from "../api/questions";
-import { filtered, waitingSince, type Cell, type Column, type Distance, type Grid, type Row } from "../model/grid";
+import { filtered, unrecorded, waitingSince, type Cell, type Column, type Distance, type Grid, type Row } from "../model/grid";
 import type { Place } from "../model/route";
 import { visible } from "../model/visible";
 import { Answered } from "../parts/answered";
@@ -30,6 +30,7 @@ function Filtered({ at, grid }: { at: Place; grid: Grid }) {
   const [onlyDifferent, setOnlyDifferent] = useState(false);
   const field = useRef<HTMLInputElement>(null);
   useEffect(() => focusBySlash(field.current), []);
+  const [waiting, since] = useMemo(() => [unrecorded(grid.rows), waitingSince(grid.rows)], [grid]);
   const rows = useMemo(() => filtered(grid.rows, filter, onlyDifferent), [grid, filter, onlyDifferent]);
   if (!grid.columns.length) return <Empty title={texts.matrix.noEnvironments} hint={texts.matrix.noEnvironmentsHint} />;
   return (
@@ -42,10 +43,12 @@ function Filtered({ at, grid }: { at: Place; grid: Grid }) {
         </label>
         <span class="quiet" role="status">
           {texts.matrix.count(rows.length, grid.rows.length)}
+          {grid.rows.length > 0 && ` · ${texts.matrix.recorded(waiting)}`}
         </span>
       </div>
-      <Unrecorded since={waitingSince(grid.rows)} />
+      <Unrecorded since={since} />
       <Table at={at} columns={grid.columns} rows={rows} />
+      {grid.columns.some((column) => column.before !== null) && rows.length > 0 && <Legend />}
       {!rows.length && <Nothing filter={filter} any={grid.rows.length > 0} clear={() => (setFilter(""), setOnlyDifferent(false))} />}
     </>
   );
@@ -216,6 +219,21 @@ function DistanceSign({ distance, before }: { distance: Distance | null; before:
       </span>
       <span class="unseen">{title}</span>
     </span>
+  );
+}
+
+function Legend() {
+  return (
+    <ul class="legend" aria-label={texts.matrix.legendTitle}>
+      {Object.entries(SIGNS).map(([relation, sign]) => (
+        <li key={relation}>
+          <span class={`distance ${relation}`} aria-hidden="true">
+            {sign}
+          </span>
+          {texts.matrix.legend[relation]}
+        </li>
+      ))}
+    </ul>
   );
 }
 
