@@ -5,27 +5,53 @@ from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 
 import pytest
-from cluster import Workspace, Workspaces
+from cluster import LiveCluster, Workspace, Workspaces
 from hostile import SCRIPTS
 from journeys import Journey
-from services import Facade
+from services import Facade, Facades, Operators
 from waiting import eventually
 
 from moorage_dev import page
 from moorage_dev.processes import Service
 
-#: How many of the texts stand in every field; the rest stands in reasons alone.
-SHOWN = 6
+#: All hostile texts, several in each of these: what takes a text is filled with every one of them by few objects.
+HOSTILE = [" ".join(SCRIPTS[number::6]) for number in range(6)]
 #: Every day of the year.
 EVER = [{"from": "01-01", "until": "12-31"}]
 
-_SOURCE = (page.WEB / "journeys/journeys.mjs").read_text(encoding="utf-8")
-JOURNEYS = re.findall(r'^  async "([^"]+)"', _SOURCE, re.MULTILINE)
 OF_STRANGERS = "run no script of a stranger"
+
+
+def _journeys(file: str) -> list[str]:
+    source = (page.WEB / "journeys" / file).read_text(encoding="utf-8")
+    return re.findall(r'^  async "([^"]+)"', source, re.MULTILINE)
+
+
+LOOKING, CHANGING = _journeys("looking.mjs"), _journeys("changing.mjs")
 
 
 @pytest.fixture
 def shop(workspace: Workspaces, facade: Facade, operator: Service) -> Workspace:
+    """A workspace for one journey alone."""
+    return _shop(workspace)
+
+
+@pytest.fixture(scope="module")
+def looked_at(
+    cluster: LiveCluster, _operators: Operators, _begun_without_the_page: None, _facades: Facades
+) -> Iterator[tuple[Workspace, str]]:
+    """One workspace for all journeys that change nothing, and a moment before its last change."""
+    _operators.ensure()
+    _facades.ensure()
+    made = Workspaces(cluster)
+    shop = _shop(made)
+    # Whoever has one workspace is led into it, and who has two may choose.
+    made("staging")
+    yield shop, _moved_on(shop)
+    made.clean()
+
+
+def _shop(workspace: Workspaces) -> Workspace:
     """A workspace with a history: in staging web-shop has moved on, catalog has not, and search is there alone."""
     made = workspace("staging", "production")
     made.create_deployment("production", "web-shop", "2.3.0")
@@ -69,9 +95,10 @@ def _full_of_scripts(facade: Facade, shop: Workspace) -> None:
     for number, text in enumerate(SCRIPTS):
         body = {"app_id": "web-shop", "release_id": f"2.5.{number}", "reason": text}
         assert facade.call("POST", f"{shop.rest}/staging/deploy", body=body).status == 200
-    for number, text in enumerate(SCRIPTS[:SHOWN]):
-        environment = {"name": text, "slug": f"odd-{number}", "description": text}
+    for number, text in enumerate(SCRIPTS):
+        environment = {"name": text, "slug": f"odd-{number}", "description": HOSTILE[number % len(HOSTILE)]}
         assert facade.call("POST", shop.rest, body=environment).status == 201
+    for number, text in enumerate(HOSTILE):
         assert facade.call("PUT", f"{shop.rest}/odd-{number}/lock", body={"reason": text}).status == 200
         freeze = {"reason": text, "environments": ["staging"], "enforcement": "Warn", "yearly": EVER}
         assert facade.call("PUT", f"{root}/freezes/odd-{number}", body=freeze).status == 200
@@ -103,7 +130,13 @@ def _lock(number: int, reason: str) -> dict[str, object]:
     return {"apiVersion": "moorage.dev/v1", "kind": "EnvironmentLock", "metadata": meta, "spec": {"reason": reason}}
 
 
-@pytest.mark.parametrize("name", [name for name in JOURNEYS if name != OF_STRANGERS])
+@pytest.mark.parametrize("name", LOOKING)
+def test_look(name: str, journey: Journey, operator: Service, looked_at: tuple[Workspace, str]) -> None:
+    shop, before = looked_at
+    journey(name, shop, {"before": before})
+
+
+@pytest.mark.parametrize("name", [name for name in CHANGING if name != OF_STRANGERS])
 def test_journey(name: str, journey: Journey, shop: Workspace) -> None:
     journey(name, shop, {"before": _moved_on(shop)})
 
@@ -113,11 +146,12 @@ def test_no_script_of_a_stranger_runs(
 ) -> None:
     _moved_on(shop)
     _full_of_scripts(facade, shop)
-    for number, text in enumerate(SCRIPTS[:SHOWN]):
+    for number, text in enumerate(HOSTILE):
         cluster_freezes(f"odd-{number}", text)
-    journey(OF_STRANGERS, shop, {"hostile": SCRIPTS[:SHOWN], "reasons": SCRIPTS})
+    journey(OF_STRANGERS, shop, {"hostile": HOSTILE, "each": SCRIPTS})
 
 
 def test_all_journeys_are_known() -> None:
-    assert len(JOURNEYS) == len(set(JOURNEYS)) > 10
-    assert OF_STRANGERS in JOURNEYS
+    assert len(LOOKING) > 10
+    assert OF_STRANGERS in CHANGING
+    assert not set(LOOKING) & set(CHANGING)

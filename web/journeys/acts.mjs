@@ -9,6 +9,20 @@ export async function checkAndSend(page, button) {
   await dialog.waitFor({ state: "detached" });
 }
 
+/** Go to another address of the page as a link of it does, without loading the page anew. */
+export async function turnTo(page, address) {
+  await page.evaluate((to) => {
+    history.pushState(null, "", to);
+    dispatchEvent(new PopStateEvent("popstate"));
+  }, address);
+}
+
+/** Leave the open dialog without sending anything. */
+export async function leave(page) {
+  await page.keyboard.press("Escape");
+  await page.getByRole("dialog").waitFor({ state: "detached" });
+}
+
 /** Wait until something is there, or gone, while the reader comes back to the page again and again. */
 export async function comingBack(page, locator, state, patience) {
   for (const end = Date.now() + patience; ; ) {

@@ -9,12 +9,14 @@ import { createRequire } from "node:module";
 
 import { chromium } from "playwright-core";
 
+import { journeys as changing } from "./changing.mjs";
+import { journeys as everyday } from "./everyday.mjs";
 import { journeys as governing } from "./governing.mjs";
-import { journeys as everyday } from "./journeys.mjs";
+import { journeys as looking } from "./looking.mjs";
 import { heard } from "./talk.mjs";
 
 const AXE = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
-const JOURNEYS = { ...everyday, ...governing };
+const JOURNEYS = { ...looking, ...changing, ...everyday, ...governing };
 
 let browser = null;
 /** What the journey that runs is given, and who takes part in it. */
@@ -81,7 +83,7 @@ function at(path = "") {
 
 /** No violation of the rules of accessibility that a machine can find. */
 async function axe(page) {
-  await page.evaluate(AXE);
+  if (!(await page.evaluate(() => "axe" in globalThis))) await page.evaluate(AXE);
   const { violations } = await page.evaluate(() => globalThis.axe.run(document, { resultTypes: ["violations"] }));
   const found = violations.map((one) => `${one.id}: ${one.nodes.map((node) => node.target.join(" ")).join("; ")}`);
   assert.deepEqual(found, [], `axe at ${page.url()}`);

@@ -1,8 +1,9 @@
-// What people do on the page. Each journey says what they see; it waits for that and for nothing else.
+// What people look at on the page, and leave as it is: all of these journeys go through one workspace. Each says what
+// people see; it waits for that and for nothing else.
 
 import assert from "node:assert/strict";
 
-import { checkAndSend } from "./acts.mjs";
+import { leave, turnTo } from "./acts.mjs";
 import { expect } from "./expect.mjs";
 
 export const journeys = {
@@ -21,65 +22,6 @@ export const journeys = {
     await expect.count(page.locator("tbody th[scope=row]"), 2);
   },
 
-  async "deploy, with a dry run first"({ person, at }) {
-    const page = await person("bob");
-    await page.goto(at("/env/staging/web-shop"));
-    await page.getByRole("button", { name: "Deploy …", exact: true }).click();
-    const dialog = page.getByRole("dialog");
-    await dialog.getByLabel("Release", { exact: true }).fill("2.5.0");
-    await dialog.getByLabel("Reason").fill("Fixes the rounding");
-    await dialog.getByRole("button", { name: "Check" }).click();
-    await dialog.getByText("web-shop 2.5.0 would become active in staging.").waitFor();
-    // What was checked is what is sent: an edit asks again.
-    await dialog.getByLabel("Release", { exact: true }).fill("2.5.1");
-    await dialog.getByRole("button", { name: "Check" }).waitFor();
-    await checkAndSend(page, "Deploy");
-    await expect.text(page.locator(".current .release"), "2.5.1");
-    await page.getByRole("row", { name: /2\.5\.1.*bob.*Fixes the rounding/ }).waitFor();
-    assert.equal(await page.getByText("2.5.0").count(), 0);
-  },
-
-  async "be refused in the words of the policy"({ person, at }) {
-    const page = await person("alice");
-    await page.goto(at("/env/production"));
-    await page.getByRole("button", { name: "Lock …", exact: true }).click();
-    await page.getByLabel("Reason").fill("Quarter end");
-    await checkAndSend(page, "Lock");
-    await page.locator(".facts").getByText("Locked by alice").waitFor();
-    await page.getByRole("button", { name: "Deploy …", exact: true }).click();
-    const dialog = page.getByRole("dialog");
-    await dialog.getByLabel("App").fill("web-shop");
-    await dialog.getByLabel("Release", { exact: true }).fill("2.4.0");
-    await dialog.getByRole("button", { name: "Check" }).click();
-    await dialog.getByRole("alert").getByText("environment production is locked by alice: Quarter end").waitFor();
-    assert.equal(await dialog.getByRole("button", { name: "Deploy", exact: true }).count(), 0);
-    await dialog.getByRole("button", { name: "Cancel" }).click();
-    await page.getByRole("button", { name: "Unlock …" }).click();
-    await checkAndSend(page, "Unlock");
-    await page.locator(".facts").getByText("Locked by alice").waitFor({ state: "detached" });
-  },
-
-  async "let a lock end by itself"({ person, at }) {
-    const page = await person("alice");
-    await page.goto(at("/env/production"));
-    await page.getByRole("button", { name: "Lock …", exact: true }).click();
-    const dialog = page.getByRole("dialog");
-    await dialog.getByLabel("Reason").fill("Stocktaking");
-    await dialog.getByLabel("Until").fill("2099-12-31T23:00:00");
-    await dialog.getByRole("button", { name: "Check" }).click();
-    await dialog.getByText("would take no release changes until 31 Dec 2099, 23:00:00").waitFor();
-    await dialog.getByRole("button", { name: "Lock", exact: true }).click();
-    await dialog.waitFor({ state: "detached" });
-    await page.locator(".facts time[datetime='2099-12-31T22:00:00Z']").waitFor();
-    await page.getByRole("button", { name: "Change lock …" }).click();
-    assert.equal(await dialog.getByLabel("Reason").inputValue(), "Stocktaking");
-    await dialog.getByLabel("Until").fill("");
-    await checkAndSend(page, "Lock");
-    await page.locator(".facts time[datetime='2099-12-31T22:00:00Z']").waitFor({ state: "detached" });
-    await page.getByRole("button", { name: "Unlock …" }).click();
-    await checkAndSend(page, "Unlock");
-  },
-
   async "log in by a link, once"({ person, given }) {
     const helping = await person("alice");
     await helping.goto(given.url);
@@ -87,6 +29,11 @@ export const journeys = {
       const answer = await fetch("/session/links", { method: "POST", headers: { "Content-Type": "application/json" } });
       return answer.json();
     });
+    // Who is logged in stays who they are, and does not use the link up.
+    const logged = await person("bob");
+    await logged.goto(given.url + path);
+    await logged.locator(".who").getByText("bob").waitFor();
+    assert.equal(await logged.evaluate(() => location.hash), "");
     const first = await person(null);
     await first.goto(given.url + path);
     await first.locator(".who").getByText("alice").waitFor();
@@ -95,19 +42,6 @@ export const journeys = {
     await second.goto(given.url + path);
     await second.getByLabel("Token").waitFor();
     assert.equal(await second.evaluate(() => location.hash), "");
-  },
-
-  async "roll back and take out"({ person, at }) {
-    const page = await person("bob");
-    await page.goto(at("/env/staging/web-shop"));
-    await page.getByRole("button", { name: "Roll back …" }).click();
-    await page.getByLabel("Go back to").selectOption("2.3.0");
-    await checkAndSend(page, "Roll back");
-    await expect.text(page.locator(".current .release"), "2.3.0");
-    await page.getByRole("row", { name: /rolled back.*2\.3\.0.*bob/ }).waitFor();
-    await page.getByRole("button", { name: "Undeploy …" }).click();
-    await checkAndSend(page, "Undeploy");
-    await page.locator(".current").getByText("not deployed").waitFor();
   },
 
   async "see what differs"({ person, at }) {
@@ -159,19 +93,6 @@ export const journeys = {
     for (const name of ["Deploy …", "Roll back …", "Undeploy …"]) assert.equal(await page.getByRole("button", { name }).count(), 0);
   },
 
-  async "hear of a change that somebody else makes"({ person, at, given }) {
-    const [watching, changing] = [await person("viewer"), await person("bob")];
-    await changing.goto(at());
-    await watching.goto(at());
-    await watching.getByText("Live", { exact: true }).waitFor();
-    const answer = await changing.evaluate(
-      async ([path, body]) => (await fetch(path, { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(body) })).status,
-      [`/v1/orgs/${given.org}/workspaces/${given.workspace}/environments/staging/deploy`, { app_id: "search", release_id: "0.15.0" }],
-    );
-    assert.equal(answer, 200);
-    await watching.getByRole("row", { name: /search/ }).getByText("0.15.0").waitFor();
-  },
-
   async "be no stranger"({ person, at, given }) {
     const page = await person(null);
     await page.goto(at());
@@ -188,9 +109,13 @@ export const journeys = {
   async "see how delivery goes"({ person, at }) {
     const page = await person("viewer");
     await page.goto(at());
+    // A facade that is busy with the same question is asked again in a moment, and nobody hears of it.
+    const busy = { error: "SERVICE_UNAVAILABLE", message: "You wait for numbers already", details: { reason: "Busy" } };
+    await page.route("**/metrics/dora?*", (route) => route.fulfill({ status: 503, json: busy }), { times: 2 });
     await page.getByRole("link", { name: "Numbers", exact: true }).click();
     const staging = page.getByRole("row", { name: /^staging/ });
     await staging.getByText("nothing failed in this time").waitFor();
+    assert.equal(await page.getByText("You wait for numbers already").or(page.locator(".banner")).count(), 0);
     await page.getByLabel("Time", { exact: true }).selectOption({ label: "the last 7 days" });
     await staging.getByRole("link", { name: "staging" }).click();
     await page.getByRole("heading", { name: "Numbers: staging" }).waitFor();
@@ -269,20 +194,24 @@ export const journeys = {
     ];
     for (const [scheme, width] of [["light", 1280], ["dark", 320]]) {
       const page = await person("alice", { scheme, width });
+      await page.goto(given.url);
+      await page.getByRole("link", { name: given.workspace }).waitFor();
+      await axe(page);
+      await fits(page);
       for (const [path, sign] of views) {
-        await page.goto(at(path));
+        await turnTo(page, at(path));
         await page.getByText(sign).first().waitFor();
         await axe(page);
         await fits(page);
       }
       for (const [path, name] of dialogs) {
-        await page.goto(at(path));
+        await turnTo(page, at(path));
         await page.getByRole("button", { name, exact: true }).click();
         await page.getByRole("dialog").waitFor();
         await axe(page);
         await fits(page);
+        await leave(page);
       }
-      await page.goto(at("/env/staging/web-shop"));
       await page.locator("table.lines time").first().click();
       await page.locator(".turn").waitFor();
       await axe(page);
@@ -300,28 +229,6 @@ export const journeys = {
       await large.getByText("web-shop").first().waitFor();
       await fits(large);
     }
-  },
-
-  async "run no script of a stranger"({ person, at, given }) {
-    const page = await person("viewer");
-    for (const path of ["", "/env/staging", "/env/staging/web-shop", "/env/staging/web-shop?at=<script>alert(1)</script>", "/app/web-shop", "/app/<img src=x onerror=alert(1)>", "/freezes", "/history", "/env/odd-0", "/env/production", "/compare?from=staging&to=production", "/numbers"]) {
-      await page.goto(at(path));
-      await page.locator("main a").first().waitFor();
-    }
-    // All of them are there, as texts.
-    await page.goto(at("/env/staging/web-shop"));
-    await page.getByRole("button", { name: "Older changes" }).click();
-    for (const text of given.reasons) await page.locator("td.reason").getByText(text, { exact: true }).first().waitFor();
-    for (const [path, where] of [["/freezes", "td.reason"], ["/env/staging", ".candidates"], ["", "thead"]]) {
-      await page.goto(at(path));
-      for (const text of given.hostile) await page.locator(where).getByText(text).first().waitFor();
-    }
-    await page.goto(at("/env/staging"));
-    for (const [number, text] of given.hostile.entries()) {
-      await page.locator(".verdicts li").filter({ hasText: `clusterfreeze/odd-${number}` }).getByText(text).first().waitFor();
-    }
-    await page.goto(at("/app/of-a-stranger"));
-    for (const text of given.hostile) await page.getByText(text).first().waitFor();
   },
 
   async "read the reference"({ person, given, axe, fits }) {
