@@ -40,8 +40,8 @@ const VIEWS = {
 const WIDTH = 1280;
 /** View, scheme and height in CSS pixels: without the room below that shows nothing. */
 const IN_DOCS = [
-  ["matrix", "light", 420],
-  ["matrix", "dark", 420],
+  ["matrix", "light", 460],
+  ["matrix", "dark", 460],
   ["environment", "light", 660],
   ["compare", "light", 420],
   ["deploy", "light", 660],
