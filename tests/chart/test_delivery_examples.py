@@ -46,6 +46,7 @@ def used(text: str, before: str) -> set[str]:
     ("path", "before", "model"),
     [
         ("argocd/applicationset.yaml", r"\{\{ \.", PluginSet),
+        ("argocd/shortest.yaml", r"\{\{ \.", PluginSet),
         ("flux/resourceset.yaml", r"<< inputs\.", Input),
     ],
 )
@@ -56,16 +57,24 @@ def test_a_template_names_what_a_set_has(path: str, before: str, model: type[Any
     assert used(text, before) <= set(model.model_fields)
 
 
-def test_the_plugin_is_asked_for_what_it_knows() -> None:
-    generator = documents("argocd/applicationset.yaml")["ApplicationSet"]["spec"]["generators"][0]["plugin"]
+def test_a_user_of_argo_cd_writes_fifteen_lines() -> None:
+    lines = (EXAMPLES / "argocd/shortest.yaml").read_text(encoding="utf-8").splitlines()
+
+    assert len([line for line in lines if line and not line.startswith("#")]) <= 15
+
+
+@pytest.mark.parametrize("path", ["argocd/applicationset.yaml", "argocd/shortest.yaml"])
+def test_the_plugin_is_asked_for_what_it_knows(path: str) -> None:
+    generator = documents(path)["ApplicationSet"]["spec"]["generators"][0]["plugin"]
 
     wanted = generator["input"]["parameters"]
 
     assert set(PluginParameters.model_validate(wanted).model_dump(exclude_none=True)) == set(wanted)
 
 
-def test_a_project_is_never_taken_from_a_set() -> None:
-    template = documents("argocd/applicationset.yaml")["ApplicationSet"]["spec"]["template"]
+@pytest.mark.parametrize("path", ["argocd/applicationset.yaml", "argocd/shortest.yaml"])
+def test_a_project_is_never_taken_from_a_set(path: str) -> None:
+    template = documents(path)["ApplicationSet"]["spec"]["template"]
 
     assert "{{" not in template["spec"]["project"]
 

@@ -22,6 +22,7 @@ from moorage_dev.rest_client import MERGE_PATCH
 
 Object = dict[str, Any]
 EXAMPLE = "delivery/argocd/applicationset.yaml"
+SHORTEST = "delivery/argocd/shortest.yaml"
 APPLICATIONS = f"/apis/argoproj.io/v1alpha1/namespaces/{engine.NAMESPACE}/applications"
 SETS = f"/apis/argoproj.io/v1alpha1/namespaces/{engine.NAMESPACE}/applicationsets"
 #: Seconds until Argo CD has asked and done what follows; it asks every two.
@@ -49,9 +50,19 @@ spec:
 
 
 class ReleaseSet:
-    """The ApplicationSet of the example, for one workspace, asked for every two seconds by the account `viewer`."""
+    """The ApplicationSet of the example, for one workspace, asked for every two seconds by the account `viewer`.
 
-    def __init__(self, here: Workspace, facade: Facade, repository: Repository, *, every: int = 2) -> None:
+    Args:
+        here: the workspace.
+        facade: is asked.
+        repository: has the charts.
+        every: seconds between two questions.
+        shortest: the one of fifteen lines, with ConfigMap and Secret of the other.
+    """
+
+    def __init__(
+        self, here: Workspace, facade: Facade, repository: Repository, *, every: int = 2, shortest: bool = False
+    ) -> None:
         self._here, self._cluster = here, here.cluster
         self.name = here.namespace
         config = example(EXAMPLE, "ConfigMap", "moorage-plugin")
@@ -60,9 +71,13 @@ class ReleaseSet:
         secret = example(EXAMPLE, "Secret", "moorage-token")
         secret["metadata"]["name"] = self.name
         secret["stringData"]["token"] = self._cluster.token("viewer")
-        wanted = example(EXAMPLE, "ApplicationSet", "moorage")
+        wanted = (
+            example(SHORTEST, "ApplicationSet", "moorage-shop")
+            if shortest
+            else example(EXAMPLE, "ApplicationSet", "moorage")
+        )
         wanted["metadata"]["name"] = self.name
-        wanted["metadata"]["annotations"][ANNOTATION_FOLLOWS] = here.namespace
+        wanted["metadata"].setdefault("annotations", {})[ANNOTATION_FOLLOWS] = here.namespace
         [generator] = wanted["spec"]["generators"]
         generator["plugin"] |= {"configMapRef": {"name": self.name}, "requeueAfterSeconds": every}
         generator["plugin"]["input"]["parameters"] |= {"org": here.org, "workspace": [here.name]}
@@ -171,6 +186,22 @@ def test_applications_follow_what_is_released(releases: ReleaseSet, here: Worksp
     # Exactly that one is gone; the others are not new ones.
     assert releases.uids() == {name: uid for name, uid in before.items() if name != "staging-api"}
     assert releases.complaint() == ""
+
+
+def test_fifteen_lines_make_the_same(argocd: ArgoCD, here: Workspace, facade: Facade, repository: Repository) -> None:
+    assert argocd.logs()
+    repository.commit(_chart("web"))
+    made = ReleaseSet(here, facade, repository, shortest=True)
+    try:
+        eventually(lambda: made.releases() == ALL, PATIENCE)
+        web = Workload(here, "production")
+        eventually(lambda: web.image() == "registry.example.com/app:web-1", PATIENCE)
+        deploy(facade, here, "production", "web", "web-2")
+        eventually(lambda: web.image() == "registry.example.com/app:web-2", PATIENCE)
+        assert facade.call("DELETE", f"{here.rest}/staging/deploy/api").status == 200
+        eventually(lambda: made.releases() == {"staging-web": "web-1", "production-web": "web-2"}, PATIENCE)
+    finally:
+        made.clean()
 
 
 def test_facade_that_is_not_certain_changes_nothing(

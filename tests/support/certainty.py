@@ -59,7 +59,7 @@ class Truth:
         return answer.status == 200
 
     def next_release(self) -> str:
-        """One that was nowhere before."""
+        """One that was nowhere before; its number is the highest so far."""
         return f"r-{next(self._numbers)}"
 
     def now(self) -> dict[Binding, str]:
@@ -82,9 +82,14 @@ class Truth:
         return f"{sorted(extra)} were never there" if extra else ""
 
 
+def number_of(release: str) -> int:
+    """Releases count up over all bindings."""
+    return int(release.removeprefix("r-"))
+
+
 @dataclass(slots=True)
 class Asker:
-    """Asks both endpoints, and judges what they say.
+    """Asks both endpoints, also from several threads at once, and judges what they say.
 
     Attributes:
         here: the workspace that is asked for.
@@ -99,6 +104,8 @@ class Asker:
     bound: float
     answers: Counter[tuple[str, str]] = field(default_factory=Counter)
     wrong: list[str] = field(default_factory=list)
+    _told: dict[tuple[str, Binding], tuple[int, float]] = field(default_factory=dict)
+    _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def ask(self, facade: Facade) -> bool:
         """Ask both once; whether both answered 200 with what is there now."""
@@ -111,16 +118,33 @@ class Asker:
             answer = self._plugin(facade) if endpoint == "plugin" else self._inputs(facade)
         except (OSError, HTTPException):
             # The facade is being killed, or has not begun to listen.
-            self.answers[endpoint, "cut"] += 1
+            self._count(endpoint, "cut")
             return None
-        self.answers[endpoint, str(answer.status)] += 1
+        self._count(endpoint, str(answer.status))
         if answer.status != 200:
             # Whatever the error is, it changes nothing.
             return None
         told = _told(answer.json()["output"]["parameters"] if endpoint == "plugin" else answer.json()["inputs"])
-        if problem := self.truth.wrong(told, began, self.bound):
+        if problem := self.truth.wrong(told, began, self.bound) or self._went_back(endpoint, told, began):
             self.wrong.append(f"{endpoint}: {problem}")
         return told
+
+    def _count(self, endpoint: str, status: str) -> None:
+        with self._lock:
+            self.answers[endpoint, status] += 1
+
+    def _went_back(self, endpoint: str, told: dict[Binding, str], asked_at: float) -> str:
+        """Why a tool would be set back: an older release than one that was told before this question was asked."""
+        found = []
+        with self._lock:
+            for binding, release in told.items():
+                number = number_of(release)
+                newest, told_at = self._told.get((endpoint, binding), (0, 0.0))
+                if number < newest and told_at < asked_at:
+                    found.append(f"{binding} went back from {newest} to {number}")
+                if number > newest:
+                    self._told[endpoint, binding] = number, time.monotonic()
+        return ", ".join(found)
 
     def _plugin(self, facade: Facade) -> Answer:
         parameters = {"org": self.here.org, "workspace": [self.here.name]}

@@ -112,11 +112,16 @@ class StillFeed:
     synced: bool = True
     connected: bool = True
     seconds: float = 0.0
+    unproved_seconds: float = 0.0
     left_out: set[tuple[str, str]] = field(default_factory=set)
 
     def age(self) -> float:
         """Seconds since the last byte."""
         return self.seconds
+
+    def unproved(self) -> float:
+        """Seconds since the cache was last known to have missed nothing."""
+        return self.unproved_seconds
 
 
 @dataclass(slots=True)

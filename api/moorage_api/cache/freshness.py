@@ -36,6 +36,10 @@ class WatchState(Protocol):
         """Seconds since the last byte."""
         ...
 
+    def unproved(self) -> float:
+        """Seconds since the cache was last known to have missed nothing."""
+        ...
+
 
 class Freshness:
     """Watches the feeds; `sample` is called a few times a second.
@@ -80,6 +84,14 @@ class Freshness:
         """How old the answers of the cache may be; 0 while nothing speaks for it."""
         silence = self._silence()
         return max(self._cut_seconds, silence if silence > GRACE_SECONDS else 0.0)
+
+    @property
+    def unproved_seconds(self) -> float:
+        """For how long nothing has proved that the cache has missed nothing.
+
+        Asked of the feeds at once, not of the last sample: a process that stood still wakes with an old one.
+        """
+        return max((feed.unproved() for feed in self.feeds), default=0.0)
 
     def left_out(self, plurals: Collection[str], namespaces: Collection[str]) -> list[tuple[str, str, str]]:
         """Kind, Namespace and name of what is of these kinds, in one of these Namespaces, and cannot be read."""

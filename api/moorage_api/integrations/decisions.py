@@ -42,7 +42,7 @@ def too_old(stale_seconds: float, bound: float) -> str | None:
     """Whether the cache is older than an answer may be.
 
     Args:
-        stale_seconds: how old it may be; 0 while nothing speaks for it.
+        stale_seconds: how old it may be.
         bound: seconds.
     """
     if stale_seconds <= bound:

@@ -30,7 +30,7 @@ MAX_REMEMBERED: Final = 200_000
 #: How many bytes of answers are kept as they were sent.
 MAX_KEPT_BYTES: Final = 32 * 1024 * 1024
 #: Of how many releases the JSON is kept for the next answer; each has about 350 bytes.
-MAX_PIECES: Final = 20_000
+MAX_PIECES: Final = 50_000
 
 #: Kinds that an answer is made of. A record that cannot be read leaves a history that has not arrived.
 _MADE_OF: Final = frozenset({names.ENVIRONMENTS, names.DEPLOYMENTS})
@@ -208,7 +208,8 @@ class Inputs:
         Raises:
             ApiError: 404 for what is named and not there; 503 while it is not certain.
         """
-        _require(decisions.too_old(facade.freshness.stale_seconds, facade.settings.max_input_staleness_seconds))
+        age = max(facade.freshness.stale_seconds, facade.freshness.unproved_seconds)
+        _require(decisions.too_old(age, facade.settings.max_input_staleness_seconds))
         namespaces = frozenset(one.namespace for one in workspaces)
         _require(decisions.spoiled(facade.freshness.left_out(_MADE_OF, namespaces)))
         moves = facade.catalog.moves

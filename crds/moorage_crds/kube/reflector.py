@@ -21,6 +21,7 @@ from moorage_crds.kube import paths
 from moorage_crds.kube.answers import decode, error_for
 from moorage_crds.kube.client import KubernetesStore
 from moorage_crds.kube.connection import Connection
+from moorage_crds.kube.proofs import Proofs
 from moorage_crds.objects import RawObject, metadata, version_of
 from moorage_crds.reading import readable
 from moorage_crds.store import GoneError, Sink, StoreError, TransientError, UnauthenticatedError, UnavailableError
@@ -105,6 +106,7 @@ class Reflector(Generic[ViewT]):
         self._selector = selector
         self._synced = asyncio.Event()
         self._last_byte = clock.monotonic()
+        self._proofs = Proofs(clock)
         self._failures = 0
         self._interruptions = _Interruptions(plural, clock)
         self._gone_in_a_row = 0
@@ -128,6 +130,10 @@ class Reflector(Generic[ViewT]):
     def age(self) -> float:
         """Seconds since the last byte from the API server. Up to a minute is normal while nothing happens."""
         return self._clock.monotonic() - self._last_byte
+
+    def unproved(self) -> float:
+        """Seconds since the cache was last known to have missed nothing, however the watch looks."""
+        return self._proofs.seconds()
 
     def _touch(self) -> None:
         self._last_byte = self._clock.monotonic()
@@ -175,7 +181,7 @@ class Reflector(Generic[ViewT]):
     async def _list(self) -> None:
         views: list[ViewT] = []
         left_out: set[tuple[str, str]] = set()
-        version = ""
+        version, began = "", self._clock.monotonic()
 
         def leave_out(raw: RawObject) -> None:
             left_out.add(_place(raw))
@@ -189,6 +195,7 @@ class Reflector(Generic[ViewT]):
         self.left_out = left_out
         self.resource_version = version
         self.relists += 1
+        self._proofs.listed(began)
         self._failures = 0
         self._synced.set()
 
@@ -248,6 +255,7 @@ class Reflector(Generic[ViewT]):
                     decode("WATCH", path, response.status, response.headers.get("Retry-After"), await response.read())
                     raise UnavailableError(f"watch {self._plural}: status {response.status}")
                 self.connected = True
+                self._proofs.opened()
                 async for line in _split(response.content.iter_any(), self._touch):
                     yield line
         except UnauthenticatedError as error:

@@ -2,6 +2,7 @@
 
 import random
 from base64 import b64encode
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -201,6 +202,30 @@ async def test_a_cache_that_is_not_filled_or_too_old_says_nothing() -> None:
     world.feeds[0].synced = False
     world.facade.freshness.sample()
     assert (await ask(world)).status == 503
+
+
+async def test_an_open_watch_is_believed_no_longer_than_the_bound() -> None:
+    """As after a process stood still: every watch looks open, and the last sample is from before."""
+    world = await delivered("web")
+    world.feeds[0].unproved_seconds = 30.5
+    still = await ask(world)
+    assert (still.status, still.json["details"]["reason"]) == (503, "NotSynced")
+    assert (await world.call("GET", f"{BASE}/staging")).status == 200
+
+    world.feeds[0].unproved_seconds = 29.5
+    assert (await ask(world)).status == 200
+
+
+@pytest.mark.parametrize("days", [-400, 400])
+async def test_a_clock_that_is_set_makes_no_answer_older_or_younger(days: int) -> None:
+    world = await delivered("web")
+    before = await ask(world)
+
+    world.clock.moment += timedelta(days=days)
+    world.facade.freshness.sample()
+    after = await ask(world)
+
+    assert (after.status, after.content) == (200, before.content)
 
 
 async def test_an_answer_is_not_younger_than_what_the_caller_has_seen() -> None:

@@ -128,6 +128,23 @@ async def test_an_object_that_cannot_be_read_is_left_out_and_no_other() -> None:
     assert made.left_out == set()
 
 
+async def test_a_list_and_a_watch_that_begins_prove_that_nothing_is_missing() -> None:
+    server, clock = SpoiledServer(), FixedClock()
+    made = Reflector(server, names.ENVIRONMENTS, read=lambda raw: raw, sink=Kept(), clock=clock)  # type: ignore[arg-type]
+    clock.advance(50)
+    assert made.unproved() == 50
+    running = asyncio.create_task(made.run())
+    try:
+        await asyncio.wait_for(server.sent.wait(), 10)
+        assert (made.connected, made.unproved()) == (True, 0)
+        clock.advance(90)
+        assert (made.connected, made.unproved()) == (True, 90)
+    finally:
+        running.cancel()
+        with suppress(asyncio.CancelledError):
+            await running
+
+
 async def test_what_is_left_out_is_known_until_it_can_be_read_or_is_gone() -> None:
     made: Any = Reflector(
         TroubledServer(200),  # type: ignore[arg-type]

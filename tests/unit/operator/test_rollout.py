@@ -1,13 +1,12 @@
 """What became of a release: whose status counts for it, and how several objects are one answer."""
 
-import random
 from dataclasses import replace
 from typing import Any
 
 import builders
 import pytest
 from builders import at
-from targets import Controller, image, rolled_out, workload
+from targets import rolled_out, workload
 
 from moorage_crds.kinds.deployment import Action, Change, DeploymentStatus, from_object
 from moorage_crds.kinds.target import ANNOTATION_BINDING, ANNOTATION_DEPLOYMENT, ANNOTATION_IMAGE, ANNOTATION_SET
@@ -219,71 +218,6 @@ def test_the_next_change_ends_a_rollout(before: dict[str, Any], ended: dict[str,
     assert decisions.outcomes(facts(target(), sequence=17, stored={"sequence": 17, **before}, outcomes=kept)) == known
     # A rollout that ended stays known once, however often it is looked at.
     assert decisions.outcomes(facts(sequence=18, outcomes=tuple(found))) == found
-
-
-# --- races
-
-
-@pytest.mark.parametrize("named", [True, False], ids=["the change is named", "the value alone"])
-def test_no_release_is_called_healthy_that_is_not(named: bool) -> None:
-    """1,000 orders of what can happen; the pods that ran decide whether an answer was right.
-
-    Where the value alone is declared, no release comes twice: a view from before could not be told from one after.
-    """
-    chance = random.Random(f"rollout {named}")  # noqa: S311 — a test's dice
-    stories = [Story(chance, named=named) for _ in range(500)]
-    for story in stories:
-        for _ in range(60):
-            story.go_on()
-    assert sum(story.arrived for story in stories) > 500
-
-
-class Story:
-    """A binding, its workload, and a view of it that may be late."""
-
-    def __init__(self, chance: random.Random, *, named: bool) -> None:
-        self.chance = chance
-        self.named = named
-        self.releases = ["v0"]
-        self.controller = Controller(workload(release="v0", deployment_id=self._id(0)))
-        self.delivered = self.controller.snapshot()
-        self.known: dict[str, Any] = {}
-        self.arrived = 0
-
-    def _id(self, number: int) -> str | None:
-        return record_name(UID, number) if self.named else None
-
-    def go_on(self) -> None:
-        steps = [self.change, self.write, self.write, self.write_late, self.watch, self.watch]
-        workload_steps = [self.controller.replace_a_pod, self.controller.observe] * 2
-        self.chance.choice([*steps, *workload_steps])()
-        self.look()
-
-    def change(self) -> None:
-        again = self.chance.choice(self.releases) if self.named else self.releases[-1]
-        self.releases.append(again if again != self.releases[-1] else f"v{len(self.releases)}")
-
-    def write(self) -> None:
-        self.controller.write(self.releases[-1], self._id(len(self.releases) - 1))
-
-    def write_late(self) -> None:
-        number = self.chance.randrange(len(self.releases))
-        self.controller.write(self.releases[number], self._id(number))
-
-    def watch(self) -> None:
-        self.delivered = self.controller.snapshot()
-
-    def look(self) -> None:
-        sequence, release = len(self.releases) - 1, self.releases[-1]
-        read = target_of("deployments.apps", self.delivered)
-        found = decisions.rollout(facts(read, sequence=sequence, release=release, stored=self.known))
-        assert found is not None
-        before = self.known.get("healthySince") if self.known.get("sequence") == sequence else None
-        if found.get("healthySince") and not before:
-            self.arrived += 1
-            ran = self.controller.seen[self.delivered["metadata"]["resourceVersion"]]
-            assert set(ran) == {image(release)}, (ran, self.delivered)
-        self.known = found
 
 
 def test_an_annotation_alone_is_believed_only_for_the_change_it_names() -> None:
