@@ -67,9 +67,9 @@ def flux_operator(
 
 @pytest.fixture
 def proxied(cluster: LiveCluster, facades: Facades) -> Iterator[tuple[ApiServerProxy, Facade]]:
-    """A facade whose way to the API server can be cut; its answers for tools are at most 2 seconds old."""
+    """A facade whose way to the API server can be cut; its answers for tools are at most 5 seconds old."""
     proxy = ApiServerProxy(cluster.endpoint)
-    yield proxy, facades.start(proxy.settings(cluster) | {"MOORAGE_MAX_INPUT_STALENESS_SECONDS": "2"})
+    yield proxy, facades.start(proxy.settings(cluster) | {"MOORAGE_MAX_INPUT_STALENESS_SECONDS": "5"})
     facades.clean()
     proxy.close()
 

@@ -205,7 +205,7 @@ def trial(cluster: LiveCluster, facades: Facades, operators: Operators, workspac
     proxy.close()
     # All that an answer costs the cluster is to learn who asks, and what that account may.
     written = cluster.audit_since(mark, user=account(FACADE), verbs={"create", "patch", "update", "delete"})
-    assert {one.resource for one in written} == {"tokenreviews", "subjectaccessreviews"}
+    assert {one.resource for one in written} <= {"tokenreviews", "subjectaccessreviews"}
 
 
 def run(trial: Trial, faults: int, figures: Callable[[str], None]) -> None:

@@ -32,6 +32,9 @@ MAX_KEPT_BYTES: Final = 32 * 1024 * 1024
 #: Of how many releases the JSON is kept for the next answer; each has about 350 bytes.
 MAX_PIECES: Final = 50_000
 
+#: Watches prove something every second or two at most: a bound below this cannot be kept. Seconds.
+SHORTEST_PROOF_SECONDS: Final = 5.0
+
 #: Kinds that an answer is made of. A record that cannot be read leaves a history that has not arrived.
 _MADE_OF: Final = frozenset({names.ENVIRONMENTS, names.DEPLOYMENTS})
 
@@ -208,8 +211,9 @@ class Inputs:
         Raises:
             ApiError: 404 for what is named and not there; 503 while it is not certain.
         """
-        age = max(facade.freshness.stale_seconds, facade.freshness.unproved_seconds)
-        _require(decisions.too_old(age, facade.settings.max_input_staleness_seconds))
+        bound = facade.settings.max_input_staleness_seconds
+        _require(decisions.too_old(facade.freshness.stale_seconds, bound))
+        _require(decisions.too_old(facade.freshness.unproved_seconds, max(bound, SHORTEST_PROOF_SECONDS)))
         namespaces = frozenset(one.namespace for one in workspaces)
         _require(decisions.spoiled(facade.freshness.left_out(_MADE_OF, namespaces)))
         moves = facade.catalog.moves

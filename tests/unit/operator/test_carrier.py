@@ -9,7 +9,12 @@ from operator_bench import Bench
 from targets import image, rolled_out, workload
 
 from moorage_crds.identifiers import ClusterObjectName, NamespaceName
-from moorage_crds.kinds.target import ANNOTATION_DEPLOYMENT, MANAGER_DELIVERY
+from moorage_crds.kinds.target import (
+    ANNOTATION_BINDING,
+    ANNOTATION_DEPLOYMENT,
+    ANNOTATION_IMAGE,
+    MANAGER_DELIVERY,
+)
 from moorage_crds.store import ObjectRef
 from moorage_operator.delivery import decisions
 from moorage_operator.delivery.reading import target_of
@@ -154,3 +159,28 @@ async def test_what_changes_while_it_is_written_is_looked_at_again() -> None:
 
     assert await web.deploy("v1") == (image("v1"), "1")
     assert meant
+
+
+@pytest.mark.parametrize(
+    "taken_back", [{f"{ANNOTATION_IMAGE}web": None}, {ANNOTATION_BINDING: "staging.web"}], ids=["field", "binding"]
+)
+async def test_a_consent_that_is_taken_back_while_a_write_is_on_its_way_counts(taken_back: dict[str, Any]) -> None:
+    web = Carried()
+    await web.owned_by_us()
+    web.start()
+    store, meant = web.bench.store, []
+
+    def owner_is_faster(verb: str, plural: str, name: str) -> None:
+        if plural == RESOURCE and not meant:
+            meant.append(verb)
+            raw = store.one(plural, builders.NAMESPACE, name)
+            assert raw is not None
+            kept = {**raw["metadata"]["annotations"], **taken_back}
+            raw["metadata"]["annotations"] = {key: value for key, value in kept.items() if value is not None}
+            store.put(raw, plural)
+
+    store.before = owner_is_faster
+
+    for release in ("v1", "v2"):
+        assert await web.deploy(release) == (image("v0"), "")
+    assert meant == ["patch"]
