@@ -102,6 +102,28 @@ def test_nothing_is_written_while_nothing_moves_and_a_new_operator_agrees(
     assert {event.name for event in written} == {"production.other"}
 
 
+def test_a_rollout_costs_two_writes_beside_that_of_the_record(
+    following: Operators, workspace: Workspaces, cluster: LiveCluster
+) -> None:
+    space = workspace("production")
+    space.create_deployment("production", "web", "v1")
+    web = Web(space, release="v1")
+    web.arrive()
+    reaches(space, "Healthy", 1)
+
+    mark = cluster.audit_mark()
+    for sequence in (2, 3, 4):
+        release(space, web, f"v{sequence}", sequence)
+        web.arrive()
+        reaches(space, "Healthy", sequence)
+
+    written = cluster.audit_since(
+        mark, user=account("moorage-operator"), verbs={"patch"}, resource="deployments/status"
+    )
+    mine = [event for event in written if (event.namespace, event.name) == (space.namespace, "production.web")]
+    assert 3 <= len(mine) <= 3 * 3
+
+
 def test_an_object_of_another_namespace_counts_when_both_sides_say_so(
     following: Operators, workspace: Workspaces, cluster: LiveCluster
 ) -> None:
