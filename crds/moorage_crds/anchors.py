@@ -44,7 +44,7 @@ def to_tip(line: Mapping[str, Any]) -> Tip:
     """Read a line of an anchor file; what a later version adds to it is left alone.
 
     Raises:
-        TypeError: it is no such line.
+        TypeError: it is not such a line.
     """
     known = {field.name for field in fields(Tip)}
     return sound(Tip(**{key: value for key, value in line.items() if key in known}))
@@ -68,7 +68,7 @@ class Removable:
         return made is not None and made < self.before
 
     def covers(self, tip: Tip, *, newest: int) -> bool:
-        """Whether the record of a tip may be gone from a chain that goes on to `newest`."""
+        """Whether the record of a tip may be gone from a chain that reaches `newest`."""
         if tip.sequence > newest:
             return False
         return self.has_had_its_time(tip) or newest - tip.sequence >= self.newer

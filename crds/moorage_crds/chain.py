@@ -143,7 +143,7 @@ class ChainWalk:
             yield self._flaw(self.last_sequence + 1, _gap(self.last_sequence, sequence), missing=missing)
         record = self._readable(raw)
         if record is None:
-            yield self._flaw(sequence, "is no readable record (a field is missing or has the wrong type)")
+            yield self._flaw(sequence, "is not a readable record (a field is missing or has the wrong type)")
         else:
             self.first = self.first or record
             made = str(metadata(raw).get("creationTimestamp", ""))
@@ -281,7 +281,7 @@ def _is_older(record: Record, before: Record) -> bool:
 def _flaws_of_time(record: Record, made: str, known: Known | None) -> Iterator[str]:
     """What no honest recorder writes: a time after the record itself, or before the Deployment.
 
-    `made` is the record's own `creationTimestamp`. A time long before it is no flaw: a record is written when an
+    `made` is the record's own `creationTimestamp`. A time long before it is not a flaw: a record is written when an
     operator is there, and again when it is restored from a backup.
     """
     at, made_at = to_moment(record.change.moment), to_moment(made)

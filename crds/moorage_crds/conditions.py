@@ -30,7 +30,7 @@ class ConditionType(StrEnum):
     DELIVERED = "Delivered"
     """Present while an Environment asks for a ConfigMap: it says what is deployed there."""
     STALLED = "Stalled"
-    """Present only while true: the operator cannot go on until somebody changes something."""
+    """Present only while true: the operator makes no progress until somebody changes something."""
 
 
 class Reason(StrEnum):
@@ -55,7 +55,7 @@ class Reason(StrEnum):
     HEALTHY = "Healthy"
     """RolledOut: all have become it."""
     DEGRADED = "Degraded"
-    """RolledOut is False: it was healthy and is not, or has come as far as it can."""
+    """RolledOut is False: it was healthy or fully rolled out, and is not healthy now."""
     FAILED = "Failed"
     """RolledOut is False: the controller of an object that follows the binding gave it up."""
     UNDEPLOYED = "Undeployed"
@@ -97,9 +97,9 @@ class Condition:
 
 
 def bounded(message: str) -> str:
-    """The message, as far as a status has room for it.
+    """The message, cut to the length that a status has room for.
 
-    Much of what messages quote is written by others, and a status with one that is too long would not be taken at all.
+    Messages quote text that others write, and the API server would refuse a status with one that is too long.
     """
     return message if len(message) <= MAX_MESSAGE else f"{message[: MAX_MESSAGE - 1]}…"
 
@@ -119,7 +119,7 @@ def with_conditions(
         observed_generation: `metadata.generation` of the object that was looked at.
         now: RFC 3339, used for conditions whose status changed.
     """
-    # What is no condition (in a status that somebody spoiled) is not kept, so that the new list repairs it.
+    # An entry that is not a condition (in a status that somebody spoiled) is dropped, so that the new list repairs it.
     before = {str(old.get("type")): old for old in map(mapping, present)}
     merged: list[dict[str, Any]] = []
     for condition in wanted:

@@ -59,8 +59,8 @@ def time_of(stamps: Sequence[str | None], bounds: Bounds) -> str:
     """The time of a change, such that times along a chain never go back.
 
     Args:
-        stamps: that of the change, then those of the changes after it, as far as they are known. A change that is not
-            believed was made before the next one that is.
+        stamps: that of the change, then the known ones of the changes after it. A change without a believed stamp was
+            made before the next change whose stamp is.
         bounds: of the change.
 
     Raises:
@@ -102,6 +102,6 @@ def _known(text: str | None) -> list[datetime]:
 def _moment(text: str) -> datetime:
     moment = to_moment(text)
     if moment is None:
-        message = f"{text!r} is no time"
+        message = f"{text!r} is not a time"
         raise ValueError(message)
     return moment

@@ -10,7 +10,7 @@
     ├── GoneError               410: the version or page is too old; list again
     └── TransientError          worth a retry; carries the delay that the server asked for
         ├── ThrottledError      429
-        └── UnavailableError    timeouts, connections, 5xx, answers that are no JSON
+        └── UnavailableError    timeouts, connections, 5xx, answers that are not JSON
 
 No exception of an HTTP library or of a client leaves `moorage_crds.kube`: adapters turn them into these.
 """

@@ -15,7 +15,7 @@ _NO_TIME = "; the write leaves no time: send spec.change in the same write"
 
 @dataclass(frozen=True, slots=True)
 class Freeze:
-    """A Freeze or ClusterFreeze as far as a gate needs it.
+    """The part of a Freeze or ClusterFreeze that a gate needs.
 
     Attributes:
         gate: `freeze/<name>` or `clusterfreeze/<name>`.

@@ -13,7 +13,7 @@ from moorage_crds.moments import to_text
 
 @dataclass(frozen=True, slots=True)
 class Lock:
-    """An EnvironmentLock as far as a gate needs it.
+    """The part of an EnvironmentLock that a gate needs.
 
     Attributes:
         environment: the slug of what it locks.

@@ -41,9 +41,9 @@ class Decision(StrEnum):
     """What an Approval says."""
 
     APPROVE = "Approve"
-    """This release may enter, as far as its author is concerned."""
+    """Its author agrees that this release may enter."""
     REJECT = "Reject"
-    """This release may not enter."""
+    """Its author refuses this release."""
 
 
 @dataclass(frozen=True, slots=True)

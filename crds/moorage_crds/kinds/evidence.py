@@ -46,7 +46,7 @@ def gates_of(environment: str, protection: Protection, evidence: Mapping[str, An
 
 @dataclass(frozen=True, slots=True)
 class Turn:
-    """Which change of a binding comes next, as far as Approvals ask.
+    """The place of a binding's next change, as Approvals count it.
 
     Attributes:
         sequence: number of its newest change; 0: there was none.

@@ -161,7 +161,7 @@ class StoredFreeze:
     Attributes:
         gate: what decides about changes.
         spec: as it was written, to show it.
-        provenance: who made and who changed it, as far as a policy stamped it.
+        provenance: who made and who changed it, where a policy stamped it.
         workspaces: `<org>/<workspace>` that it is about; None: all that it can be about.
     """
 

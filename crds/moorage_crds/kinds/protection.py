@@ -100,8 +100,8 @@ class GatesStatus(Part):
     closed: bool = Field(description="No release of any app can change now: a lock, or a Freeze about all apps.")
     reason: Annotated[str, Field(max_length=MAX_REASON)] | None = Field(default=None, description="Why it is closed.")
     locked_by: UserName | None = Field(default=None, description="Who locked it; absent: nobody.")
-    next_open: Moment | None = Field(default=None, description="When it opens by itself, as far as is known.")
-    next_close: Moment | None = Field(default=None, description="When it closes next, as far as is known.")
+    next_open: Moment | None = Field(default=None, description="When it opens by itself; absent if unknown.")
+    next_close: Moment | None = Field(default=None, description="When it closes next; absent if unknown.")
     next: Annotated[str, Field(max_length=64)] | None = Field(
         default=None, description="The same for people: `opens <time>` or `closes <time>`."
     )

@@ -15,7 +15,7 @@ from moorage_crds.kinds.target import ANNOTATION_BINDING, TARGET_RESOURCES
 #: Label of an object whose tool looks again when what it follows has changed: `"true"`.
 LABEL_REFRESH: Final = f"{names.GROUP}/refresh"
 REFRESH_SELECTOR: Final = f"{LABEL_REFRESH}=true"
-#: So many things one object may follow; the rest is not even looked at.
+#: Maximum number of things that one object may follow; the rest are ignored.
 MAX_FOLLOWED: Final = 64
 #: What it follows, by commas: `<namespace>`, `<namespace>/<environment>` or `<namespace>/<environment>.<app>`.
 ANNOTATION_FOLLOWS: Final = f"{names.GROUP}/follows"

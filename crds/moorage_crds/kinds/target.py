@@ -19,8 +19,8 @@ ANNOTATION_DEPLOYMENT: Final = f"{names.GROUP}/deployment"
 ANNOTATION_IMAGE: Final = f"{names.GROUP}/image."
 #: A field and its value, with `{release}` in it: `spec.chart.spec.version={release}`; one a line.
 ANNOTATION_SET: Final = f"{names.GROUP}/set"
-#: So many fields of one target may follow the release: whoever writes a workload would else decide how long the
-#: operator, which serves all workspaces, looks at it.
+#: Maximum number of fields of one target that follow the release. Without it, the author of a workload would decide how
+#: long the operator, which serves all workspaces, works on it.
 MAX_DECLARED: Final = 64
 #: Field manager of what the operator writes into targets.
 MANAGER_DELIVERY: Final = "moorage-delivery"

@@ -30,7 +30,7 @@ class Workspace:
 
 
 def from_object(raw: RawObject) -> Workspace | None:
-    """Read a Namespace; None if it is no workspace."""
+    """Read a Namespace; None if it is not a workspace."""
     meta = metadata(raw)
     labels: Mapping[str, str] = meta.get("labels") or {}
     org, workspace = labels.get(names.LABEL_ORG), labels.get(names.LABEL_WORKSPACE)

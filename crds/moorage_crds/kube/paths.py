@@ -73,7 +73,7 @@ SIGNING_KEYS: Final = fixed("/openid/v1/jwks")
 
 def _check(name: object) -> None:
     if not isinstance(name, Identifier):
-        message = f"{type(name).__name__} is no parsed identifier"
+        message = f"{type(name).__name__} is not a parsed identifier"
         raise ForbiddenCallError(message)
 
 
@@ -129,7 +129,7 @@ def _serving(rights: Iterable[Right]) -> AllowList:
 
 
 def _needed(process: Process) -> AllowList:
-    # The Namespace is no part of a template.
+    # The Namespace is not part of a template.
     return _serving(right for need in needs(process, "any") for right in need.rights)
 
 

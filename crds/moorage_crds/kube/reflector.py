@@ -54,7 +54,7 @@ class _Interruptions:
         self._count = 0
 
     def one_more(self, error: StoreError, delay: float) -> None:
-        """The list or the watch was interrupted, and goes on after `delay` seconds."""
+        """The list or the watch was interrupted, and is retried after `delay` seconds."""
         self._count += 1
         now = self._clock.monotonic()
         if now - self._told_at < SILENT_SECONDS:
@@ -298,5 +298,5 @@ def _parse(line: bytes) -> dict[str, Any]:
     try:
         event = orjson.loads(line)
     except orjson.JSONDecodeError as error:
-        raise UnavailableError("watch: a line that is no JSON") from error
+        raise UnavailableError("watch: a line that is not JSON") from error
     return event if isinstance(event, dict) else {}

@@ -59,7 +59,7 @@ class KubernetesReviewer:
         body = {"apiVersion": "authorization.k8s.io/v1", "kind": "SubjectAccessReview", "spec": spec}
         answer = await self._ask(paths.ACCESS_REVIEWS, body)
         status = answer.get("status") or {}
-        # Both at once is no answer that makes sense; it must not become a yes.
+        # Both at once make no sense as an answer; they must not become a yes.
         return status.get("allowed") is True and not status.get("denied")
 
     async def _ask(self, path: UrlPath, body: RawObject) -> RawObject:

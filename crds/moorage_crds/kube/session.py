@@ -135,11 +135,11 @@ def _sentence(kubeconfig: Path | None, error: Exception) -> str:
     if kubeconfig is None:
         return f"no cluster: set MOORAGE_KUBECONFIG (or --kubeconfig), or run in a pod with a service account ({error})"
     if isinstance(error, yaml.YAMLError):
-        return f"MOORAGE_KUBECONFIG: {kubeconfig} is no YAML"
+        return f"MOORAGE_KUBECONFIG: {kubeconfig} is not YAML"
     if isinstance(error, (TypeError, AttributeError)):
         # The library stumbled over it; what Python says of that helps nobody.
-        return f"MOORAGE_KUBECONFIG: {kubeconfig} is no kubeconfig"
-    return f"MOORAGE_KUBECONFIG: {kubeconfig} is no usable kubeconfig: {error}"
+        return f"MOORAGE_KUBECONFIG: {kubeconfig} is not a kubeconfig"
+    return f"MOORAGE_KUBECONFIG: {kubeconfig} is not a usable kubeconfig: {error}"
 
 
 def _trust(configuration: kubernetes_client.Configuration) -> ssl.SSLContext:

@@ -76,7 +76,7 @@ def load(cls: type[SettingsT], argv: Sequence[str], *, prog: str) -> SettingsT:
         for mistake in error.errors():
             sys.stderr.write(f"{prog}: {_sentence(mistake, given)}\n")
         raise SystemExit(2) from None
-    except ValueError as error:  # pydantic-settings: a list or object in a variable that is no JSON
+    except ValueError as error:  # pydantic-settings: a list or object in a variable that is not JSON
         sys.stderr.write(f"{prog}: {error}\n")
         raise SystemExit(2) from None
 
