@@ -94,7 +94,7 @@ class OperatorSettings(ProcessSettings):
             try:
                 ip_network(text)
             except ValueError as error:
-                message = f"{text} is no network such as 10.0.0.0/8: {error}"
+                message = f"{text} is not a network such as 10.0.0.0/8: {error}"
                 raise ValueError(message) from error
         return value
 

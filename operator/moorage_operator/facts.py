@@ -204,7 +204,7 @@ class Phase(StrEnum):
     HEALTHY = "Healthy"
     """All targets have become it."""
     DEGRADED = "Degraded"
-    """It was healthy, or has come as far as it can, and is not healthy."""
+    """It was healthy or fully rolled out, and is not healthy now."""
     FAILED = "Failed"
     """The controller of a target gave it up."""
 

@@ -82,7 +82,7 @@ def _worst(targets: Sequence[Target], phases: Sequence[tuple[Phase, str]]) -> tu
 def _after_healthy(phase: Phase, message: str) -> tuple[Phase, str]:
     """A release that was healthy once is either still so or degraded.
 
-    A target that grows or restarts a pod is on its way for a moment; that is no news of the release.
+    A target that scales or restarts a pod is in progress for a moment; that says nothing about the release.
     """
     if phase in {Phase.HEALTHY, Phase.PROGRESSING}:
         return Phase.HEALTHY, ""

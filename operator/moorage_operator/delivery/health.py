@@ -184,7 +184,7 @@ def _flux(raw: RawObject) -> Health:
     ready = conditions.get("Ready", {})
     looked_at = _count(ready, "observedGeneration", -1) >= _count(metadata(raw), "generation")
     if looked_at and ready.get("status") == "False" and str(ready.get("reason")).endswith("Failed"):
-        # Flux goes on trying, and counts a generation as observed only when it succeeded or gave up.
+        # Flux keeps trying, and counts a generation as observed only when it succeeded or gave up.
         return Health(Phase.FAILED, _message(ready, "it failed"))
     if not _observed(raw) or not looked_at:
         return Health(Phase.PROGRESSING, _ON_ITS_WAY)

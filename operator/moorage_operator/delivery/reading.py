@@ -28,7 +28,7 @@ def target_of(resource: str, raw: RawObject) -> Target:
         raw: as the API server sent it.
 
     Raises:
-        KeyError, TypeError: it is no object of Kubernetes.
+        KeyError, TypeError: it is not an object of Kubernetes.
     """
     group, version = TARGET_RESOURCES[resource].group, TARGET_RESOURCES[resource].version
     kind = TARGET_KINDS[resource]

@@ -23,7 +23,7 @@ DEFAULT_ENVIRONMENTS: Final = {
 
 
 class CascadeStep(Enum):
-    """The next thing to do with a Deployment, as far as its Environment is concerned."""
+    """The next step that its Environment asks of a Deployment."""
 
     NONE = auto()
     """It stays."""

@@ -31,7 +31,7 @@ def problem(text: str, allowed: Sequence[Network], *, secure: bool) -> str | Non
         return None
     special = any(address.version == one.version and address in one for one in _SPECIAL)
     if special or not address.is_global or address.is_multicast or address.is_reserved:
-        return f"{text} is no public address, and the chart's value events.allowedCidrs does not name it"
+        return f"{text} is not a public address, and the chart's value events.allowedCidrs does not name it"
     return None if secure else "a public address needs https"
 
 

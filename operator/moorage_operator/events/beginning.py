@@ -33,7 +33,7 @@ class _Chain:
 
 
 def begun(sink: EventSink, records: Iterable[ListedRecord]) -> SinkState:
-    """The state in which a sink goes on, or begins."""
+    """The state in which a sink resumes, or begins."""
     status = sink.status
     replays = is_replay_wanted(sink)
     moment = to_moment(sink.replay) if replays else None

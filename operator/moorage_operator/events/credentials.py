@@ -80,7 +80,7 @@ class Secrets:
         try:
             return b64decode(str(value)).decode().strip()
         except ValueError as error:
-            message = f"{place}, key {key}: its value is no text"
+            message = f"{place}, key {key}: its value is not text"
             raise SecretProblemError(message) from error
 
 

@@ -193,7 +193,7 @@ class Unreachable:
 
 @dataclass(frozen=True, slots=True)
 class Present:
-    """An Environment that is there; `known`: it was there before the sink, so that its creation is no news."""
+    """An Environment that is there; `known`: it was there before the sink, so that its creation is not news."""
 
     name: str
     generation: int

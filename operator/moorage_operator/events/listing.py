@@ -63,7 +63,7 @@ class Listings:
         async for page in pages:
             for raw in page.items:
                 found, words = record_id(raw), labels(raw)
-                # What was imported is no news.
+                # Imported records are not news.
                 if found is not None and not is_imported(raw):
                     made = str(metadata(raw).get("creationTimestamp", ""))
                     place = str(words.get(names.LABEL_ENVIRONMENT, "")), str(words.get(names.LABEL_APP, ""))

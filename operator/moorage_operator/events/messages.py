@@ -28,7 +28,7 @@ _PREFIX: Final = "whsec_"
 
 
 class SecretError(ValueError):
-    """The value is no secret of Standard Webhooks. The text says what is, and never holds the value."""
+    """The value is not a secret of Standard Webhooks. The text describes the right form and never holds the value."""
 
 
 def type_of(change: Change) -> str:

@@ -213,7 +213,7 @@ class Sender:
         newest, stored = self._newest(sink, before)
         state = begun(newest, listed)
         if before is not None and _address(before.sink) == _address(sink):
-            # An edit is no answer of the endpoint: who edits all the time would try it all the time.
+            # An edit is not an answer of the endpoint: constant edits would otherwise cause constant attempts.
             state = replace(state, circuit=replace(before.state.circuit, is_gone=state.circuit.is_gone))
         return _Held(newest, state, stored)
 

@@ -73,9 +73,9 @@ class GatesFacts:
     origin_since: Mapping[str, str] = field(default_factory=dict)
 
     def rank(self, app: str) -> tuple[bool, str, str]:
-        """Whose evidence comes first where there is no room for all: who was here, then who came first.
+        """Sort key of an app where the status has no room for all evidence: apps deployed here first, then the oldest.
 
-        Whoever may deploy can make up as many apps as they like; those that were there before keep their evidence.
+        A user who may deploy can invent any number of apps; the apps that were there before keep their evidence.
         """
         first = min(filter(None, (self.since.get(app), self.origin_since.get(app))), default="~")
         return app not in self.since, first, app

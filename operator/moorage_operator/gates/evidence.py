@@ -128,8 +128,8 @@ class Evidence:
 def bindings_of(world: World, key: EnvironmentKey) -> dict[str, BindingNow]:
     """App → how far its binding in an environment is.
 
-    The numbers of a Deployment that is made again begin anew, and so do those of an app that has none: the next change
-    is the first. The last change of the one before it has used up what was approved until then all the same.
+    The numbers of a Deployment that is created again restart at 1, and the next change of an app without a Deployment
+    is number 1, too. The last change of the deleted Deployment still uses up every approval made before it.
     """
     before = {app: _after_all(known) for app, known in world.stays.apps(key).items()}
     now = {chain.deployment.app: _binding(chain) for chain in world.members(key) if not chain.deleted_at}

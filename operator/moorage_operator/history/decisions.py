@@ -1,8 +1,8 @@
-"""Which records are due, and what does each say? Called by the recorder and by the sweep. Pure.
+"""Decides which records are due, and their content. Called by the recorder and by the sweep. Pure.
 
-A record is made of its log entry alone, so that every replica makes the same one. Only two things are not in the log:
-releases that no policy watched, and bare deletes; both are numbered after the log and the records, and whoever comes
-second to such a number takes what is there and looks again.
+A record is made from its log entry alone, so every replica makes the same one. Only two things are not in the log:
+releases that no policy watched, and bare deletes. Both get the numbers after the log and the records; a replica that
+finds such a number taken keeps the record that is there and decides again.
 """
 
 from collections.abc import Mapping, Sequence
@@ -43,7 +43,7 @@ def binding_of(deployment: Deployment) -> Binding:
 
 
 def progress_of(deployment: Deployment) -> Progress:
-    """How far the history has been written, as far as the status of the Deployment tells."""
+    """How far the history has been written, according to the status of the Deployment."""
     history: Mapping[str, Any] = deployment.status.get("history") or {}
     return Progress(
         sequence=deployment.recorded,
@@ -166,7 +166,7 @@ def difference(
 ) -> str | None:
     """Why the record that is there is not the record of this change; None if it is.
 
-    Its time may differ as far as replicas may honestly differ (`stamps.agrees`).
+    Its time may differ within the bounds in which honest replicas differ (`stamps.agrees`).
 
     Args:
         stored: the record under the name that we wanted.

@@ -154,7 +154,7 @@ class Recorder:
         except NotFoundError:
             before = None
         if before is None or not _is_at(before, chain, sequence - 1):
-            # Somebody removed or spoiled it. The chain goes on from the last known hash; `verify` shows the gap.
+            # Somebody removed or spoiled it. The chain continues from the last known hash; `verify` shows the gap.
             fields = _fields(chain, None) | {"sequence": sequence - 1}
             _log.error("the record before is missing or spoiled", extra={"fields": fields})
             self._measures.found(Finding.MISSING_RECORD)
@@ -169,7 +169,7 @@ class Recorder:
         """The record is there: take its word if it is the one that we would have written."""
         raw = await self._store.get(_ref(chain, change.sequence))
         stored = to_record(raw)
-        # To go on from another number than that of its name would leave changes out, for good.
+        # Continuing from another number than that of its name would skip changes for good.
         if stored is None or spec_hash(raw["spec"]) != stored.hash or not _is_at(stored, chain, change.sequence):
             raise self._stalled(chain, change, Trouble.CONFLICT, f"record {change.sequence} is not what it says it is")
         problem = None

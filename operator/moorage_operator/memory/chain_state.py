@@ -42,7 +42,7 @@ class ChainState:
 
     Attributes:
         deployment: the newest view; without its status, and of its log only what is still needed.
-        progress: how far the records go, as far as this process knows; the status may be behind.
+        progress: how far this process knows the records to go; the status may be behind.
         begun: the first version of the Deployment that was seen.
         stored: the status as it is stored, JSON.
         written: `recordedSequence` of the status that is stored, or on its way.

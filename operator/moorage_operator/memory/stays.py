@@ -18,7 +18,7 @@ MAX_STAYS: Final = 40
 
 @dataclass(frozen=True, slots=True)
 class AppStays:
-    """The stays of one app, oldest first, as far as the change `sequence` of its Deployment.
+    """The stays of one app, oldest first, up to the change `sequence` of its Deployment.
 
     Attributes:
         changed_at: when that change was made; empty without one.
@@ -77,7 +77,7 @@ class Stays:
         self._known[key] = apps
 
     def follow(self, key: EnvironmentKey, app: str, uid: str, progress: Progress) -> None:
-        """The history of a Deployment is as far as this."""
+        """Take the history of a Deployment up to this change."""
         apps = self._known.get(key)
         if apps is None or progress.sequence == 0:
             return

@@ -163,7 +163,7 @@ class World:
         return (one for one in members if one.deployment.name == name)
 
     def active(self, key: EnvironmentKey) -> tuple[ActiveApp, ...]:
-        """What is deployed there, as far as it is recorded."""
+        """The deployed releases there that are recorded."""
         return tuple(
             ActiveApp(one.deployment.app, one.progress.release, history.latest_time(one.progress))
             for one in self.members(key)
@@ -242,7 +242,7 @@ class World:
         return end is not None and is_newer(end.version, known.state.begun)
 
     def missing_seconds(self, key: EnvironmentKey) -> float:
-        """For how long, as far as this process has seen, bindings name an Environment that is not there."""
+        """How long this process has seen bindings that name an Environment that does not exist."""
         if key in self.environments or key not in self._members:
             return 0.0
         now = self.clock.monotonic()

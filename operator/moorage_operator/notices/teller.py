@@ -48,7 +48,7 @@ class Teller:
         """Tell what waits of one binding.
 
         Raises:
-            StoreError: the API server did not answer; what waits goes on waiting.
+            StoreError: the API server did not answer; the waiting notices stay queued.
         """
         notices = self._notices.take(uid)
         try:

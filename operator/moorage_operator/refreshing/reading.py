@@ -13,7 +13,7 @@ def refreshable_of(resource: str, raw: RawObject) -> Refreshable:
         raw: as the API server sent it.
 
     Raises:
-        KeyError, TypeError: it is no object of Kubernetes.
+        KeyError, TypeError: it is not an object of Kubernetes.
     """
     meta = metadata(raw)
     follows, problem = followed(meta["namespace"], mapping(meta.get("annotations")))

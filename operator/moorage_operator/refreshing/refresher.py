@@ -37,7 +37,7 @@ class Refresher:
         self.queue = queue
 
     def hears(self, chain: Chain) -> None:
-        """A binding may have changed: as far as it is recorded, what follows it is told once for each change."""
+        """A binding may have changed: its followers are told once of each recorded change."""
         uid, sequence = chain.deployment.uid, chain.progress.sequence
         if not self._known or sequence == 0 or self._told.get(uid) == sequence:
             return

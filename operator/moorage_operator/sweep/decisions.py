@@ -83,9 +83,9 @@ def findings_gone(summary: ChainSummary, *, limit: datetime, ended: bool = False
     """What is to be done about a chain whose Deployment is gone.
 
     Args:
-        summary: its records, as far as a list without their content says.
+        summary: its records, as a list without their content shows them.
         limit: what is not younger than this has had its time.
-        ended: its newest record is known to leave no release, although it is no undeploy (the release was taken out
+        ended: its newest record is known to leave no release, although it is not an undeploy (the release was taken out
             while no policy watched).
     """
     if summary.newest_action != Action.UNDEPLOY and not ended:

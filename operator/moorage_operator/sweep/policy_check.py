@@ -1,7 +1,7 @@
 """Checks whether the admission policies are in force: there, bound, and with the content that this version installs.
 
 Without the change log's policy nobody stamps who did what; a policy with one condition too many exempts somebody.
-An older cluster answers 404 for the whole kind, which is an answer too. The operator goes on without (degraded mode);
+An older cluster answers 404 for the whole kind, which is an answer too. The operator works without it (degraded mode);
 metrics, logs and the condition of each Deployment that was changed meanwhile say so.
 """
 

@@ -110,7 +110,7 @@ class Repair:
         return made is not None and at is not None and made - at > MAX_SKEW
 
     async def remake(self, chain: Chain, missing: tuple[int, ...]) -> None:
-        """Write missing records again, as far as the change log still has their entries.
+        """Write those missing records again whose entries are still in the change log.
 
         Raises:
             StoreError: the cluster did not answer as hoped; the next sweep comes back to it.

@@ -60,7 +60,7 @@ class KeyedQueue(Generic[KeyT]):
         return not self._in_flight and all(key in self._failures for key in self._planned)
 
     def put(self, key: KeyT, delay: float = 0.0) -> None:
-        """Work on `key` in `delay` seconds, or in the next round; a key that waits out a backoff goes on waiting."""
+        """Work on `key` in `delay` seconds, or in the next round; a key in backoff keeps waiting."""
         when = self._moment(delay)
         if key in self._in_flight:
             self._again[key] = min(when, self._again.get(key, when))

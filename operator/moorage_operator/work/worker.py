@@ -18,7 +18,7 @@ _log = logging.getLogger(__name__)
 
 
 class RefusedError(Exception):
-    """The step cannot go on until somebody changes something; it is tried again slowly, up to once a minute."""
+    """The step makes no progress until somebody changes something; it is retried slowly, up to once a minute."""
 
 
 async def work(queue: KeyedQueue[Any], step: Callable[[Any], Awaitable[float | None]], *, name: str) -> None:
