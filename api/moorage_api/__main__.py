@@ -239,7 +239,7 @@ def _certificate(wanted: ApiSettings) -> Certificate | None:
 
 
 def _stop(readiness: Readiness, server: EdgeServer) -> None:
-    """Ask for no more requests, and end what would go on for as long as somebody reads."""
+    """Ask for no more requests, and end the streams, which would last as long as somebody reads."""
     readiness.stopping = True
     server.edge.stop()
 

@@ -229,7 +229,7 @@ def argocd_operations(argocd: ArgoCd) -> list[Operation]:
 
 
 def service_operations(readiness: Readiness, documentation: Documentation, page: PageFiles) -> list[Operation]:
-    """What needs no authentication."""
+    """The operations without authentication."""
     return [
         Operation(
             name="health",

@@ -60,7 +60,7 @@ class ApiSettings(ProcessSettings):
         description="Proxies whose X-Forwarded-For names the client: CIDRs, separated by commas.",
     )
     stop_delay_seconds: float = Field(
-        default=3.0, ge=0, le=300, description="How long to go on serving after readiness is off."
+        default=3.0, ge=0, le=300, description="How long to keep serving after readiness is off."
     )
     stop_seconds: float = Field(
         default=20.0, ge=1, le=300, description="How long running requests may take at the end."

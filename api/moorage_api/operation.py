@@ -69,7 +69,7 @@ class Answer:
 
 @dataclass(slots=True)
 class Stream:
-    """An answer that goes on: Server-Sent Events, piece by piece."""
+    """An answer without an end: Server-Sent Events, piece by piece."""
 
     chunks: AsyncIterator[bytes]
 
@@ -106,7 +106,7 @@ class Asked(Visit):
 
 @dataclass(slots=True)
 class Call(Asked):
-    """One request of an authenticated caller in a workspace, checked as far as the operation says."""
+    """One request of an authenticated caller in a workspace, checked as its operation demands."""
 
     workspace: Workspace
 

@@ -1,4 +1,4 @@
-"""The page: its files, and its login. They are no part of the API, so its document does not describe them."""
+"""The page: its files, and its login. They are not part of the API, so its document does not describe them."""
 
 from moorage_api.contract import schemas
 from moorage_api.handlers import sessions

@@ -636,7 +636,7 @@ class PreconditionReply(TypedDict):
 
 
 class PromoteRequest(TypedDict):
-    """What shall go on; without an app every app whose release differs."""
+    """The app to promote; without one, every app whose release differs."""
 
     app_id: NotRequired[str | None]
     from_environment_id: NotRequired[str | None]

@@ -23,7 +23,7 @@ class Moorage(Operations):
         token: any token that the cluster accepts; None: only what needs none.
         timeout: seconds that one connect or read may take.
         transport: instead of the network, for tests.
-        sleep: waits so many seconds.
+        sleep: waits the given number of seconds.
         warned: hears what the API server warns of, such as a rule that only warns.
     """
 

@@ -105,5 +105,5 @@ class Freshness:
 
     @property
     def usable(self) -> bool:
-        """Reads may be answered. That a question had no answer is no reason: the next one may have one."""
+        """Reads may be answered. One review without an answer does not end that: the next one may have an answer."""
         return self.synced and self._cut_seconds <= self._max_staleness

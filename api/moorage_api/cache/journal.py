@@ -14,7 +14,8 @@ from moorage_api.cache.listeners import Listeners
 from moorage_api.cache.versions import Versions
 from moorage_crds.objects import is_newer
 
-#: How many lines one request looks at. A page may then hold fewer lines than were asked for, and says where to go on.
+#: How many lines one request looks at. A page may then hold fewer lines than were asked for, and names the place to
+#: continue from.
 MAX_LOOKED: Final = 20_000
 
 
@@ -36,7 +37,7 @@ class JournalPage:
     """A page of the lines of a Namespace, newest first.
 
     Attributes:
-        last: where to go on from; None if this is the last page.
+        last: the line to continue after; None if this is the last page.
     """
 
     lines: list[Line]
@@ -60,7 +61,7 @@ class Journal:
     def add(self, line: Line) -> None:
         """A line is there."""
         self._of(line.namespace).add(line)
-        # What was imported is no news.
+        # Imported lines are not news.
         if line.claim is None:
             self.listeners.line(line)
 

@@ -60,7 +60,7 @@ class Slice:
 
     Attributes:
         total: all lines that match, not only these.
-        last: where to go on from; None if this is the last page.
+        last: the line to continue after; None if this is the last page.
     """
 
     lines: Sequence[Line]

@@ -8,7 +8,8 @@ from typing import Final
 
 from moorage_api.cache.line import Line
 
-#: Lines that wait for one listener. One that is further behind is let go, and goes on from the history when it is back.
+#: Lines that wait for one listener. A listener that is further behind is disconnected, and resumes from the history
+#: when it is back.
 MAX_WAITING: Final = 512
 #: Streams that one replica holds, if it may have twice as many connections.
 MAX_STREAMS: Final = 200

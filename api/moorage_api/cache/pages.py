@@ -16,7 +16,7 @@ _PERSON = b"moorage-cursor"
 
 
 class DamagedCursorError(ValueError):
-    """The text is no cursor, or one of another list."""
+    """The text is not a cursor, or belongs to another list."""
 
 
 def encode(scope: object, key: object) -> str:
@@ -36,7 +36,7 @@ def decode(scope: object, text: str) -> Any:
         key = orjson.loads(raw[_SUM_BYTES:])
         same = encode(scope, key) == text
     except (ValueError, TypeError) as error:
-        # The checksum is no seal: in a forged one may be what is no JSON, or nested too deep to be written again.
+        # The checksum is not a signature: a forged cursor may hold invalid JSON, or JSON nested too deep to be written.
         raise DamagedCursorError from error
     if not same:
         raise DamagedCursorError

@@ -366,8 +366,8 @@ def pending_line(
     Args:
         binding: where it was made.
         change: what was made.
-        at: its time, as far as that can be believed; default: what the change says.
-        own: the time by which it stands in the history; default: what the change says.
+        at: its time, if that can be believed; default: the one in the change.
+        own: the time by which it stands in the history; default: the one in the change.
         seen_at: when it was seen.
     """
     return Line(

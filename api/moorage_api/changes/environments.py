@@ -63,7 +63,7 @@ class EnvironmentChanges:
     async def update(
         self, view: EnvironmentView, wanted: dict[str, str], require: Requirement, *, override: bool
     ) -> EnvironmentView:
-        """Set `name` and `description` as far as they are in `wanted` and differ. Raises ApiError."""
+        """Set those of `name` and `description` that are in `wanted` and differ. Raises ApiError."""
 
         def due(state: EnvironmentView) -> dict[str, str]:
             require(state)

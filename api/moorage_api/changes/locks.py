@@ -155,7 +155,7 @@ class LockChanges:
     # --- in force
 
     async def _require_force(self, environment: EnvironmentView, lock: LockView) -> None:
-        """Return when the API server refuses changes in the environment. Raises ApiError 503 if it goes on taking them.
+        """Return when the API server refuses changes in the environment. Raises ApiError 503 if it still accepts them.
 
         Its policy hears of a lock by a watch of its own, a moment after the lock was stored.
         """

@@ -31,7 +31,7 @@ HELD_SECONDS: Final = 1.0
 PARALLEL: Final = 8
 
 #: Our policies keep a binding until its undeploy is recorded, and one with finalizers until it is undeployed. All this
-#: is rehearsed before there is an undeploy, so it is no refusal then.
+#: is rehearsed before there is an undeploy, so it is not a refusal then.
 _NOT_YET: Final = frozenset(
     {str(UnavailableReason.BUSY), str(ConflictReason.ATTRIBUTED_DELETES), str(ConflictReason.BEING_DELETED)}
 )
@@ -268,7 +268,7 @@ def _unfinished() -> ApiError:
 
 
 async def _in_parallel(work: Iterable[Awaitable[None]]) -> None:
-    """Run all, a few at a time. The first error is raised when all have ended, so nothing goes on behind the answer."""
+    """Run all, a few at a time. Raises the first error when all have ended, so nothing still runs after the answer."""
     room = asyncio.Semaphore(PARALLEL)
 
     async def one(step: Awaitable[None]) -> None:

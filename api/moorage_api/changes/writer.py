@@ -272,7 +272,7 @@ class Writer:
 
 
 def _change(slug: str, spec: Mapping[str, Any]) -> AskedChange:
-    """What a new object means to the gates of that environment; what is no Deployment changes no release."""
+    """The effect of a new object on the gates of that environment; only a Deployment changes a release."""
     return AskedChange(slug, spec.get("app", ""), spec.get("release", NEW_RELEASE))
 
 

@@ -60,7 +60,7 @@ class DistanceReply(Reply):
 
     relation: Literal["same", "behind", "ahead", "different", "missing", "only_here"] = Field(
         description="`behind`: the release was active in the other environment, which has moved on; `ahead`: the other "
-        "way round; `different`: neither has had the release of the other, as far as the newest 200 lines tell."
+        "way round; `different`: neither has had the release of the other within its newest 200 lines."
     )
     changes: int | None = Field(description="By how many changes it is behind or ahead.")
     since: str | None = Field(description="Time of the first of these changes.")

@@ -9,7 +9,7 @@ from moorage_api.contract.schemas import App, Body, EnvironmentId, NoteText
 
 
 class PromoteRequest(Body):
-    """What shall go on; without an app every app whose release differs."""
+    """The app to promote; without one, every app whose release differs."""
 
     may_be_absent: ClassVar[bool] = True
 

@@ -289,7 +289,7 @@ class WaitingQuery(ReleaseQuery):
 
 
 class UndeployQuery(ReleaseQuery):
-    """What else belongs to an undeploy, which has no body."""
+    """The rest of an undeploy, which has no body."""
 
     reason: NoteText | None = None
     expected_release_id: Release | None = Field(default=None, description="Refuse if another release is active.")
@@ -338,7 +338,7 @@ class NumbersQuery(Period):
 
 
 class EventsQuery(Query):
-    """Where to go on."""
+    """The place to continue from."""
 
     last_event_id: Annotated[str, Field(min_length=1, max_length=64)] | None = Field(
         default=None, description="The same as the header `Last-Event-ID`, which wins."

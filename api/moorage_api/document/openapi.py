@@ -21,7 +21,7 @@ _JSON: Final = "application/json"
 USUAL: Final = (400, 401, 403, 404, 405, 408, 422, 429, 431, 500, 503)
 #: … and those that read a body.
 OF_BODIES: Final = (413, 415)
-#: Errors of what needs no authentication.
+#: Errors of operations without authentication.
 PUBLIC: Final = (400, 405, 431, 500)
 
 _ERRORS: Final = {
@@ -35,7 +35,7 @@ _ERRORS: Final = {
     409: "Something is in the way; `details.reason` says what.",
     412: "The environment has changed since the client read it (`If-Match`).",
     413: "The body is too large.",
-    415: "The body is no JSON, or compressed.",
+    415: "The body is not JSON, or is compressed.",
     422: "The request is not valid.",
     429: "Too many requests.",
     431: "The request line or the headers are too large.",
@@ -63,7 +63,7 @@ _TAGS: Final = {"pattern": r'^(\*|(W/)?"[!#-~]*"(, ?(W/)?"[!#-~]*")*)$'}
 _HEADER_PATTERNS: Final = {
     "If-Match": _TAGS,
     "If-None-Match": _TAGS,
-    # Spaces at its ends are no part of a header's value.
+    # Spaces at its ends are not part of a header's value.
     "Idempotency-Key": {"pattern": "^[!-~]([ -~]{0,62}[!-~])?$"},
     "X-Resource-Version": {"pattern": "^[a-z]{1,63}=[1-9][0-9]{0,19}(,[a-z]{1,63}=[1-9][0-9]{0,19})*$"},
 }

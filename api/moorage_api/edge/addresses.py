@@ -11,7 +11,7 @@ _IPV6_BITS: Final = 64
 
 
 def group(address: str) -> str:
-    """The address, or the network, that counts as one client; a text that is no address stands for itself."""
+    """The address, or the network, that counts as one client; a text that is not an address stands for itself."""
     parsed = _parsed(address)
     if parsed is None:
         return address

@@ -33,7 +33,7 @@ _ONCE: Final = (
 
 
 def client_address(request: web.BaseRequest, proxies: Proxies) -> str:
-    """The address of the client, as far as it can be known; empty without a connection."""
+    """The best known address of the client; empty without a connection."""
     return proxies.client(request.remote or "", request.headers.getall(_FORWARDED, ()))
 
 

@@ -8,7 +8,7 @@ authentication                401; 429 for what an address sends beyond its shar
 rate limit                    429, for each user
 freshness                     503 while the cache cannot be trusted
 workspace and permission      403, 404; needs parsed ids
-version                       503 if the cache has not come as far as the client has
+version                       503 if the cache is behind what the client has seen
 query and body                422, 413, 415
 handler                       404, 409, 412 and the write
 """
@@ -240,7 +240,7 @@ class Edge:
                 return _marked(call, await handler(self._facade, call))
 
     async def _asked(self, request: web.BaseRequest, visit: Visit, trace: _Trace) -> Asked:
-        """The request with its caller, who may go on asking."""
+        """The request with its caller, within the caller's rate."""
         caller = await self._authenticate(request, trace, basic=visit.operation.basic)
         trace.user = caller.username
         self._require_rate(caller)

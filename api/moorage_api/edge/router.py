@@ -100,7 +100,7 @@ def _of(operations: dict[str, RoutedT], method: str) -> RoutedT:
 
 
 def decoded(segment: str) -> str:
-    """A segment without percent-encoding. What is no UTF-8 becomes U+FFFD, which no id may hold."""
+    """A segment without percent-encoding. Invalid UTF-8 becomes U+FFFD, which no id may hold."""
     if "%" not in segment:
         return segment
     return unquote_to_bytes(segment.encode("utf-8", "surrogateescape")).decode("utf-8", "replace")

@@ -69,7 +69,7 @@ class EdgeProtocol(RequestHandler):
         exc: BaseException | None = None,
         message: str | None = None,
     ) -> web.StreamResponse:
-        """The answer to what is no request at all. The connection is closed after it."""
+        """The answer to bytes that are not a request. The connection is closed after it."""
         if status >= 500:
             _log.error("unexpected error", exc_info=exc)
         return self._edge_server.edge.no_request(_error_of(status, exc), remote=request.remote)

@@ -10,7 +10,7 @@ MAX_NUMBER_LENGTH: Final = 64
 
 
 class JsonError(ValueError):
-    """The text is no JSON that is taken.
+    """The text is not JSON that is accepted.
 
     Attributes:
         kind: the type in the 422.

@@ -68,5 +68,5 @@ class Certificate:
             try:
                 context.load_cert_chain(self._chain, self._key)
             except (ssl.SSLError, OSError) as error:
-                message = f"{self._chain} and {self._key} are no certificate with its key (PEM): {error}"
+                message = f"{self._chain} and {self._key} are not a certificate with its key (PEM): {error}"
                 raise CertificateError(message) from error

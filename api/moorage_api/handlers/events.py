@@ -16,7 +16,7 @@ class Events:
         self._matrix = matrix
 
     async def stream(self, facade: Facade, call: Call) -> Stream:
-        """A stream that goes on where `Last-Event-ID` says. Raises ApiError 503 if too many are open."""
+        """A stream that resumes after `Last-Event-ID`. Raises ApiError 503 if too many are open."""
         query: schemas.EventsQuery = call.query
         sight = await matrix_sight(facade, call)
         listeners = facade.catalog.history.journal.listeners

@@ -1,4 +1,4 @@
-"""Promote: what runs in the environment before goes on, each app by an ordinary deploy in the caller's name."""
+"""Promote the releases of the environment before, each app by an ordinary deploy in the caller's name."""
 
 from typing import Any
 

@@ -63,14 +63,14 @@ def spoiled(left_out: Sequence[tuple[str, str, str]]) -> str | None:
 
 
 def unproved(bindings: Iterable[tuple[BindingView, Line | None]]) -> str | None:
-    """Whether the history of a binding has not arrived as far as its release.
+    """Why an answer would be a stale read: the history of a binding does not yet reach its release. None if all do.
 
     Args:
         bindings: the active ones, each with the newest line of its history.
     """
     for binding, line in bindings:
         if line is None or line.release != binding.release:
-            return f"The history of {binding.name} has not arrived here as far as its release; try again"
+            return f"The history of {binding.name} does not reach its release here yet; try again"
     return None
 
 

@@ -126,7 +126,7 @@ class _Section:
         place: the environment and its workspace; views are never changed, only replaced.
         revision: of the history of that name, which moves with its Deployments, too.
         found: every active binding with the newest line of its history.
-        items: the same, if each history has arrived as far as its release.
+        items: the same, if each history reaches its release.
         pieces: the JSON of the fields of each item.
         places: where each item is.
     """

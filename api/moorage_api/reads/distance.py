@@ -21,7 +21,7 @@ class Relation(StrEnum):
     AHEAD = "ahead"
     """The release there was active here before, and this environment has moved on."""
     DIFFERENT = "different"
-    """Neither environment has had the release of the other, as far as the newest lines tell."""
+    """Neither environment has had the release of the other within its newest lines."""
     MISSING = "missing"
     """It runs there and not here."""
     ONLY_HERE = "only_here"

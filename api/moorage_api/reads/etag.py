@@ -23,7 +23,7 @@ def _parse(header: str, value: str) -> list[tuple[bool, str]]:
     """(weak, tag) of each entity tag in a header.
 
     Raises:
-        ApiError: 422, it is no list of entity tags.
+        ApiError: 422, it is not a list of entity tags.
     """
     found: list[tuple[bool, str]] = []
     position = 0

@@ -1,6 +1,6 @@
 """The numbers of delivery (DORA) of a time, out of lines of history and how they ended. Pure.
 
-A deployment is a line that brings a release and is no rollback.
+A deployment is a line that brings a release and is not a rollback.
 It failed if its rollout did, or if the next line of its chain is a rollback.
 A failure is restored by the next line of the chain that has a release and did not fail.
 The first deployment after a failure is rework.
@@ -35,7 +35,7 @@ class Entry:
     Attributes:
         chain: uid of the Deployment.
         failed: its rollout failed.
-        healthy_at: when it was healthy first, as far as that is known.
+        healthy_at: when it was first healthy; None if unknown.
     """
 
     chain: str

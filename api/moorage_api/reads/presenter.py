@@ -34,7 +34,7 @@ class Presenter:
         """The environment as it is now, to somebody. The tag depends on what is shown: it tells nothing else."""
         catalog = self.catalog
         lock = catalog.lock_of(view)
-        # What is not shown is no part of the tag, and not worked out.
+        # A part that is not shown is neither computed nor part of the tag.
         schedule = self.schedules.of(workspace, view, lock) if sight.gates else None
         state = (
             workspace.org,

@@ -14,7 +14,7 @@ from moorage_crds.store import StoreError, ThrottledError
 
 #: How long an answer of a review is believed, in seconds: a right that is taken away works no longer than this.
 BELIEVED_SECONDS: Final = 10.0
-#: How long such a question may take. Without an answer the old one counts, up to `BELIEVED_SECONDS`: reads go on
+#: How long such a question may take. Without an answer the old one counts, up to `BELIEVED_SECONDS`: reads continue
 #: while the API server restarts.
 PATIENCE_SECONDS: Final = 1.0
 MAX_ANSWERS: Final = 8_192

@@ -1,6 +1,6 @@
 """The order in which unknown tokens are reviewed, so that invented ones cost only those who send them.
 
-fast lane: the cluster's own keys say that the token is no invention. Bounded for each subject, which cannot be forged.
+fast lane: the cluster's own keys prove the token is not invented. Bounded for each subject, which cannot be forged.
 slow lane: everything else. An address has places at a steady rate, each kind of token its own. A token that finds none
 free waits for the next one, and is refused if that takes too long. An accepted token gives its place back.
 """

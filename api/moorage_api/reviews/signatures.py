@@ -1,6 +1,6 @@
 """Who signed a token, by the cluster's keys. This decides a place in the queue and never who is let in.
 
-A token whose signature verifies is no invention, so its review is asked for at once. Whether the token is still good is
+A token whose signature verifies is not invented, so its review is asked for at once. Whether the token is still good is
 for the TokenReview alone: the rules for that (audience, revocation, bound objects) are the API server's.
 """
 
@@ -66,7 +66,7 @@ def expiry(text: str) -> float | None:
 
 
 def parse(text: str) -> Token | None:
-    """Take a token apart; None if it is no JSON web token."""
+    """Take a token apart; None if it is not a JSON web token."""
     parts = text.split(".")
     if len(parts) != 3:
         return None
@@ -96,7 +96,7 @@ class Keys:
         return len(self._known)
 
     def replace(self, document: Mapping[str, Any]) -> None:
-        """Take over what the API server publishes at `/openid/v1/jwks`. What is no sound key is left out."""
+        """Take over what the API server publishes at `/openid/v1/jwks`. Unusable keys are left out."""
         listed = document.get("keys")
         found = [_read(entry) for entry in listed[:_MAX_KEYS]] if isinstance(listed, list) else []
         self._known = dict(pair for pair in found if pair is not None)
