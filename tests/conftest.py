@@ -35,7 +35,7 @@ def pytest_configure() -> None:
 
 #: Markers of tests that are no part of `make test`.
 _ONLY_BY_NAME = ("campaign", "engines")
-#: So many tests are named at the end of a run.
+#: Number of slow tests that are named at the end of a run.
 SLOWEST = 25
 #: What a line of figures is called among the properties of a test, which come along from another process.
 _FIGURE = "figure"

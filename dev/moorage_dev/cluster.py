@@ -29,7 +29,7 @@ class Cluster(ABC):
 
     @abstractmethod
     def start(self) -> None:
-        """Bring it up as far as CRDs can be installed; nothing stays behind on failure.
+        """Bring it up until CRDs can be installed; nothing stays behind on failure.
 
         Raises:
             DevError: it cannot be used.

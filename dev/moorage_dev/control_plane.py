@@ -258,7 +258,7 @@ class ControlPlane:
             "profiling": "false",
             "audit-policy-file": str(self.folder / "audit-policy.yaml"),
             "audit-log-path": str(self.audit_log),
-            # Megabytes before the log is rotated: whoever counts writes reads one file.
+            # Megabytes before the log is rotated, so that one file holds all writes of a run.
             "audit-log-maxsize": "4000",
         }
 

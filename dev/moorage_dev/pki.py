@@ -1,6 +1,6 @@
 """Keys and certificates of the control plane: two authorities, short-lived, ECDSA P-256 everywhere.
 
-etcd has an authority of its own: whoever has a client certificate for the API server must not reach the store with it.
+etcd has an authority of its own: a client certificate for the API server must not open the store.
 """
 
 import datetime as dt

@@ -25,7 +25,7 @@ from moorage_dev.modules import CONTROL_PLANE
 VARIABLE = "MOORAGE_ASSETS_URL"
 KUBERNETES_PLACE = "https://dl.k8s.io"
 ETCD_PLACE = "https://github.com/etcd-io/etcd/releases/download"
-#: What Kubernetes publishes its servers for, as far as we pin them.
+#: Platforms with published servers of Kubernetes that we pin.
 PLATFORMS = ("linux-amd64", "linux-arm64")
 #: Sums of what the projects publish themselves; `make pin-assets` writes them.
 OFFICIAL = CONTROL_PLANE.folder / "official.sha256"

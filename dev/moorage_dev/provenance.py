@@ -1,6 +1,6 @@
 """How a release was made: an in-toto statement with the provenance of SLSA, about every file of it.
 
-It is not signed here: whoever publishes signs it with their own identity (RELEASING.md).
+It is not signed here: the publisher signs it with their own identity (RELEASING.md).
 """
 
 import hashlib

@@ -306,7 +306,7 @@ def _restart(cluster: LiveCluster, space: Workspace) -> None:
 
 
 def run(cluster: LiveCluster, proxy: ApiServerProxy, facade: Facade, rounds: int) -> str:
-    """So many outages, each with 900 writes that the facade does not see, and a compaction behind it."""
+    """`rounds` outages, each with 900 writes that the facade does not see, and a compaction behind it."""
     churn = Churn(cluster)
     churn.furnish()
     require_truth(facade, churn.space)
@@ -333,7 +333,7 @@ def run(cluster: LiveCluster, proxy: ApiServerProxy, facade: Facade, rounds: int
 
 
 def _mend(proxy: ApiServerProxy, facade: Facade, space: Workspace, *, listing: Iterable[str] = ()) -> float:
-    """End an outage; seconds until the facade is right again, after it has listed those kinds anew."""
+    """End an outage; seconds until the facade is right again, after it has listed those kinds again."""
     before = len(proxy.seen)
     proxy.mend()
     took = require_truth(facade, space)

@@ -85,7 +85,7 @@ def hogs(url: str) -> Iterator[Hogs]:
 
 
 def statuses(url: str, path: str, token: str | None, times: int) -> Counter[int]:
-    """What so many clients hear, each on a connection of its own."""
+    """The answers to a number of clients, each on a connection of its own."""
     found: Counter[int] = Counter()
     for _ in range(times):
         with closing(RestClient(url, None)) as client:

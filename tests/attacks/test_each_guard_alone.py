@@ -1,4 +1,4 @@
-"""Each guard of a deletion where no other one applies: whoever deletes, the garbage collector too, is refused by it."""
+"""Each guard of a deletion where no other one applies: it refuses every user, the garbage collector too."""
 
 from collections.abc import Callable, Iterator
 from functools import partial

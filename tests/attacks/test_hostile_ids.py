@@ -153,7 +153,7 @@ def is_expected_upstream(seen: Seen, namespace: str) -> bool:
 
 
 def attack(facade: Facade, everywhere: list[Place], absent: dict[str, Any], count: int) -> Counter[int]:
-    """Send so many hostile ids over all places; how often which status was answered.
+    """Send `count` hostile ids over all places; returns how often each status was answered.
 
     `absent`: what each place answers of something that could be there and is not.
     """

@@ -122,7 +122,7 @@ def test_greedy_user_is_told_to_wait_and_others_are_served(
     path = f"{workspace('prod').rest}/prod"
     limits = {"RATE_LIMIT": "50", "RATE_BURST": "100", "FAILED_RATE_LIMIT": "10", "FAILED_RATE_BURST": "20"}
     facade = facades.start({f"MOORAGE_{name}": value for name, value in limits.items()})
-    # All come from one address: whoever was there before the guesses is not held up by them.
+    # All come from one address: the guesses do not delay a client that was there before them.
     assert {facade.call("GET", path, user=user).status for user in ("alice", "viewer")} == {200}
     before, greedy, flood = _resident(facade), cluster.token("alice"), Flood(facade, path)
     waits, started, mark = [], time.monotonic(), cluster.audit_mark()

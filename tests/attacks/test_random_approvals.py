@@ -26,7 +26,7 @@ from moorage_dev import children, patience
 from moorage_dev.rest_client import MERGE_PATCH
 
 APPS = tuple(f"app-{number}" for number in range(8))
-#: So many releases have to enter with approvals before it ends.
+#: Releases that have to enter with approvals before it ends.
 SCHEDULES = int(os.environ.get("MOORAGE_APPROVAL_SCHEDULES", "16"))
 SEED = int(os.environ.get("MOORAGE_APPROVAL_SEED", "0")) or time.time_ns() % 1_000_000
 APPROVERS = (APPROVER, OTHER_APPROVER, MANAGER, OWNER)

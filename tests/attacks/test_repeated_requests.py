@@ -20,7 +20,7 @@ from moorage_dev.processes import Service
 from moorage_dev.rest_client import Answer
 
 PARALLEL = 8
-#: Every so many rounds one of the replicas is killed in the middle.
+#: Rounds from one killed replica to the next.
 KILL_EVERY = 8
 
 
@@ -82,7 +82,7 @@ class Replicas:
 
 
 def run(facades: Facades, space: Workspace, rounds: int) -> str:
-    """So many keys, each eight times in parallel."""
+    """A number of keys, each eight times in parallel."""
     replicas, dice = Replicas(facades, space), random.Random(17)  # noqa: S311 — repeatable, not secret
     for number in range(rounds):
         request = requests_for(number)
@@ -129,7 +129,7 @@ class Pairs:
         self._space = space
 
     def chain(self, number: int, pairs: int) -> int:
-        """One environment through so many pairs; how many reads did not show the write before."""
+        """One environment through a number of pairs; returns how many reads did not show the write before."""
         slug = f"env-{number}"
         stale = 0
         for name in (slug, f"locked-{slug}"):
@@ -176,7 +176,7 @@ class Pairs:
 
 
 def read_after_write(replicas: list[Facade], space: Workspace, pairs: int) -> str:
-    """So many pairs, in eight environments at once."""
+    """A number of pairs, in eight environments at once."""
     each = -(-pairs // 8)
     with ThreadPoolExecutor(4) as pool:
         stale = sum(pool.map(Pairs(replicas, space).chain, range(8), itertools.repeat(each)))

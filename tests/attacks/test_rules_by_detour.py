@@ -164,7 +164,7 @@ def test_an_override_says_why(shop: Workspace, reason: str) -> None:
 
 
 def test_an_old_override_counts_for_no_later_write(shop: Workspace) -> None:
-    """The note stays in the object; whoever writes next does not write it again."""
+    """The note stays in the object; the next writer does not write it again."""
     rules, gates = Rules(shop), ["approvals", "promotion", "freeze/quiet"]
     assert rules.deploys("v5", user=MANAGER, dry=False, reason="outage", override=gates).status == 200
 

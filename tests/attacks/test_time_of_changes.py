@@ -108,7 +108,7 @@ def test_more_managers_than_the_api_server_keeps_give_no_other_time(shop: Worksp
     if not target.stored:
         assert target.send("POST", target_body(target), JSON, user=user, query=query).status == 201
     for number in range(12):
-        # One after the other, as far as they come.
+        # One after the other; a refused one may be the last.
         fields = [*target.stored["metadata"]["managedFields"], _managers(number + 1, when)[-1]]
         for part in ({}, {"labels": {"x": None}}, {"labels": {"x": str(number)}}):
             brought = {"metadata": {"managedFields": fields, **part}}
@@ -171,7 +171,7 @@ def _accepted(target: Target) -> float:
 
 
 def test_each_part_of_a_note_counts_only_in_the_write_that_sets_it(shop: Workspace) -> None:
-    """Else "approved by CAB-1" stands under the name of whoever comes next and only adds a request id."""
+    """Else "approved by CAB-1" would stand under the name of the next user, who only adds a request id."""
     target = _deployed(shop, change={"reason": "approved by CAB-1", "requestId": "r1", "action": "rollback"})
 
     def patched(change: Object) -> Object:

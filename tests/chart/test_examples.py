@@ -1,4 +1,4 @@
-"""The examples, as far as they run without the tools they are for: applied, dry-run, their scripts executed."""
+"""The examples without the tools they are for: manifests applied or dry-run, scripts executed."""
 
 import json
 import os

@@ -254,7 +254,7 @@ class Traffic:
         return sum(map(len, self.accepted.values()))
 
     def flows(self, changes: int = 20) -> None:
-        """Wait until so many more changes were taken."""
+        """Wait until that number of further changes was accepted."""
         until = self.count + changes
         eventually(lambda: self.count >= until or self._over.is_set(), 30)
 
@@ -349,7 +349,7 @@ def _recorded_releases(records: dict[str, Object], names: Iterable[str]) -> dict
 
 
 def _all_recorded(admin: Admin, count: int) -> dict[str, Object]:
-    """All records, once every status counts every change; there must be exactly so many."""
+    """All records, once every status counts every change; their number must be exactly `count`."""
 
     def records() -> dict[str, Object] | None:
         deployments = admin.listed(f"{admin.path}/deployments").values()

@@ -58,7 +58,7 @@ def sequence(shop: Workspace) -> int:
 
 
 def approve(rules: Rules, *users: str, release: str = "v2", ago: int = 0, **more: str) -> None:
-    """Evidence that these people approved, so many changes ago."""
+    """Evidence that these people approved, a number of changes ago."""
     by = [{"user": rules.shop.cluster.username(user), **more} for user in users]
     rules.evidence(approved={"web": [{"release": release, "sequence": sequence(rules.shop) - ago, "by": by}]})
 
@@ -119,7 +119,7 @@ def test_an_undeploy_and_the_way_back_need_no_approval(shop: Workspace, wanted: 
 
 
 def test_a_binding_goes_only_when_no_older_approval_can_count_for_its_successor(shop: Workspace, wanted: Rules) -> None:
-    """Its numbers begin anew, so that what was used up would count again until the operator has looked."""
+    """Its numbers restart, so a used approval would count again until the operator has looked."""
     path = shop.path("deployments", IDLE)
     undeployed = {"spec": {"release": None, "change": {"reason": "enough"}}}
     assert wanted.edit("deployments", IDLE, undeployed, user=EDITOR).status == 200

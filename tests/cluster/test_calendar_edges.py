@@ -25,7 +25,7 @@ POLICY = "freezes.moorage.dev"
 TWIN = "freezes-at-any-time.moorage.dev"
 AT = "example.com/at"
 _ADMISSION = "/apis/admissionregistration.k8s.io/v1"
-#: Writes of the gate, on so many edges at least.
+#: Writes of the gate, and the least number of edges that they meet.
 WRITES, EDGES = 1000, 200
 #: Freezes at a time: each one costs every write in its Namespace.
 BATCH = 10

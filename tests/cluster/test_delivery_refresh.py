@@ -16,7 +16,7 @@ from moorage_dev import patience
 KIND = "applicationsets.argoproj.io"
 ASKED = "argocd.argoproj.io/application-set-refresh"
 SETS = "/apis/argoproj.io/v1alpha1/namespaces/{namespace}/applicationsets"
-#: The kind of Argo CD as far as an annotation needs it.
+#: The part of Argo CD's kind that an annotation needs.
 CRD = {
     "apiVersion": "apiextensions.k8s.io/v1",
     "kind": "CustomResourceDefinition",

@@ -301,7 +301,7 @@ def test_addresses_redirects_and_secrets_that_were_not_allowed(workspace: Worksp
             eventually(lambda name=name: reason(space, name) == "AddressRefused", 30)
         give_right(space)
         endpoint.behaviour = lambda _number: (307, {"location": endpoint.url("/elsewhere")})
-        # Whoever changes the sink does not wait until it is looked at again.
+        # An edit of the sink is acted on at once, not at the next look.
         body = {"spec": {"filters": {"environments": ["production"]}}}
         cluster.raw("PATCH", space.path("eventsinks", "audit"), user="alice", body=body, content_type=MERGE_PATCH)
         space.create_deployment("production", "web", "v1", user="alice")

@@ -26,7 +26,7 @@ from moorage_dev.rest_client import MERGE_PATCH, Answer
 
 OVERRIDES: Final = "overrides.moorage.dev"
 MAY_OVERRIDE: Final = frozenset({MANAGER, OWNER})
-#: Changes in each of the worlds; a real write and one by REST for each of so many.
+#: Changes in each of the worlds, and how many of them there are for each real write and each one by REST.
 CHANGES: Final = int(os.environ.get("MOORAGE_WORLD_CHANGES", "200"))
 SEED: Final = int(os.environ.get("MOORAGE_WORLD_SEED", "0")) or time.time_ns() % 1_000_000
 WORLDS: Final = 10

@@ -310,7 +310,7 @@ def test_rest_leaves_what_argo_cd_declares_alone(shop: DeclaredShop, declared: d
 
 @pytest.mark.parametrize(
     ("diff", "passed"),
-    # What Argo CD compares by itself it syncs as far as that goes; what the API server compares is refused at once.
+    # With its own diff Argo CD syncs until it is refused; with the diff of the API server it is refused at once.
     [("client", "2"), ("server", "1")],
 )
 def test_one_application_for_both_environments_is_held_up_by_either(

@@ -209,7 +209,7 @@ def trial(cluster: LiveCluster, facades: Facades, operators: Operators, workspac
 
 
 def run(trial: Trial, faults: int, figures: Callable[[str], None]) -> None:
-    """Inject so many faults, changing releases meanwhile; no answer may be wrong, and both endpoints recover."""
+    """Inject `faults` faults, changing releases meanwhile; no answer may be wrong, and both endpoints recover."""
     truth, chance, began = trial.asker.truth, trial.chance, time.monotonic()
     kills = max(2, faults // KILLS // 4)
     every = faults // kills

@@ -1,6 +1,6 @@
 """Bugs that others had, or that we had, as patches: the tests that a patch names must fail with it.
 
-The patches are applied to a copy of the checkout; a patch that no longer applies has to be made anew. Bugs that unit
+The patches are applied to a copy of the checkout; a patch that no longer applies has to be remade. Bugs that unit
 tests catch are tried in every run; those that need a cluster are a campaign.
 """
 
@@ -46,7 +46,7 @@ def copy(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def _patched(copy: Path, patch: Path, *options: str) -> None:
     command = ["git", "apply", "--whitespace=nowarn", *options, str(patch)]
     done = subprocess.run(command, cwd=copy, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, f"{patch.name} has to be made anew: {done.stderr}"
+    assert done.returncode == 0, f"{patch.name} has to be remade: {done.stderr}"
 
 
 def _tests_of(patch: Path) -> list[str]:

@@ -1,4 +1,4 @@
-"""Forging: whoever may write in a workspace tries to change what the history says, or when. Nothing of it succeeds."""
+"""Forging: a writer in a workspace tries to change what the history says, or when. No attempt succeeds."""
 
 import time
 from collections.abc import Iterator
@@ -330,7 +330,7 @@ def _try_with_times(
 
 
 def _wait_for_silence(shop: Workspace, name: str, seconds: int) -> None:
-    """Until the last write by anybody but the operator is so many whole seconds ago."""
+    """Until the last write by anybody but the operator is that number of whole seconds ago."""
 
     def is_silent() -> bool:
         fields = (shop.get("deployments", name) or {})["metadata"]["managedFields"]

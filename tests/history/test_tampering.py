@@ -250,7 +250,7 @@ def scene(own_cluster: LiveCluster) -> Scene:
     chains = {act.__name__: Chain(shop, elsewhere, act.__name__.replace("_", "-")) for act in TAMPERINGS}
     for chain in chains.values():
         eventually(lambda chain=chain: chain.recorded)
-    # It would write again what is missing, as far as the log still says it.
+    # It would write a missing record again if the log still has its entry.
     operators.stop()
     small, exported_few = verify(own_cluster), moorage(own_cluster, "export")
     # The API server would take in every single object as an event; from a list it has them at once.

@@ -20,7 +20,7 @@ def uid_of(text: str) -> str:
 
 
 def at(seconds: float = 0) -> str:
-    """A moment so many seconds after `START`, RFC 3339."""
+    """The moment that number of seconds after `START`, RFC 3339."""
     return to_text(START + timedelta(seconds=seconds))
 
 

@@ -30,7 +30,7 @@ class Stay:
 
 
 class Truth:
-    """Which release was where, and when, as whoever changed it knows it."""
+    """Which release was where, and when, as the writer of the changes knows it."""
 
     def __init__(self, here: Workspace) -> None:
         self._here = here

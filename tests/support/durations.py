@@ -34,7 +34,7 @@ def lines(reports: Iterable[Timed]) -> list[str]:
 
 
 def slowest(reports: Iterable[Timed], count: int) -> list[str]:
-    """So many tests, the longest first: seconds, and which one; a fixture counts where it is set up."""
+    """The `count` slowest tests, the longest first: seconds, and id; a fixture counts where it is set up."""
     tests: dict[str, float] = {}
     for report in reports:
         tests[report.nodeid] = tests.get(report.nodeid, 0.0) + report.duration

@@ -30,7 +30,7 @@ class Etcd:
         assert int(done.get("deleted", 0)) == 1
 
     def compact(self) -> None:
-        """Forget all versions but the present ones: whoever watches from an older one must list again."""
+        """Forget all versions but the present ones: a watch from an older one must list again."""
         revision = self._post("range", {"key": _encode("/")})["header"]["revision"]
         self._post("compaction", {"revision": revision, "physical": True})
 

@@ -172,7 +172,7 @@ def refused(answer: Answer, policy: str) -> bool:
 
 
 def _collects(path: str, policy: str, *, attributed: bool = False) -> Callable[[Scene], bool]:
-    """The garbage collector deletes for whoever has set an ownerReference."""
+    """The garbage collector deletes on behalf of the user who set an ownerReference."""
     return lambda scene: refused(
         scene.attack(GARBAGE_COLLECTOR, "DELETE", f"{scene.namespaces[attributed]}/{path}"), policy
     )
@@ -295,7 +295,7 @@ def _after(make: Callable[[Scene], None], attack: Callable[[Scene], bool]) -> Ca
 
 
 def _weakens(scene: Scene) -> bool:
-    """The rule goes with the next write of whoever may write the Environment."""
+    """The rule goes with the next write of any user who may write the Environment."""
     patch = {"spec": {"approvals": None}}
     answer = scene.attack(DEPLOYER, "PATCH", f"{scene.namespace}/environments/approving", patch)
     return refused(answer, "protection.moorage.dev")

@@ -306,7 +306,7 @@ def assert_every_answer_is_recorded(installation: Installation, load: Load, *, p
 
 
 def flowing(installation: Installation, prefix: str, changes: int = 20) -> None:
-    """Wait until the load with that prefix has got so many more changes recorded."""
+    """Wait until that number of further changes by the load with that prefix is recorded."""
 
     def count() -> int:
         return sum(spec["app"].startswith(prefix) for spec in installation.records().values())

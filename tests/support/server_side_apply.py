@@ -1,6 +1,6 @@
-"""What server-side apply does to an object, as far as the operator uses it (tests/contract shows that it is so).
+"""Server-side apply, the part that the operator uses (tests/contract holds it against the real API server).
 
-A field is a path to a value that is no object; items of lists of objects are told apart by their `name`.
+A field is a path to a value that is not an object; items of lists of objects are told apart by their `name`.
 """
 
 import copy

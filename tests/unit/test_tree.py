@@ -1,4 +1,4 @@
-"""What the tree must keep, whoever adds a file."""
+"""Rules of the tree that every new file must keep."""
 
 import subprocess
 import sys

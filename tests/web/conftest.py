@@ -63,7 +63,7 @@ class _Runner:
             _tell(child, json.dumps(given))
             passed = _follow(child, said, deeds)
         except BaseException:
-            # It would wait for the deed for ever, and nobody would know where it is.
+            # It would wait for the deed without end, and nobody would know where it is.
             self.stop()
             raise
         return passed, "".join(said)

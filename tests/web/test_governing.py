@@ -45,7 +45,7 @@ def _protected(shop: Workspace, facade: Facade) -> None:
 
 
 def _full_of_apps(shop: Workspace, count: int) -> None:
-    """So many further apps that staging has and production has not."""
+    """Put `count` further apps into staging that production lacks."""
     with ThreadPoolExecutor(8) as pool:
         for done in [pool.submit(shop.create_deployment, "staging", f"many-{one:03}", "1") for one in range(count)]:
             done.result()

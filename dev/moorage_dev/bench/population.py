@@ -54,7 +54,7 @@ class Workspace:
 
 @dataclass(frozen=True, slots=True)
 class World:
-    """So many Deployments, with everything that belongs to them.
+    """`size` Deployments, with everything that belongs to them.
 
     Attributes:
         size: number of Deployments; rounded up to whole Environments.

@@ -52,7 +52,7 @@ async def test_address_that_guesses_is_refused_without_a_review(at_once: bool) -
 
     assert sorted(reply.status for reply in replies) == [401] * 2 + [429] * 48
     assert len(world.reviews.asked) == 2
-    # Whoever was accepted before is no guesser, also when the review is due again.
+    # A token that was accepted before is not a guess, also when its review is due again.
     for seconds in (0, 5, 60):
         world.clock.advance(seconds)
         assert (await world.call("GET", BASE)).status == 200

@@ -96,7 +96,7 @@ async def test_binding_that_is_held_keeps_its_environment_and_is_named() -> None
 
 
 async def test_change_after_a_delete_that_is_held_is_shown() -> None:
-    """What kubectl shows is what REST shows, whoever deleted and whatever came later."""
+    """REST shows what kubectl shows, no matter who deleted and what came later."""
     world = await held(names.DEPLOYMENTS, "staging.checkout")
     await world.call("DELETE", STAGING)
     raw = world.raw(names.DEPLOYMENTS, "staging.checkout")

@@ -1,4 +1,4 @@
-"""What tools are told after changes: the parts that are kept between answers never differ from parts made anew."""
+"""Answers to tools after changes: the parts that are kept between answers never differ from freshly made ones."""
 
 import copy
 import random

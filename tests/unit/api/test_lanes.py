@@ -104,7 +104,7 @@ async def test_addresses_do_not_pay_for_each_other() -> None:
 
 
 async def test_subject_that_floods_the_fast_lane_pays_alone(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Tokens of an account that was deleted are signed for ever: they must not be reviewed without end."""
+    """The tokens of a deleted account keep their valid signature: they must not be reviewed without end."""
     monkeypatch.setattr(lanes, "SUBJECT_BURST", 3)
     keys = Keys()
     keys.replace({"keys": [jwk()]})

@@ -51,7 +51,7 @@ def given(world: World, number: int, *, environment: str = "production") -> Appr
 
 
 async def listed(many: int, query: str = "") -> tuple[dict[str, Any], dict[str, int]]:
-    """The answer of an environment with so many Approvals, beside one with as many; and what was read for it."""
+    """The answer of an environment with `many` Approvals, beside another with as many; and the reads behind it."""
     world = World()
     world.reviews.grant("alice", "list approvals")
     for slug in ("staging", "production"):

@@ -1,4 +1,4 @@
-"""Whoever may write Freezes in one workspace makes no answer about it as dear as they like."""
+"""The cost of an answer about a workspace is bounded, however many Freezes its users write."""
 
 from datetime import UTC, datetime, timedelta
 

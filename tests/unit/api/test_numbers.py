@@ -121,7 +121,7 @@ def _sorted(tally: Tally) -> Tally:
 
 
 def made_up(seed: int, count: int = 3_000) -> list[Entry]:
-    """Lines of a workspace in which much goes wrong: some outcomes are known, bindings end and begin anew."""
+    """Lines of a workspace in which much goes wrong: some outcomes are known, bindings end and are created again."""
     chance = random.Random(seed)  # noqa: S311 — a seed, to repeat what failed
     sequences: dict[str, int] = {}
     entries: list[Entry] = []

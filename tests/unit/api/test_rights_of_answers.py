@@ -1,4 +1,4 @@
-"""What an answer shows needs its own right: whoever has only that of the call learns nothing else."""
+"""Each part of an answer needs its own right: a caller with only that of the call learns nothing else."""
 
 from typing import Any
 

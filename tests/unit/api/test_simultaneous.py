@@ -196,7 +196,7 @@ async def test_what_somebody_else_deployed_since_is_not_taken_back() -> None:
     """There is another environment of that name by now, and somebody deployed into it."""
     world = await world_with()
 
-    def anew() -> None:
+    def replaced() -> None:
         world.cluster.remove(names.ENVIRONMENTS, NAMESPACE, "staging")
         world.environment()
         raw = world.raw(names.DEPLOYMENTS, CHECKOUT)
@@ -206,7 +206,7 @@ async def test_what_somebody_else_deployed_since_is_not_taken_back() -> None:
         spec = {**raw["spec"], "release": "theirs"}
         world.cluster.put({**raw, "spec": spec, "changeLog": theirs}, names.DEPLOYMENTS)
 
-    after_write(world, names.DEPLOYMENTS, anew)
+    after_write(world, names.DEPLOYMENTS, replaced)
     reply = await world.call("POST", DEPLOY, {"app_id": "checkout", "release_id": "late"})
 
     assert reply.status == 404
@@ -307,7 +307,7 @@ async def test_labels_that_change_all_the_time_hold_up_no_write(method: str, pat
 
 
 async def test_two_changes_there_and_back_are_not_the_same_state() -> None:
-    """What was decided on v2 after v1 is decided anew when it is v2 after v3, although the release is the same."""
+    """A decision on v2 after v1 is repeated when it is v2 after v3, although the release is the same."""
     world = await world_with()
     await world.deploy("checkout", "v2")
     rounds = iter(["label", "there and back"])

@@ -1,4 +1,4 @@
-"""Whoever does not read a stream is let go, and nothing is kept for them without bound."""
+"""A client that does not read its stream is disconnected, and nothing is kept for it without bound."""
 
 import asyncio
 import socket

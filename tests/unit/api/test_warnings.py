@@ -1,4 +1,4 @@
-"""What the API server warns of reaches whoever wrote, by REST and by the Python client."""
+"""Warnings of the API server reach the writer, by REST and by the Python client."""
 
 from facade_world import BASE, ORG, WORKSPACE, World
 from people import Memory

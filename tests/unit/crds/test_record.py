@@ -1,4 +1,4 @@
-"""Records: same bytes whoever makes them, a hash that anybody can compute, and no way back from a changed field."""
+"""Records: the same bytes from every replica, a hash that anybody can compute, and no way to hide a changed field."""
 
 import hashlib
 

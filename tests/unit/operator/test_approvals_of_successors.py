@@ -58,7 +58,7 @@ async def make_again(bench: Bench, *, restart: bool) -> None:
         await bench.settle()
 
 
-@pytest.mark.parametrize("restart", [False, True], ids=["running", "started anew"])
+@pytest.mark.parametrize("restart", [False, True], ids=["running", "restarted"])
 async def test_what_was_used_up_stays_so_without_a_deployment(bench: Bench, *, restart: bool) -> None:
     await make_again(bench, restart=restart)
     approve(bench, "late")

@@ -147,7 +147,7 @@ async def test_bindings_stay_if_their_environment_is_there_again(running: Bench)
 
 
 async def test_bindings_wait_a_while_for_a_successor_of_their_environment(running: Bench) -> None:
-    """Whoever replaces an Environment by force leaves a moment in which there is none."""
+    """A forced replacement of an Environment leaves a moment in which there is none."""
     running.release("v1")
     await running.settle()
     running.store.remove(names.ENVIRONMENTS, NAMESPACE, "production")
@@ -158,7 +158,7 @@ async def test_bindings_wait_a_while_for_a_successor_of_their_environment(runnin
     running.clock.advance(1)
     await running.settle()
     assert running.deployment()["status"]["environmentUid"] == builders.uid_of("successor")
-    # The next absence begins anew.
+    # The next absence is counted from zero.
     running.store.remove(names.ENVIRONMENTS, NAMESPACE, "production")
     assert await running.replicas[0].loops.cascade.step(chain.deployment.uid) == GRACE_SECONDS
     assert releases(running) == [(1, "deploy", None, "v1")]

@@ -1,4 +1,4 @@
-"""What facts make of a chain, without any loop: progress never goes back, and what waits is what has no record."""
+"""Facts and the states of a chain, without any loop: progress never goes back, and exactly the unrecorded wait."""
 
 import builders
 from builders import at
@@ -27,7 +27,7 @@ NOW = Now(10.0, at(100))
 
 
 def seen(changes: int, *, recorded: int = 0) -> Deployment:
-    """The binding after so many changes, with a status that counts so many records."""
+    """The binding after a number of changes, with a status that counts a number of records."""
     status = {"recordedSequence": recorded, "release": RELEASES[recorded - 1]} if recorded else {}
     log = builders.chain_log(*RELEASES[:changes])
     raw = builders.deployment(release=RELEASES[changes - 1], log=log, status=status)

@@ -47,7 +47,7 @@ async def test_used_up_approvals_go_a_day_after_they_were_given() -> None:
 
 
 async def test_a_look_at_many_approvals_looks_at_each_environment_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The loop serves all workspaces: whoever may approve in one must not make a look as long as they like."""
+    """The loop serves all workspaces: approvers in one must not make a look arbitrarily long."""
     bench = Bench()
     made = builders.environment()
     bench.store.put({**made, "spec": {**made["spec"], "approvals": {"required": 1}}})

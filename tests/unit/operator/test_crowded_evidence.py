@@ -1,4 +1,4 @@
-"""Whoever may deploy can make up apps: the evidence of those that were there before stays, and fits into the object."""
+"""Users can invent apps by deploying: the evidence of the apps before them stays, and fits into the object."""
 
 from dataclasses import replace
 from datetime import timedelta

@@ -123,7 +123,7 @@ async def run(job: Mapping[str, Any]) -> dict[str, Any]:
 
     `rate`: changes a second whether or not the ones before are answered; without it, `connections` each as fast as
     they can. `watch`: as whom to note when each record appears; `wait`: each connection waits for its record before
-    it goes on; `each`: so many changes of a Deployment in a row; `releases`: names to take in turns.
+    it continues; `each`: number of changes of a Deployment in a row; `releases`: names to take in turns.
     """
     load = _Load(job)
     began = time.perf_counter()

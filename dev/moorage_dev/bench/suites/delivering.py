@@ -114,7 +114,7 @@ def _in_turns(way: _Way, baseline: _Way | None, *, rounds: int, seconds: float) 
 
 @contextmanager
 def _changing(lab: Lab, workspace: Workspace) -> Iterator[None]:
-    """Every answer has to be made anew: a Deployment of the first environment changes again and again."""
+    """No answer can be reused: a Deployment of the first environment changes again and again."""
     over = Event()
 
     def change() -> None:

@@ -18,7 +18,7 @@ NAME = "writes"
 _ENVIRONMENTS, _APPS = 10, 50
 _STEADY_RATE = 25.0
 _STEADY_COUNT = 500
-#: Bursts on so many Deployments, so many changes in a row on each, on so many Deployments at once.
+#: Bursts: number of Deployments, changes in a row on each, Deployments at once.
 _BURST_BINDINGS, _BURST_CHANGES, _BURSTS_AT_ONCE = 60, 12, 4
 _LABELS = 200
 #: Longer than any status is held back before it is written.
