@@ -22,14 +22,9 @@ from moorage_cli.people.model import (
     Promotion,
     State,
     TroubleError,
-    mismatch,
-    no_deployment,
     no_environment,
-    no_override,
-    no_rule,
-    not_known,
-    not_mine,
 )
+from moorage_cli.people.refusals import mismatch, no_deployment, no_override, no_rule, not_known, not_mine
 from moorage_crds import names
 from moorage_crds.clock import Clock, SystemClock
 from moorage_crds.identifiers import BindingName, EnvironmentSlug, InvalidIdentifierError, NamespaceName

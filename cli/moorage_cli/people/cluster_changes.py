@@ -5,7 +5,8 @@ from collections.abc import Awaitable, Callable, Collection, Sequence
 from typing import Any, Final
 
 from moorage_cli.people import cluster_reads
-from moorage_cli.people.model import Change, Newest, Opinion, Promoting, Promotion, TroubleError, no_deployment
+from moorage_cli.people.model import Change, Newest, Opinion, Promoting, Promotion, TroubleError
+from moorage_cli.people.refusals import no_deployment
 from moorage_crds import names
 from moorage_crds.kinds import deployment
 from moorage_crds.kinds.approval import Approval, Decision

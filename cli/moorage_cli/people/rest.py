@@ -22,14 +22,10 @@ from moorage_cli.people.model import (
     Promotion,
     State,
     TroubleError,
-    mismatch,
     no_environment,
-    no_override,
-    no_rule,
-    not_known,
-    not_mine,
     place_of,
 )
+from moorage_cli.people.refusals import mismatch, no_override, no_rule, not_known, not_mine
 from moorage_cli.people.rest_answers import (
     line_of,
     listed_freeze,
