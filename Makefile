@@ -112,6 +112,10 @@ screenshots: init ## Pictures of the page for the docs, of what `make demo` has 
 bench: init ## Measure speed; prints tables and writes JSON (ARGS="--only command")
 	$(DEV) bench $(ARGS)
 
+.PHONY: measures
+measures: init ## Print sizes of files and functions (ARGS="--at COMMIT": of another commit)
+	$(DEV) measures $(ARGS)
+
 .PHONY: dist
 dist: init ## All that a release publishes, in dist/release (IMAGE=0: without the image, which needs root)
 	@$(DEV) dist $(if $(filter 0,$(IMAGE)),--no-image) $(ARGS)

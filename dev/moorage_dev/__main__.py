@@ -37,7 +37,7 @@ _COMMANDS: dict[str, Callable[[Path], None]] = {
 _MODULES = {
     **{
         name: f"moorage_dev.{name}"
-        for name in ("assets", "bench", "dist", "kind", "generate", "page", "sbom", "screenshots")
+        for name in ("assets", "bench", "dist", "kind", "generate", "measures", "page", "sbom", "screenshots")
     },
     "node": "moorage_dev.node.command",
 }
