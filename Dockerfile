@@ -9,13 +9,13 @@ ARG BASE_IMAGE=python:3.13-slim-bookworm
 ARG RUNTIME_IMAGE=${BASE_IMAGE}
 
 FROM ${BASE_IMAGE} AS dependencies
-# A tag means something else tomorrow. Which digest is right, only who builds can know, so this says it and goes on.
+# A tag means something else tomorrow. Which digest is right, only who builds can know, so this warns and continues.
 ARG BASE_IMAGE
 ARG RUNTIME_IMAGE
 RUN for image in "BASE_IMAGE=$BASE_IMAGE" "RUNTIME_IMAGE=$RUNTIME_IMAGE"; do \
       case "$image" in \
         *@sha256:*) ;; \
-        *) echo "WARNING: $image is no digest (…@sha256:…), so two builds may differ: see docs/install.md" >&2 ;; \
+        *) echo "WARNING: $image is not a digest (…@sha256:…), so two builds may differ: see docs/install.md" >&2 ;; \
       esac; \
     done
 ENV PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1

@@ -33,7 +33,7 @@ def pytest_configure() -> None:
     NodeManager.EXIT_TIMEOUT = 120
 
 
-#: Markers of tests that are no part of `make test`.
+#: Markers of tests that are not part of `make test`.
 _ONLY_BY_NAME = ("campaign", "engines")
 #: Number of slow tests that are named at the end of a run.
 SLOWEST = 25

@@ -149,7 +149,7 @@ async def _running(background: Sequence[Coroutine[Any, Any, None]]) -> AsyncIter
 
 
 async def _sample(facade: Facade, metrics: Metrics) -> None:
-    """A few times a second: look at the feeds and at how late the loop is, and let go of old tokens."""
+    """A few times a second: look at the feeds and at how late the loop is, and forget old tokens."""
     freshness = facade.freshness
     loop = asyncio.get_running_loop()
     settled = False

@@ -119,7 +119,7 @@ class Access:
         return self._accepted.get(self._digest(token.encode()), 0.0) > self._clock.monotonic()
 
     def drop_expired(self) -> None:
-        """Let go of tokens and answers that are not believed any more."""
+        """Forget tokens and answers that are not believed any more."""
         self._callers.drop_expired()
         self._rights.drop_expired()
 

@@ -85,7 +85,7 @@ def _anchors(path: Path | None) -> dict[str, Tip]:
         try:
             tip = to_tip(raw)
         except TypeError as error:
-            message = f"{path} is no anchor file (`moorage verify --write-anchor` makes one)"
+            message = f"{path} is not an anchor file (`moorage verify --write-anchor` makes one)"
             raise InputError(message) from error
         anchors[tip.uid] = tip
     return anchors
@@ -226,7 +226,7 @@ def _run(prog: str, settings: ClusterSettings, act: Callable[[], Coroutine[Any, 
     except StoreError as error:
         sentence = f"the cluster does not answer as it should: {error}"
     except BrokenPipeError:
-        # Whoever read our output has seen enough; nothing more can be written there, not even at exit.
+        # The reader of our output has closed it; nothing more can be written there, not even at exit.
         sys.stdout = None
         return 2
     sys.stderr.write(f"{prog}: {sentence}\n")

@@ -37,7 +37,7 @@ class VerifySettings(ClusterSettings):
     write_anchor: Path | None = Field(default=None, description="write the tips of all chains to this file")
     retention_days: int = Field(default=90, ge=1, le=36_500, description="anchored records that are older may be gone")
     retention_max_records: int = Field(
-        default=10_000, ge=16, le=1_000_000, description="anchored records with so many newer ones may be gone"
+        default=10_000, ge=16, le=1_000_000, description="anchored records with this many newer ones may be gone"
     )
 
 

@@ -40,7 +40,7 @@ from moorage_crds.reading import UNREADABLE
 from moorage_crds.stamps import MAX_SKEW
 from moorage_crds.store import ForbiddenError, NotFoundError, ObjectRef, ResourceStore
 
-#: Progress is told after so many records.
+#: Number of records from one message of progress to the next.
 PROGRESS_EVERY = 1000
 
 
@@ -286,7 +286,7 @@ def removable(now: datetime, *, days: int, max_records: int) -> Removable:
 
 
 def _is_older(walk: ChainWalk, namespace: Mapping[str, Any] | None) -> bool:
-    """The newest change of a chain is older than the Namespace that it is in, as far as that is known."""
+    """The newest change of a chain is known to be older than its Namespace."""
     made = to_moment((namespace or {}).get("creationTimestamp"))
     at = to_moment(walk.last.change.at) if walk.last else None
     return made is not None and at is not None and made - at > MAX_SKEW

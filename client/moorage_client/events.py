@@ -10,7 +10,7 @@ class Event:
     Attributes:
         name: its type, `message` if it has none.
         data: its text, lines joined by line feeds.
-        id: of the last event that had one; send it as `Last-Event-ID` to go on from there.
+        id: of the last event that had one; send it as `Last-Event-ID` to resume from there.
     """
 
     name: str

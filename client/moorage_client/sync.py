@@ -97,7 +97,7 @@ class Moorage(Operations):
 
         Raises:
             ApiError: the facade refuses.
-            NoAnswerError: the stream was cut; go on from the last `id`.
+            NoAnswerError: the stream was cut; resume from the last `id`.
         """
         return self._events(
             request(

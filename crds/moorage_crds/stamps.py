@@ -64,7 +64,7 @@ def time_of(stamps: Sequence[str | None], bounds: Bounds) -> str:
         bounds: of the change.
 
     Raises:
-        ValueError: `bounds.seen_at` is no time, or there is no stamp at all (not even None).
+        ValueError: `bounds.seen_at` is not a time, or there is no stamp at all (not even None).
     """
     own, *later = (believed(stamp, bounds) for stamp in stamps)
     if own is not None:

@@ -76,13 +76,13 @@ def _given(name: str) -> Path | None:
     variable = _ASSET_VARIABLES[name]
     if chosen := os.environ.get(variable):
         if not os.access(chosen, os.X_OK):
-            raise DevError(f"{variable} says {chosen}, and that is no program: correct it or unset it")
+            raise DevError(f"{variable} says {chosen}, and that is not a program: correct it or unset it")
         return Path(chosen)
     folder = os.environ.get("KUBEBUILDER_ASSETS")
     if folder is None or folder == "":
         return None
     if not Path(folder).is_dir():
-        raise DevError(f"KUBEBUILDER_ASSETS says {folder}, and that is no folder: correct it or unset it")
+        raise DevError(f"KUBEBUILDER_ASSETS says {folder}, and that is not a folder: correct it or unset it")
     # envtest's folder has no kube-controller-manager: what is missing there is built.
     found = Path(folder) / name
     return found if os.access(found, os.X_OK) else None

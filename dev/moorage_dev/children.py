@@ -86,7 +86,7 @@ def stop(child: Child, *, grace: float = GRACE) -> None:
     if not is_running(child):
         return
     os.kill(child.pid, signal.SIGTERM)
-    # A paused process takes the request only when it goes on.
+    # A paused process takes the request only when it is resumed.
     os.kill(child.pid, signal.SIGCONT)
     if not _wait_gone(child, grace):
         kill(child)

@@ -31,7 +31,7 @@ def files(document: Json) -> dict[str, str]:
     """Module → its source, formatted.
 
     Raises:
-        CalledProcessError: what was made is no Python.
+        CalledProcessError: the generated code is not Python.
     """
     made = {
         "models.py": models(document),

@@ -131,7 +131,7 @@ def opened(url: str) -> HTTPResponse:
     """The answer to a GET, with the proxies that the environment names. Each read has `WINDOW_SECONDS`.
 
     Raises:
-        OSError: no connection, or an answer that is no success.
+        OSError: no connection, or an answer other than success.
     """
     # Callers made the address from a checked http(s) base and a fixed path.
     request = urllib.request.Request(url, headers={"User-Agent": "moorage-dev"})  # noqa: S310 — http(s) only

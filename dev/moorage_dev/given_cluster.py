@@ -84,7 +84,7 @@ class GivenCluster(Cluster):
         if done.stdout.strip().splitlines()[-1:] != ["yes"]:
             why = "" if done.stdout.strip() else f" ({_last_line(done.stderr)})"
             raise DevError(
-                f"MOORAGE_KUBECONFIG: the user of {self.admin_kubeconfig} is no administrator there{why}; "
+                f"MOORAGE_KUBECONFIG: the user of {self.admin_kubeconfig} is not an administrator there{why}; "
                 "installing CRDs, policies and roles needs one"
             )
 

@@ -141,7 +141,7 @@ def _install(go: Path, oldest: Version) -> Path:
 
 
 def _default_name(package: str) -> str:
-    """The file name that `go build` chooses: the last part of the path that is no major version."""
+    """The file name that `go build` chooses: the last part of the path that is not a major version."""
     parts = package.split("/")
     return parts[-2] if re.fullmatch(r"v\d+", parts[-1]) else parts[-1]
 

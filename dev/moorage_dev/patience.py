@@ -19,7 +19,7 @@ def factor() -> float:
     """By what bounds are multiplied now, from 1 to 20.
 
     Raises:
-        DevError: `MOORAGE_PATIENCE` is no number of at least 1.
+        DevError: `MOORAGE_PATIENCE` is not a number of at least 1.
     """
     given = os.environ.get(VARIABLE)
     if not given:

@@ -89,13 +89,13 @@ def require_free(variable: str) -> None:
     """Refuse a port that a person chose and that is in use, before anything is started.
 
     Raises:
-        DevError: it is no port number, or somebody listens there.
+        DevError: it is not a port number, or somebody listens there.
     """
     value = os.environ.get(variable)
     if not value:
         return
     if not (value.isascii() and value.isdecimal() and 0 < int(value) < 65536):
-        raise DevError(f"{variable} says {value!r}, and that is no port: give a number from 1 to 65535, or unset it")
+        raise DevError(f"{variable} says {value!r}, and that is not a port: give a number from 1 to 65535, or unset it")
     if not ports.is_free(int(value)):
         raise DevError(
             f"{variable}: port {value} of 127.0.0.1 is in use; choose another one, or unset it to get a free one"

@@ -175,7 +175,7 @@ def _can_have_node(run: Path) -> bool:
 
 
 def _build_page() -> None:
-    """Everything but the page works without the page, so a machine that cannot build it is told and goes on."""
+    """Build the page; a machine that cannot build it gets a message, because everything else works without it."""
     try:
         page.build()
     except DevError as error:

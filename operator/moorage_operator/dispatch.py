@@ -209,7 +209,7 @@ class Intake:
             journal.protection_changed(known.environment if known is not None else None, seen)
             self._environments.mark(key)
             self._tell_of(seen, News.CHANGED)
-            # Other Namespaces: what follows the bindings from there counts from now on, or does no more.
+            # Other Namespaces: objects there that follow the bindings begin or cease to count.
             if before != seen.uid or namespaces != seen.delivery_namespaces:
                 self._for_members(seen, self.route)
 

@@ -215,7 +215,7 @@ class Health:
 
     Attributes:
         message: why it is not healthy; without counters, so that it does not flap.
-        lost: what was healthy with this spec is it no more; what is only on its way grows or restarts a pod.
+        lost: it was healthy with this spec and is not any more; one in progress only scales or restarts a pod.
     """
 
     phase: Phase

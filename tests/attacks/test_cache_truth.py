@@ -281,7 +281,7 @@ def require_truth(facade: Facade, space: Workspace) -> float:
 
 
 class TooOld:
-    """Answers the first watch of every kind in the API server's place: the version that it goes on from is too old."""
+    """Answers the first watch of every kind in the API server's place: the version that it resumes from is too old."""
 
     STATUS = b'{"kind":"Status","apiVersion":"v1","status":"Failure","reason":"Expired","message":"too old","code":410}'
     #: As the API server says it: instead of the stream, or as its first line.
@@ -299,7 +299,7 @@ class TooOld:
 
 
 def _restart(cluster: LiveCluster, space: Workspace) -> None:
-    """End the API server's own memory of old versions, so that nobody can go on from one. Takes most of a minute."""
+    """End the API server's own memory of old versions, so that nobody can resume from one. Takes most of a minute."""
     cluster.control_plane.restart_api_server()
     eventually(lambda: all(_is_listed(cluster, plural) for plural in COLLECTIONS), 30)
     eventually(lambda: _takes_bindings(space), 60)
@@ -315,13 +315,13 @@ def run(cluster: LiveCluster, proxy: ApiServerProxy, facade: Facade, rounds: int
         proxy.cut()
         writes += churn.play()
         Etcd(cluster.control_plane).compact()
-        # Without a restart the API server still knows what etcd has forgotten, and would let the watches go on.
+        # Without a restart the API server still knows what etcd has forgotten, and would let the watches resume.
         if form is None:
             _restart(cluster, churn.space)
         else:
             proxy.fault = TooOld(form)
         took.append(_mend(proxy, facade, churn.space, listing=COLLECTIONS))
-    # And an outage after which the watch may go on where it was.
+    # And an outage after which the watch may resume where it was.
     proxy.cut()
     writes += churn.play()
     took.append(_mend(proxy, facade, churn.space))

@@ -1,4 +1,4 @@
-"""Deleting, or changing what is being deleted, by ways that are no DELETE of one's own: every guard holds there too."""
+"""Deleting, or changing what is being deleted, by other ways than a DELETE request: every guard holds there, too."""
 
 from collections.abc import Iterator
 from itertools import count
@@ -233,7 +233,7 @@ def test_no_release_changes_in_a_namespace_that_is_being_deleted(workspace: Work
 
 
 def test_the_last_finalizer_of_a_locked_environment_stays(workspace: Workspaces) -> None:
-    """Deleted before the lock, or while it was no default: what ends it is checked as the DELETE was."""
+    """Deleted before the lock, or while it was not a default: the write that ends it is checked as the DELETE was."""
     shop = workspace("production", "spare", members=MEMBERS)
     for name in ("production", "spare"):
         held(shop, "environments", name)

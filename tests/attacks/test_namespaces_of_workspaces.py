@@ -1,4 +1,4 @@
-"""Who owns a Namespace, and no more, neither makes it another workspace nor takes its guards or history away."""
+"""A user who only owns a Namespace neither makes it another workspace nor takes its guards or history away."""
 
 import secrets
 from collections.abc import Iterator

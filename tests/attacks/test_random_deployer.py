@@ -158,7 +158,7 @@ def _run(cluster: LiveCluster, facade: Facade, operators: Operators, shop: Works
     for lane in lanes:
         lane.finish()
     eventually(lambda: settled(shop), timeout=60, interval=0.3)
-    # What is deleted without a word is told a moment later, by whichever operator notices.
+    # A bare delete is told a moment later, by the operator that notices it.
     eventually_passes(lambda: exactly_once(scene.ledger, records_of([shop])), timeout=60)
 
     records = records_of([shop])

@@ -96,7 +96,7 @@ def test_no_secret_and_no_forged_line_reaches_a_log(
     facade = facades.start({"MOORAGE_LOG_LEVEL": "DEBUG"})
     canaries = Canaries()
     requests = sum(provoke(facade, space, canaries, INJECTIONS[number % len(INJECTIONS)]) for number in range(ROUNDS))
-    # Two in each round are no HTTP, and logged as such.
+    # Two in each round are not HTTP, and logged as such.
     eventually(lambda: _requests_in(facade.service.child.log) >= requests - 2 * ROUNDS)
     tokens = [cluster.token("alice"), json.loads(_kubeconfig(cluster))["users"][0]["user"]["token"]]
     lines = require_clean(facade.service.child.log, canaries, tokens)

@@ -1,4 +1,4 @@
-"""Whatever a watch says, or does not say any more, the facade goes on, says how old it is, and catches up."""
+"""For every error and silence of a watch the facade keeps answering, tells the age of its cache, and catches up."""
 
 import json
 import secrets
@@ -61,7 +61,7 @@ def shows(facade: Facade, space: Workspace, name: str) -> bool:
 
 
 def only_reviews(seen: Seen) -> Fault | None:
-    """The way of lists and watches is cut; reviews and writes go on."""
+    """The way of lists and watches is cut; reviews and writes continue."""
     return Fault(0) if seen.method == "GET" else None
 
 

@@ -325,7 +325,7 @@ def _hand_over(
     children.stop(before.child)
     running.remove(before)
     traffic.flows()
-    # The operator that is left goes on by itself, at the latest two seconds after it heard of a change.
+    # The remaining operator continues by itself, at the latest two seconds after it heard of a change.
     eventually(lambda: len(admin.listed(f"{admin.path}/deploymentrecords")) > len(both))
     alone = admin.listed(f"{admin.path}/deploymentrecords")
     _nothing_rewritten(both, alone)

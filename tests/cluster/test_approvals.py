@@ -174,7 +174,7 @@ def test_who_may_not_approve_creates_no_approval(rules: Rules, user: str) -> Non
 
 
 def test_the_right_to_approve_is_one_for_each_environment(shop: Workspace, rules: Rules, cluster: LiveCluster) -> None:
-    """Who may create Approvals and approve for staging approves nothing for production."""
+    """A user who may create Approvals and approve for staging approves nothing for production."""
     user, metadata = "user-02", {"name": "staging-approver", "namespace": shop.namespace}
     ours = {"apiGroups": ["moorage.dev"]}
     cluster.apply(

@@ -28,7 +28,7 @@ def space(workspace: Workspaces, cluster: LiveCluster) -> Workspace:
 
 
 def ask(space: Workspace, name: str | None = NAME) -> None:
-    """The Environment asks for a ConfigMap, or asks no more."""
+    """The Environment asks for a ConfigMap, or no longer."""
     delivery = None if name is None else {"configMap": {"name": name}}
     body = {"spec": {"delivery": delivery, "parameters": {"domain": "shop.example.com"}}}
     path = space.path("environments", "production")

@@ -125,7 +125,7 @@ class Chaos:
             seen = len(self._endpoint.requests) + 25
             eventually(lambda seen=seen: len(self._endpoint.requests) >= seen or until(), 120)
             if number % 2:
-                # Changes go on while it is away.
+                # Changes continue while it is away.
                 made = self._ledger.count + 10
                 self._endpoint.stop()
                 eventually(lambda made=made: self._ledger.count >= made or until(), 60)

@@ -1,4 +1,4 @@
-"""Without the change log's policy: everything is recorded, by nobody; and with the policy back, the chain goes on."""
+"""Without the change log's policy: everything is recorded, by nobody; and with the policy back, the chain continues."""
 
 import urllib.request
 

@@ -1,4 +1,4 @@
-"""What the page needs, on a real cluster: a login of its own, and events that go on at another replica."""
+"""The needs of the page, on a real cluster: a login of its own, and events that resume at another replica."""
 
 import json
 from collections.abc import Iterator

@@ -165,7 +165,7 @@ def test_unreachable_cluster_is_one_sentence(cluster: LiveCluster, run: Path, tm
 
 def test_user_without_rights_is_one_sentence(cluster: LiveCluster, run: Path) -> None:
     config = cluster.kubeconfig("mallory", cluster.token("mallory"))
-    assert "is no administrator there" in _sentence(_make("up", "--run", str(run), MOORAGE_KUBECONFIG=str(config)))
+    assert "is not an administrator there" in _sentence(_make("up", "--run", str(run), MOORAGE_KUBECONFIG=str(config)))
 
 
 def test_unknown_token_is_one_sentence(cluster: LiveCluster, run: Path) -> None:

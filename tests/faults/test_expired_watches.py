@@ -12,7 +12,7 @@ from waiting import eventually
 
 from moorage_dev.installation import OPERATOR
 
-#: What a watch ends with when the API server no longer knows the version from which it should go on.
+#: How a watch ends when the API server no longer knows the version from which it should resume.
 EXPIRED = json.dumps(
     {
         "type": "ERROR",

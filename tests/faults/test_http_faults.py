@@ -1,4 +1,4 @@
-"""Every kind of request meets every kind of failure once; the operator goes on by itself and the history is right."""
+"""Every kind of request meets every kind of failure once; the operator continues by itself and the history is right."""
 
 import time
 from collections.abc import Callable

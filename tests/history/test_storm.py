@@ -1,4 +1,4 @@
-"""The storm: a long outage, then two replicas that are killed in turn while changes go on. Nothing is lost."""
+"""The storm: a long outage, then two replicas that are killed in turn while changes continue. Nothing is lost."""
 
 import threading
 from collections import Counter
@@ -59,7 +59,7 @@ def _kill_in_turn(ledger: Ledger, operators: Operators, pair: list[Service], kil
 
 
 def _storm_and_kills(ledger: Ledger, shop: Workspace, operators: Operators) -> int:
-    """How many operators were killed while the changes went on."""
+    """How many operators were killed during the changes."""
     failures: list[BaseException] = []
     kills: list[int] = []
 

@@ -27,7 +27,7 @@ from moorage_dev.kubeconfigs import Endpoint
 
 WRITES = frozenset({"POST", "PUT", "PATCH", "DELETE"})
 
-#: What the plan can do instead of forwarding; `commit` forwards first, and goes on only if something was committed.
+#: What the plan can do instead of forwarding; `commit` forwards first, and continues only if something was committed.
 ACTIONS = frozenset(
     {
         "kill",

@@ -28,7 +28,7 @@ def _write_group(schemas: dict[str, Any], folder: Path) -> None:
     definitions = {name: _strict(schema) for name, schema in schemas.items()}
     for name, schema in schemas.items():
         for kind in schema.get("x-kubernetes-group-version-kind", ()):
-            # A trailing list of versions is for DeleteOptions and the like, which are no objects.
+            # A trailing list of versions is for DeleteOptions and the like, which are not objects.
             if len(schema["x-kubernetes-group-version-kind"]) == 1:
                 document = {"$ref": f"#/definitions/{name}", "definitions": definitions}
                 # kubeconform takes "v1" for the group of the core.

@@ -262,7 +262,7 @@ def _mislabelled(scene: Scene) -> bool:
 
 
 def _loses_a_reason(scene: Scene) -> bool:
-    """A new release with the reason of the change before it, which the history leaves out without a word."""
+    """A new release with the reason of the change before it, which the history silently leaves out."""
     patch = {"spec": {"release": "2", "change": {"reason": REASON}}}
     answer = scene.attack(DEPLOYER, "PATCH", f"{scene.namespace}/deployments/free.web", patch)
     return answer.status == 200 and "recorded without a reason" in answer.headers.get("warning", "")

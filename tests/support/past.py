@@ -10,7 +10,7 @@ from pathlib import Path
 from moorage_dev.layout import ROOT
 
 ENVIRONMENTS = ("integration", "staging", "production")
-#: A real history of 115,470 changes: columns time, app, environment, release. It is no part of the project.
+#: A real history of 115,470 changes: columns time, app, environment, release. It is not part of the project.
 REAL = Path(os.environ.get("MOORAGE_REPLAY", ROOT.parent / "shared/data/govuk-deployments.csv.xz"))
 
 

@@ -180,7 +180,7 @@ class Installation:
         return found
 
     def status_from(self, addresses: Iterable[str], path: str, port: int) -> set[int]:
-        """HTTP statuses of the answers to `alice` at these addresses, from the node's network; 0 is no answer."""
+        """HTTP statuses of the answers to `alice` at these addresses, from the node's network; 0: there was none."""
         script = (
             "import json, sys, urllib.error, urllib.request\n"
             "def status(url):\n"

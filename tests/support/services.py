@@ -54,7 +54,7 @@ FACADE_SETTINGS = {
 
 
 class Operators:
-    """Operators under the chart's service account: shared ones that go on from test to test, and own ones of a test."""
+    """Operators under the chart's service account: shared ones that live from test to test, and own ones of a test."""
 
     def __init__(self, cluster: LiveCluster) -> None:
         self._cluster = cluster

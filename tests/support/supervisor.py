@@ -44,7 +44,7 @@ class Supervisor:
             "MOORAGE_METRICS_PORT": str(ports.free(1)[0]),
             "MOORAGE_LEASE_ENABLED": "false",
             "MOORAGE_SWEEP_INTERVAL_SECONDS": "10",
-            # Events of Kubernetes are no step of the history: who dies before it tells of a change tells nothing.
+            # Events of Kubernetes are not a step of the history: an operator that dies before one never sends it.
             "MOORAGE_KUBERNETES_EVENTS": "false",
         }
         self._environment = {**clean, **own, **settings}

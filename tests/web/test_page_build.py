@@ -126,7 +126,7 @@ def test_build_follows_its_sources_and_the_document_of_the_api(node: Node, tmp_p
 
 
 def test_failed_build_says_why_and_is_tried_again(node: Node, tmp_path: Path) -> None:
-    web = _checkout(tmp_path, program="this is no program")
+    web = _checkout(tmp_path, program="this is not a program")
     for _attempt in range(2):
         with pytest.raises(DevError, match="the build of the page failed, it said last"):
             page.build(web)

@@ -1,7 +1,7 @@
 // Waits until something is so; the bound is that of the browser's context.
 
 export const expect = {
-  /** So many elements are found. */
+  /** That number of elements is found. */
   async count(locator, wanted) {
     if (wanted > 0) await locator.nth(wanted - 1).waitFor({ state: "attached" });
     await locator.nth(wanted).waitFor({ state: "detached" });

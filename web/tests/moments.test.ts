@@ -41,7 +41,7 @@ test("a moment survives the field in which a person edits it, to the second", ()
   }
 });
 
-test.each(["", "yesterday", "2026-13-01T00:00:00"])("%j is no moment", (text) => {
+test.each(["", "yesterday", "2026-13-01T00:00:00"])("%j is not a moment", (text) => {
   expect(fromInput(text)).toBe("");
 });
 

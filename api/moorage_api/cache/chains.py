@@ -69,7 +69,7 @@ class ChainLines:
         self.top, self.bottom = max(self.top, line.sequence), min(self.bottom, line.sequence)
 
     def drop(self, line: Line) -> None:
-        """Let go of a line."""
+        """Forget a line."""
         lines = self.records if line.recorded else self.pending
         lines.pop(line.sequence, None)
         if line.sequence in {self.top, self.bottom}:

@@ -135,7 +135,7 @@ class HistoryIndex:
                 self._drop_pending(place, shelf, chain, list(chain.pending.values()))
 
     def drop_lost(self) -> None:
-        """Let go of lines that can be recorded no more. Called now and then.
+        """Forget lines that cannot be recorded any more. Called now and then.
 
         What an operator will still record is shown instead: one that never saw the Deployment go ends its chain after
         the newest record.

@@ -47,7 +47,7 @@ class Shelf:
             self.index.add(line)
 
     def take(self, chain: ChainLines, line: Line) -> None:
-        """Let go of a line."""
+        """Forget a line."""
         chain.drop(line)
         if chain.counted:
             self.index.remove(line)

@@ -127,7 +127,7 @@ class LockChanges:
     def _require_mine(self, lock: LockView, wanted: WantedLock) -> None:
         """Raises ApiError 409 for somebody else's lock that holds, unless it is taken over.
 
-        Its reason is not told: who may write locks may not be one who may read them.
+        Its reason is not told: a user who may write locks may lack the right to read them.
         """
         now, user = self._facade.clock.now(), self._call.caller.username
         if wanted.take_over or lock.is_over(now) or lock.locked_by in {None, user}:

@@ -36,8 +36,8 @@ class Proxies:
     def client(self, peer: str, forwarded: Sequence[str]) -> str:
         """The address of the client.
 
-        Every proxy appends whom it heard, so the list is read from its end: up to the first that is no proxy of ours,
-        because whatever stands before that was written by the client itself.
+        Every proxy appends whom it heard, so the list is read from its end up to the first that is not our proxy,
+        because the client itself wrote everything before that.
 
         Args:
             peer: the other end of the connection.

@@ -52,7 +52,7 @@ async def rollback(facade: Facade, call: Call) -> Answer:
         override=call.query.override_ownership,
         gates=gates_in(call.query),
     )
-    # An earlier release is history, and from now on the present one: who has named it knows it.
+    # An earlier release is history, and from now on the present one: the caller has named it, so knows it.
     named = body.release_id is not None or (
         await rights.may(facade, call, "get", DEPLOYMENTS) and await rights.may(facade, call, "list", RECORDS)
     )

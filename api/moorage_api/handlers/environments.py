@@ -140,7 +140,7 @@ class Environments:
             now=facade.clock.now(),
             retention=timedelta(days=facade.settings.retention_days),
         )
-        # What was active is history, and who may read that may see it.
+        # What was active is history: a reader of the history may see it.
         seen = replace(seen, releases=True)
         lock = catalog.lock_of(view)
         schedule = self._presenter.schedules.of(call.workspace, view, lock)

@@ -1,7 +1,7 @@
 """Flux: inputs of a ResourceSet, for a ResourceSetInputProvider of type `ExternalService`.
 
 The protocol is that of flux-operator 0.58: `{"inputs": [{"id": …}]}`, at most 900 KiB.
-Its `filter.limit` drops what is beyond it without a word, and what is dropped is pruned; so the caller says its limit,
+Its `filter.limit` silently drops what is beyond it, and what is dropped is pruned; so the caller says its limit,
 and an answer that is longer is an error.
 """
 

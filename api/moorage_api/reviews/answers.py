@@ -105,7 +105,7 @@ class Answers(Generic[ValueT]):
         return kept.answer if kept is not None and kept.fresh_until > self._clock.monotonic() else otherwise
 
     def drop_expired(self) -> None:
-        """Let go of what is not believed any more, tokens above all. The oldest answers stand first."""
+        """Forget answers that are not believed any more, tokens above all. The oldest stand first."""
         now = self._clock.monotonic()
         while self._kept:
             key, kept = next(iter(self._kept.items()))

@@ -79,12 +79,12 @@ class Sessions:
         return code
 
     def redeem(self, code: str) -> str:
-        """The token behind a code, which is good no more then; empty if it is not."""
+        """The token behind a code, which is then used up; empty if the code is not valid."""
         until, token = self._links.pop(_hashed(code), (0.0, ""))
         return token if until > self._clock.monotonic() else ""
 
     def drop_links(self) -> None:
-        """Let go of tokens behind links that are good no more. The oldest stand first."""
+        """Forget tokens behind links that are not valid any more. The oldest stand first."""
         now = self._clock.monotonic()
         while self._links and next(iter(self._links.values()))[0] <= now:
             self._links.popitem(last=False)

@@ -56,7 +56,7 @@ def pattern_of(text: str, release: str | None = None) -> Pattern:
     try:
         found = re.compile(release or RELEASE)
     except re.error as error:
-        message = f"--release {release!r} is no regular expression: {error}"
+        message = f"--release {release!r} is not a regular expression: {error}"
         raise GitError(message) from None
     if found.groups < 1:
         message = f"--release {release!r} has no group: put what is the release into parentheses"

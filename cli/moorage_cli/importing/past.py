@@ -2,7 +2,7 @@
 
 The record of a claim says who, when and whence in fields that no stamp ever fills, has the action `import`, and stands
 in a chain that follows from the names of workspace and binding alone. So the same file makes the same bytes wherever
-and whenever it is imported, and an import that was interrupted goes on where it stopped.
+and whenever it is imported, and an interrupted import resumes where it stopped.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -121,7 +121,7 @@ def restored(lines: Iterable[RawObject], *, namespace: str) -> Iterator[RawObjec
     """Records of an export as they are created elsewhere: the same content, and the label that tells them apart.
 
     Raises:
-        PastError: a line is no record of that Namespace.
+        PastError: a line is not a record of that Namespace.
     """
     for number, line in enumerate(lines, 1):
         meta = metadata(line)
@@ -149,7 +149,7 @@ def standing_of(records: Iterable[RawObject]) -> dict[Key, str]:
             key = (str(spec["environment"]), str(spec["app"]))
             place = (str(spec.get("at") or spec["claimedAt"]), int(spec["sequence"]), spec.get("release"))
         except UNREADABLE:
-            message = f"record {number} is no readable record"
+            message = f"record {number} is not readable"
             raise PastError(message) from None
         if key not in newest or place[:2] >= newest[key][:2]:
             newest[key] = place

@@ -1,7 +1,7 @@
 """Writes records of the past, many at a time, each exactly once. Called by `moorage import`.
 
-What is there already and says the same is passed over, so that an import may be repeated; what is there and says
-something else stops it, before anything is written as far as that can be seen beforehand.
+An import may be repeated: it skips a record that exists with the same content. A record that exists with other content
+stops it, before the first write if the record is there by then.
 """
 
 import asyncio
@@ -16,7 +16,7 @@ from moorage_crds.kinds.registry import kind_of
 from moorage_crds.objects import RawObject, mapping, metadata
 from moorage_crds.store import AlreadyExistsError, ObjectRef, ResourceStore, TransientError
 
-#: So many requests are under way at a time.
+#: Requests in flight at a time.
 WRITERS: Final = 32
 #: So often a record is tried again, with longer and longer pauses. Seconds.
 PAUSES: Final = (0.2, 0.5, 1.0, 2.0, 4.0, 8.0)
@@ -64,13 +64,13 @@ async def write(
     """Create all records that are not there.
 
     Raises:
-        StoreError: the cluster refuses, or does not answer any more; again goes on where this stopped.
+        StoreError: the cluster refuses, or does not answer any more; the next import resumes where this one stopped.
         PastError: another record has the name of one of these.
     """
     done = Written()
 
     async def work() -> None:
-        # All share one iterator: the next record is whoever's turn it is.
+        # All share one iterator: a free worker takes the next record.
         for raw in records:
             name = str(metadata(raw)["name"])
             if name in known:

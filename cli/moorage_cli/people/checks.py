@@ -66,7 +66,7 @@ def override(gates: Sequence[str], why: str | None) -> None:
         raise TroubleError(Exit.USAGE, "an override needs a reason")
     for one in gates:
         if _GATE.fullmatch(one) is None:
-            message = f"{one!r} is no gate: say freeze/NAME, clusterfreeze/NAME, promotion or approvals"
+            message = f"{one!r} is not a gate: say freeze/NAME, clusterfreeze/NAME, promotion or approvals"
             raise TroubleError(Exit.USAGE, message)
     if len(gates) > names.MAX_OVERRIDE:
         raise TroubleError(Exit.USAGE, f"{len(gates)} gates are more than the {names.MAX_OVERRIDE} of one change")
@@ -90,7 +90,7 @@ def promotion(wanted: Promoting) -> None:
     if wanted.origin is not None:
         slug(wanted.origin)
     if wanted.origin == wanted.environment:
-        raise TroubleError(Exit.USAGE, f"releases of {wanted.environment} go on to another environment")
+        raise TroubleError(Exit.USAGE, f"releases of {wanted.environment} are promoted to another environment")
     if wanted.app is not None:
         app(wanted.app)
     if wanted.reason is not None:

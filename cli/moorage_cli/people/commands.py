@@ -145,7 +145,7 @@ def history(
     since: Moment = None,
     until: Moment = None,
     by: Annotated[str | None, typer.Option(help="one user only")] = None,
-    limit: Annotated[int, typer.Option(help="the newest so many", min=1)] = 50,
+    limit: Annotated[int, typer.Option(help="how many, the newest first", min=1)] = 50,
     in_all: Everywhere = False,
     workspace: Workspace = None,
     namespace: Namespace = None,
@@ -163,7 +163,7 @@ def history(
     rows = ask_rows(Where(workspace, namespace, kubeconfig, context), rows_of, in_all=in_all)
     if in_all:
         rows = sorted(rows, key=lambda row: (row["at"] is None, row["at"] or ""), reverse=True)[:limit]
-    # What was asked for needs no column: a terminal has 80.
+    # A column with one asked-for value is left out: a terminal has 80 characters.
     said = {"environment": environment, "app": application}
     columns = ("at", "environment", "app", "action", "release", "previous", "by", "outcome", "reason")
     narrow = _with_workspace([one for one in columns if said.get(one) is None], in_all=in_all)

@@ -112,7 +112,7 @@ def _counts(path: Path, environment: str, origin: str, soak: str) -> dict[str, A
         soak: how long a release has to be active there, such as `2h`.
 
     Raises:
-        TroubleError: the file cannot be replayed, or `soak` is no time.
+        TroubleError: the file cannot be replayed, or `soak` is not a time.
     """
     rule = Rule(environment, origin, _soak(soak), soak)
     try:

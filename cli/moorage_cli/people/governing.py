@@ -128,7 +128,7 @@ def promote(
     context: Context = None,
     output: Output = Form.TABLE,
 ) -> None:
-    """Let what runs in the environment before go on; one app that is refused stops none of the others."""
+    """Promote the releases of the environment before; one app that is refused stops none of the others."""
     wanted = Promoting(environment, origin, application, reason, dry_run=dry_run)
     passed, waiting = passing.override_of(override, reason, gates), Waiting(until, timeout)
     ask(Where(workspace, namespace, kubeconfig, context), partial(_promote, wanted, passed, waiting, output))
@@ -159,7 +159,7 @@ async def _promote(
 async def _became(
     row: Mapping[str, Any], wanted: Promoting, waiting: Waiting, register: Register
 ) -> dict[str, str | None]:
-    """What became of an app that went on. Raises TroubleError."""
+    """The result for a promoted app. Raises TroubleError."""
     if wanted.dry_run or not row["promoted"]:
         return {}
     state = await waiting.after(register, wanted.environment, row["app"], row["deployment_id"])

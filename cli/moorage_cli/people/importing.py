@@ -1,4 +1,4 @@
-"""`moorage import`: what runs now becomes ordinary changes of whoever imports, and the past becomes claims."""
+"""`moorage import`: running releases become ordinary changes by the importing user, and the past becomes claims."""
 
 import sys
 from collections import Counter
@@ -190,7 +190,7 @@ def _of_export(file: Path, namespace: str) -> Material:
     )
     verification.of_file(_objects(file))
     if broken:
-        message = f"{file} is no whole history: {broken[0]} (moorage verify --file {file} names all)"
+        message = f"{file} is not a whole history: {broken[0]} (moorage verify --file {file} names all)"
         raise PastError(message)
     records = partial(_restored, file, namespace)
     counts = Counter((str(raw["spec"]["environment"]), str(raw["spec"]["app"])) for raw in records())
@@ -209,15 +209,15 @@ def _objects(file: Path) -> Iterator[RawObject]:
         message = f"cannot read {file}: {error.strerror}"
         raise PastError(message) from error
     except ValueError as error:
-        message = f"{file} is no export (JSON Lines, as moorage export writes them): {error}"
+        message = f"{file} is not an export (JSON Lines, as moorage export writes them): {error}"
         raise PastError(message) from error
 
 
 def _object(line: bytes) -> RawObject:
     found = orjson.loads(line)
     if not isinstance(found, dict):
-        message = f"{line[:40]!r} is no object"
-        raise ValueError(message)  # noqa: TRY004 — one kind of error for all that is no line of an export
+        message = f"{line[:40]!r} is not an object"
+        raise ValueError(message)  # noqa: TRY004 — one kind of error for every line that is not one of an export
     return found
 
 

@@ -83,7 +83,7 @@ def _csv(rows: Sequence[Mapping[str, Any]]) -> str:
 
 
 def _text(value: Any) -> str:
-    """One value of CSV: what is no word or number as JSON."""
+    """One value of CSV: words and numbers as they are, everything else as JSON."""
     return json.dumps(value, ensure_ascii=False) if isinstance(value, list | Mapping) else str(value)
 
 

@@ -40,7 +40,7 @@ def moment_of(text: str, now: datetime) -> datetime:
             return start.astimezone(UTC)
         moment = datetime.fromisoformat(text)
     except (ValueError, OverflowError):
-        message = f"{text!r} is no time: say 90m, 2h, 3d, +2h, 'yesterday 15:00', 2026-01-31 or 2026-01-31T15:00:00Z"
+        message = f"{text!r} is not a time: say 90m, 2h, 3d, +2h, 'yesterday 15:00', 2026-01-31 or 2026-01-31T15:00:00Z"
         raise TroubleError(Exit.USAGE, message) from None
     return (moment if moment.tzinfo is not None else moment.replace(tzinfo=now.tzinfo)).astimezone(UTC)
 
@@ -125,7 +125,7 @@ def health(newest: Sequence[Newest], environments: int, now: datetime) -> list[d
 def missing(
     state: State, deployment_id: str | None, release: str | None, *, healthy: bool, waited: float
 ) -> str | None:
-    """What a change still lacks; None: it has come as far as is waited for.
+    """What a change still lacks; None: it has reached the state that is waited for.
 
     Args:
         state: the app now.

@@ -26,7 +26,7 @@ from moorage_cli.people.model import (
 
 
 class Register(Protocol):
-    """One workspace, in the rights of whoever asks. Everything may raise `TroubleError`."""
+    """One workspace, with the rights of the user. Everything may raise `TroubleError`."""
 
     async def places(self) -> Sequence[Place]:
         """All environments, by slug."""
@@ -53,7 +53,7 @@ class Register(Protocol):
         ...
 
     async def promote(self, wanted: Promoting) -> Sequence[Promotion]:
-        """Let releases go on, each app by a change of its own; one that is refused stops none of the others."""
+        """Promote releases, each app by a change of its own; one that is refused stops none of the others."""
         ...
 
     async def decide(self, opinion: Opinion) -> str:

@@ -38,7 +38,7 @@ class Lock:
 
     @property
     def can_be_overridden(self) -> bool:
-        """Who has to pass unlocks."""
+        """A user who has to pass unlocks."""
         return False
 
     def concerns(self, change: AskedChange) -> bool:

@@ -116,6 +116,6 @@ KIND: Final = Kind(
     users=dict.fromkeys((Role.APPROVER, Role.RELEASE_MANAGER), ("create", "delete")),
     policies=(
         Policy("rejections.moorage.dev", "rejected releases can be deployed", PolicyRefusal(reason="ApprovalRejected")),
-        Policy(names.POLICY_APPROVAL_RIGHTS, "who may create Approvals can approve for every environment"),
+        Policy(names.POLICY_APPROVAL_RIGHTS, "everybody who may create Approvals can approve for every environment"),
     ),
 )

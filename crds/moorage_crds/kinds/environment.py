@@ -277,7 +277,7 @@ KIND: Final = Kind(
         ),
         Policy(
             "protection.moorage.dev",
-            "who may write an Environment can take away what protects it",
+            "everybody who may write an Environment can remove its protection",
             PolicyRefusal(reason="EnvironmentProtected"),
         ),
     ),

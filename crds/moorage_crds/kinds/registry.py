@@ -85,7 +85,9 @@ _SHARED: Final = (
         names.POLICY_METADATA,
         "managedFields, labels and annotations without bounds make objects slow and take the times of changes away",
     ),
-    Policy(names.POLICY_OWNERS, "who may change an object can have it deleted, by an ownerReference to nothing"),
+    Policy(
+        names.POLICY_OWNERS, "everybody who may change an object can have it deleted, by an ownerReference to nothing"
+    ),
 )
 
 #: Every admission policy that is shipped; those that stamp come first.

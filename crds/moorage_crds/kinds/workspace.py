@@ -65,7 +65,7 @@ POLICIES: Final = (
     Policy(names.POLICY_WORKSPACES, "two Namespaces can claim one workspace"),
     Policy(
         names.POLICY_WORKSPACE_RIGHTS,
-        "who may write a Namespace can make it another workspace, switch guards off, and delete it with its history",
+        "everybody who may write a Namespace can make it another workspace, switch guards off, and delete its history",
     ),
     Policy(
         names.POLICY_ATTRIBUTED_DELETES,

@@ -3,8 +3,8 @@
 The sink is replaced at every list, so that what was deleted during an outage goes (no ghosts). A 410 comes in two
 forms, as an HTTP status and as an ERROR line in the stream; both mean: list again, at once the first time and after a
 pause when it comes again soon, because lists are what a troubled API server can bear least. Silence longer than the
-bookmarks' rhythm means that the connection is dead. Everything else is a reason to wait a little, with jitter, and go
-on from the last version.
+bookmarks' rhythm means that the connection is dead. Everything else is a reason to wait a little, with jitter, and
+resume from the last version.
 """
 
 import asyncio
@@ -71,7 +71,7 @@ class _Interruptions:
     def over(self) -> None:
         """Something has arrived."""
         if self._told:
-            _log.info("reflector goes on", extra={"fields": {"kind": self._plural, "interruptions": self._count}})
+            _log.info("reflector resumed", extra={"fields": {"kind": self._plural, "interruptions": self._count}})
         self._told, self._count = False, 0
 
 

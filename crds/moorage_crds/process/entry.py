@@ -22,7 +22,7 @@ _SUMMARIES = {
     "at": "show what was deployed at a moment",
     "diff": "compare two environments",
     "deploy": "make a release the active one",
-    "promote": "let what runs in the environment before go on",
+    "promote": "deploy the releases of the environment before",
     "undo": "go back to an earlier release",
     "undeploy": "take an app out of an environment",
     "lock": "refuse every release change in an environment",

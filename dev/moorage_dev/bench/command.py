@@ -122,7 +122,7 @@ def _parser() -> argparse.ArgumentParser:
 
 def _count(text: str) -> int:
     if not (text.isascii() and text.isdecimal() and 0 < int(text) <= 100):
-        raise argparse.ArgumentTypeError(f"{text!r} is no number of rounds: give 1 to 100")
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of rounds: give 1 to 100")
     return int(text)
 
 
@@ -139,5 +139,5 @@ def _share(text: str) -> float:
     except ValueError:
         share = 0.0
     if not 0 < share <= 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is no scale: give a number above 0, at most 1")
+        raise argparse.ArgumentTypeError(f"{text!r} is not a scale: give a number above 0, at most 1")
     return share

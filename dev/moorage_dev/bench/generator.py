@@ -40,7 +40,7 @@ def run(mode: str, job: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def require_only(result: Mapping[str, Any], status: int) -> None:
-    """Make sure that every request was answered with that status: a fast error is no speed.
+    """Make sure that every request was answered with that status: a fast error does not count as speed.
 
     Raises:
         DevError: others came too.

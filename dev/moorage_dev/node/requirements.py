@@ -46,7 +46,7 @@ _PROBES = (
     ),
     (
         "mkdir lower upper work both && mount -t overlay overlay -o lowerdir=lower,upperdir=upper,workdir=work both",
-        "overlay mounts in this folder (CONFIG_OVERLAY_FS; a folder that is no overlay itself)",
+        "overlay mounts in this folder (CONFIG_OVERLAY_FS; a folder that is not an overlay itself)",
     ),
 )
 

@@ -58,7 +58,7 @@ class PrometheusMeasures:
         )
         self._events = Counter(
             "moorage_events",
-            "Events: sent; failed and refused attempts; gone (410); dead, which are sent no more.",
+            "Events: sent; failed and refused attempts; gone (410); dead, which are not sent any more.",
             ["outcome"],
             registry=self.registry,
         )

@@ -83,7 +83,7 @@ def _field(what: str, template: str, value: str | None, path: str) -> Declared:
     if PLACEHOLDER not in template:
         problem = f"the value declared for {what} has no {PLACEHOLDER} in it"
     elif value is None:
-        problem = f"there is no {what}, or it is no text"
+        problem = f"there is no {what}, or it is not text"
     return Declared(what, template, value or "", path, problem)
 
 

@@ -369,7 +369,7 @@ def _with_environments(state: SinkState, present: Mapping[str, Present]) -> Sink
 
 
 def _gone(state: SinkState, present: Mapping[str, Present]) -> dict[str, str]:
-    """Uid → name of the Environments that are there no more."""
+    """Uid → name of the Environments that are gone."""
     known = {uid: name for uid, (name, _) in state.environments.items()}
     known |= {uid: backlog.environment for uid, backlog in state.backlogs.items() if backlog.of_environment}
     return {uid: name for uid, name in known.items() if uid not in present}

@@ -52,7 +52,7 @@ class Listings:
         return ready
 
     def forget(self, key: SinkKey) -> None:
-        """The sink waits no more."""
+        """The sink has stopped waiting."""
         wanted = self._wanted.get(key[0], {})
         wanted.pop(key, None)
         if not wanted:

@@ -19,7 +19,7 @@ LIST_SECONDS: Final = 30.0
 
 
 class Lists:
-    """Tells when a watch has begun again: kopf does that without a word when its version has expired.
+    """Tells when a watch has begun again: kopf does that silently when its version has expired.
 
     Args:
         now: monotonic seconds at which the first list begins.

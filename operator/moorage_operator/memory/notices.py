@@ -38,7 +38,7 @@ class Notices:
         self.arrived(notice.binding.uid)
 
     def take(self, uid: str) -> tuple[Notice, ...]:
-        """Everything that waits of one binding, the oldest first; it waits no more."""
+        """Take everything that waits of one binding out of the queue, the oldest first."""
         return tuple(self._waiting.pop(uid, ()))
 
     def give_back(self, uid: str, notices: tuple[Notice, ...]) -> None:

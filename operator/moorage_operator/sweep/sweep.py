@@ -177,7 +177,7 @@ class Sweep:
         async for page in self._pages(names.ENVIRONMENTS):
             version = page.resource_version
             for raw in page.items:
-                # What cannot be read is there all the same.
+                # An unreadable object exists nevertheless.
                 present.add(str(metadata(raw).get("uid")))
                 readable(self._take_in_environment, raw, names.ENVIRONMENTS)
         for known in list(self._world.environments.values()):

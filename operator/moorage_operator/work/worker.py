@@ -49,7 +49,7 @@ def is_ours() -> bool:
     """Whether a CancelledError that was caught means the present task.
 
     If not, somebody else gave up a connection that a request of ours waited for: as good as a lost reply. A loop that
-    lets it through ends without a word, because to a TaskGroup a cancelled task is one that was no longer wanted.
+    lets it through ends silently, because to a TaskGroup a cancelled task is one that was no longer wanted.
     """
     task = asyncio.current_task()
     return task is None or task.cancelling() > 0

@@ -1,4 +1,4 @@
-"""The order of checks, limits, and what is no request that anybody can answer."""
+"""The order of checks, limits, and bytes that are not a request."""
 
 import re
 from base64 import urlsafe_b64encode

@@ -248,7 +248,7 @@ async def test_what_vanishes_without_a_history_is_not_pruned() -> None:
 
     assert (refused.status, refused.json["details"]["reason"]) == (503, "NotSynced")
     assert "3 of 4" in refused.json["message"]
-    # Less than half of it may go without a word, and another selection has an answer of its own to compare with.
+    # Less than half of it may go without a reason, and another selection has an answer of its own to compare with.
     assert [one["app"] for one in await inputs(world, "app=d")] == ["d"]
 
 

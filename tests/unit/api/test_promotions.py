@@ -1,4 +1,4 @@
-"""Promotion by REST: each app goes on by an ordinary deploy, and one that is refused stops none of the others."""
+"""Promotion by REST: each app moves by an ordinary deploy, and one that is refused stops none of the others."""
 
 from typing import Any
 

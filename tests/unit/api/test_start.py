@@ -141,7 +141,7 @@ def test_damaged_certificate_is_one_sentence(tmp_path: Path) -> None:
     (tmp_path / "tls.crt").write_text("x")
     (tmp_path / "tls.key").write_text("x")
 
-    with pytest.raises(CertificateError, match="no certificate"):
+    with pytest.raises(CertificateError, match="not a certificate"):
         Certificate(tmp_path / "tls.crt", tmp_path / "tls.key")
 
 

@@ -1,4 +1,4 @@
-"""Times in requests: what is no time is told what it should be."""
+"""Times in requests: the refusal of a wrong one shows the right form."""
 
 import pytest
 from facade_world import BASE, World

@@ -50,7 +50,7 @@ def counted(lines: Sequence[Line], minutes: int) -> tuple[int, int, int, int]:
         pytest.param(
             [line(0, "staging", "1"), line(5, "staging", "1"), line(10, "production", "1")],
             (1, 0, 0, 0),
-            id="the same release again is no change",
+            id="the same release again is not a change",
         ),
         pytest.param(
             [line(0, "production", "1"), line(1, "production", None), line(2, "production", "1")],

@@ -1,4 +1,4 @@
-"""Who may write Freezes cannot stop operator and facade, which serve everybody: an answer has a bounded price."""
+"""Authors of Freezes cannot stop operator and facade, which serve everybody: an answer has a bounded cost."""
 
 from datetime import UTC, datetime, timedelta, tzinfo
 from typing import Any

@@ -226,7 +226,7 @@ async def test_outage_is_one_line_a_minute_and_a_last_one_when_it_is_over(caplog
         await eventually_async(lambda: len(told()) == 3)
         running.cancel()
     count = server.asked - 1
-    assert told()[1:] == [("reflector interrupted", count), ("reflector goes on", count)]
+    assert told()[1:] == [("reflector interrupted", count), ("reflector resumed", count)]
 
 
 class SilentServer(TroubledServer):

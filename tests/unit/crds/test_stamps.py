@@ -116,7 +116,7 @@ def test_replicas_accept_the_times_of_each_other(
     first: tuple[int, int],
     second_one: tuple[int, int],
 ) -> None:
-    """Whatever was stamped, whenever each of them saw it and looked: who comes second finds no conflict."""
+    """For every stamp, and every time at which each replica saw it and looked: the second one finds no conflict."""
     texts = [text(one) for one in wild]
     one, other = (
         bounds(created=created, after=after, seen=seen, absent=seen - before) for seen, before in (first, second_one)

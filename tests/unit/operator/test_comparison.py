@@ -57,7 +57,7 @@ def test_findings_of_a_chain_whose_deployment_is_gone() -> None:
     assert findings_gone(summary(1, 2), limit=LIMIT) == [Finding.UNENDED_CHAIN]
     assert findings_gone(summary(1, 2, action="undeploy"), limit=LIMIT) == []
     assert findings_gone(summary(1, 2, action="undeploy", age_days=91), limit=LIMIT) == [Finding.RETENTION]
-    # The release was taken out while no policy watched: no undeploy, and an end all the same.
+    # The release was taken out while no policy watched: no undeploy, and an end nevertheless.
     assert findings_gone(summary(1, 2, action="adopt"), limit=LIMIT) == [Finding.UNENDED_CHAIN]
     assert findings_gone(summary(1, 2, action="adopt"), limit=LIMIT, ended=True) == []
     assert findings_gone(summary(1, 2, action="adopt", age_days=91), limit=LIMIT, ended=True) == [Finding.RETENTION]

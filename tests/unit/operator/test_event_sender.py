@@ -161,7 +161,7 @@ async def test_what_retention_took_first_is_a_dead_letter() -> None:
 
 @pytest.mark.parametrize(
     ("refusal", "wanted"),
-    [(AddressRefusedError("10.0.0.1 is no public address"), "AddressRefused"), (NoAddressError("no such name"), "")],
+    [(AddressRefusedError("10.0.0.1 is not a public address"), "AddressRefused"), (NoAddressError("no such name"), "")],
 )
 async def test_where_nothing_may_go_nothing_is_lost(refusal: Exception, wanted: str) -> None:
     endpoint = Endpoint(refusal=refusal)

@@ -66,7 +66,7 @@ def evidence_of(*approvals: Approval, binding: BindingNow | None = None, valid_f
 
 @st.composite
 def histories(draw: st.DrawFn) -> list[Stay]:
-    """Stays one after the other, the last one perhaps still going on."""
+    """Stays one after the other, the last one perhaps still open."""
     edges = sorted(draw(st.lists(st.integers(0, 5000), min_size=2, max_size=30, unique=True)))
     releases = draw(st.lists(st.sampled_from(["v1", "v2", "v3", "v4"]), min_size=len(edges), max_size=len(edges)))
     moments = [to_text(START + timedelta(minutes=edge)) for edge in edges]

@@ -40,7 +40,7 @@ def test_the_order_of_apps_makes_no_difference() -> None:
 
     assert decisions.digest_of(one) == decisions.digest_of(other)
     assert list(one["data"]) == ["RELEASE_A", "RELEASE_B", "RELEASE_C", "RELEASES_JSON", "VALUES_YAML"]
-    # Flux substitutes from no ConfigMap with a key that is no variable.
+    # Flux takes nothing from a ConfigMap in which one key is not the name of a variable.
     assert all(re.fullmatch("[_A-Za-z][_A-Za-z0-9]*", key) for key in one["data"])
 
 

@@ -162,7 +162,7 @@ async def test_an_ended_chain_that_retention_removed_is_only_noted(bench: Bench)
 
 
 async def test_an_adopted_end_may_go_like_any_other(bench: Bench) -> None:
-    """A release that was taken out while no policy watched leaves a chain whose newest record is no undeploy."""
+    """A release that was taken out while no policy watched leaves a chain whose newest record is not an undeploy."""
     bench.release(None, app="api", stamped=False)
     await bench.settle()
     bench.store.remove(names.DEPLOYMENTS, NAMESPACE, "production.api")

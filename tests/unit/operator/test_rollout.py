@@ -87,7 +87,7 @@ def test_a_status_of_an_older_generation_says_nothing() -> None:
         ({ANNOTATION_BINDING: "a/b/c.d"}, "must be <environment>.<app>"),
         ({f"{ANNOTATION_IMAGE}web": "registry.example.com/web:v2"}, "has no {release} in it"),
         ({f"{ANNOTATION_IMAGE}sidecar": "x:{release}"}, "there is no image of container sidecar"),
-        ({ANNOTATION_SET: "spec.replicas={release}"}, "there is no spec.replicas, or it is no text"),
+        ({ANNOTATION_SET: "spec.replicas={release}"}, "there is no spec.replicas, or it is not text"),
         ({ANNOTATION_SET: "metadata.name={release}"}, "there is no metadata.name"),
         ({ANNOTATION_SET: "spec.paused"}, "has no {release} in it"),
         ({ANNOTATION_SET: "spec.x={release}\n" * 64}, "more than 64 fields are declared"),

@@ -186,7 +186,7 @@ async def test_a_failed_list_concludes_nothing(running: Bench) -> None:
 
 
 async def test_a_connection_that_somebody_gives_up_does_not_end_the_sweeps(running: Bench) -> None:
-    """To a TaskGroup a cancelled task is one that was no longer wanted: the loop would end without a word."""
+    """To a TaskGroup a cancelled task is one that was no longer wanted: the loop would end silently."""
     running.store.fail("list", names.DEPLOYMENTS, asyncio.CancelledError())  # type: ignore[arg-type]
     lists = running.store.calls["list", names.DEPLOYMENTS]
     sweeps = asyncio.create_task(running.replicas[0].sweep.run(300))

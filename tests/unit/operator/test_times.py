@@ -58,7 +58,7 @@ async def test_a_list_that_shows_what_a_watch_has_missed_keeps_its_time(bench: B
 
 
 async def test_a_replica_that_has_looked_and_one_that_has_not_agree(bench: Bench) -> None:
-    """The first doubts the stamp, the second has just started and cannot: who comes second takes what is there."""
+    """The first doubts the stamp, the second has just started and cannot: the second takes the record that exists."""
     first, second = bench.replica(), bench.replica()
     bench.release("v1")
     await first.sweep.once()

@@ -72,7 +72,7 @@ export async function send<M extends Method, P extends PathsWith<M>>(
 /** What a login takes: a token, or the code of a link. */
 export type Credential = { token: string } | { code: string };
 
-/** The login and logout of the page, which are no part of the API. */
+/** The login and logout of the page, which are not part of the API. */
 export async function session(method: "POST" | "DELETE", credential?: Credential): Promise<Answer<unknown>> {
   const headers: Record<string, string> = { Accept: "application/json", "Content-Type": "application/json" };
   const body = credential ? { body: JSON.stringify(credential) } : {};

@@ -10,7 +10,7 @@ addEventListener("popstate", () => {
   route.value = parse(location.pathname, location.search);
 });
 
-/** Go to a route. `replace` is for what is no place of its own, such as a filter that is being typed. */
+/** Go to a route. `replace` keeps no step back, as for a filter that is being typed. */
 export function go(to: Exclude<Route, { view: "nowhere" }>, options: { replace?: boolean } = {}): void {
   const address = href(to);
   if (options.replace) history.replaceState(null, "", address);

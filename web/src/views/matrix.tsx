@@ -109,7 +109,7 @@ function Table({ at, columns, rows }: { at: Place; columns: readonly Column[]; r
         </thead>
         <tbody>
           <Gap height={first * seen.row} />
-          {/* Rows are known by their place: another filter changes texts, and makes few elements anew. */}
+          {/* Rows are known by their place: another filter changes texts and creates few elements. */}
           {rows.slice(first, end).map((row, index) => (
             <tr key={first + index} aria-rowindex={first + index + 2}>
               <th scope="row">

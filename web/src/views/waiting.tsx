@@ -23,7 +23,7 @@ export function Waiting({ at, environment, app }: { at: Place; environment: stri
   const found = asked.data;
   const close = (): void => setOpen(null);
   const common = { at, environment, close };
-  // What waits is a help beside what the view is about: who may not see it misses nothing else.
+  // What waits is a help beside what the view is about: a reader without the right to see it misses nothing else.
   if (!found) return null;
   const said = found.approvals.filter((one) => one.counts);
   if (!found.candidates?.length && !said.length) return null;

@@ -17,7 +17,7 @@ _LAST_CHUNK: Final = b"0\r\n\r\n"
 
 
 class BrokenAnswerError(Exception):
-    """The server closed the connection, or sent something that is no answer."""
+    """The server closed the connection, or sent something that is not an answer."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -49,7 +49,7 @@ def measure(lab: Lab, plan: Plan) -> list[Figure]:
     paths = lab.make_bindings(workspace, _ENVIRONMENTS, plan.sized(_APPS * 10, least=20) // 10)
     token = lab.account_token(OPERATOR)
     with lab.operator() as operator:
-        # The Environments get their first statuses, which are no part of any backlog.
+        # The Environments get their first statuses, which are not part of any backlog.
         lab.wait_swept(operator)
     own: list[_Drained] = []
     bare: list[_Drained] = []
