@@ -466,7 +466,6 @@ class HistoryPage(TypedDict):
 class Input(TypedDict):
     """One active release."""
 
-    id: str
     org: str
     workspace: str
     namespace: str
@@ -480,6 +479,7 @@ class Input(TypedDict):
     deployed_by: str
     deployed_at: str
     parameters: dict[str, str]
+    id: str
 
 
 class InputsReply(TypedDict):

@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from moorage_api.contract import errors
 from moorage_api.contract.replies import Reply
 from moorage_api.integrations.inputs import Form, Inputs, Item
+from moorage_api.integrations.release import ActiveRelease
 from moorage_api.integrations.selection import Selection
 from moorage_api.operation import Answer, Asked, Facade, Permission
 from moorage_crds.kinds.workspace import Workspace
@@ -53,22 +54,8 @@ class PluginRequest(Lenient):
     input: PluginInput = Field(default_factory=PluginInput)
 
 
-class PluginSet(Reply):
+class PluginSet(ActiveRelease):
     """One active release."""
-
-    org: str
-    workspace: str
-    namespace: str
-    environment: str
-    environment_id: str
-    app: str
-    release: str
-    previous_release: str = Field(description="Empty: there was none.")
-    deployment_id: str
-    sequence: str
-    deployed_by: str
-    deployed_at: str = Field(description="Empty: not known yet.")
-    parameters: dict[str, str] = Field(description="`spec.parameters` of the Environment.")
 
 
 class PluginOutput(Reply):

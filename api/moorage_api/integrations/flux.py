@@ -13,6 +13,7 @@ from pydantic import AfterValidator, Field
 from moorage_api.contract import errors, schemas
 from moorage_api.contract.replies import Reply
 from moorage_api.integrations.inputs import Form, Inputs, Item, dumps
+from moorage_api.integrations.release import ActiveRelease
 from moorage_api.integrations.selection import Selection
 from moorage_api.operation import Answer, Call, Facade
 
@@ -45,23 +46,10 @@ class InputsQuery(schemas.Query):
     )
 
 
-class Input(Reply):
+class Input(ActiveRelease):
     """One active release."""
 
     id: str = Field(description="Namespace and name of the binding, joined by a dot; stays for as long as its name.")
-    org: str
-    workspace: str
-    namespace: str
-    environment: str
-    environment_id: str
-    app: str
-    release: str
-    previous_release: str = Field(description="Empty: there was none.")
-    deployment_id: str
-    sequence: str
-    deployed_by: str
-    deployed_at: str = Field(description="Empty: not known yet.")
-    parameters: dict[str, str] = Field(description="`spec.parameters` of the Environment.")
 
 
 class InputsReply(Reply):
