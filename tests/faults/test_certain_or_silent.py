@@ -127,7 +127,7 @@ class Trial:
     def stand_still(self, *, seconds: float = 0.0) -> None:
         """The facade stands still while a release changes; who has asked meanwhile is answered first.
 
-        Its clocks go on, so it wakes in a later time with the sockets full of what it has missed.
+        Its clocks keep running, so it wakes in a later time with the sockets full of what it has missed.
         """
         truth, child = self.asker.truth, self.facade.service.child
         children.pause(child)

@@ -186,7 +186,7 @@ def test_all_of_a_real_past_comes_along(
 
 @contextmanager
 def _told(figures: Callable[[str], None], step: str) -> Iterator[None]:
-    """How long a step took; printed at once too, for whoever waits for it."""
+    """How long a step took; printed at once, too, for a person who waits."""
     began = time.monotonic()
     yield
     line = f"{step}: {(time.monotonic() - began) / 60:.1f} minutes"

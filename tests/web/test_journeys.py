@@ -45,7 +45,7 @@ def looked_at(
     _facades.ensure()
     made = Workspaces(cluster)
     shop = _shop(made)
-    # Whoever has one workspace is led into it, and who has two may choose.
+    # A user with one workspace is led into it, and one with two may choose.
     made("staging")
     yield shop, _moved_on(shop)
     made.clean()

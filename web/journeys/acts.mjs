@@ -9,7 +9,7 @@ export async function checkAndSend(page, button) {
   await dialog.waitFor({ state: "detached" });
 }
 
-/** Go to another address of the page as a link of it does, without loading the page anew. */
+/** Go to another address of the page as a link of it does, without loading the page again. */
 export async function turnTo(page, address) {
   await page.evaluate((to) => {
     history.pushState(null, "", to);

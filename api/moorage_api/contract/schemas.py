@@ -319,7 +319,7 @@ class WorkspaceHistoryQuery(HistoryQuery):
     )
     user: User | None = Field(default=None, description="Who made the change, exactly as `deployed_by` says it.")
     outcome: Literal["healthy", "failed", "superseded"] | None = Field(
-        default=None, description="How the change ended, as far as the line itself tells it."
+        default=None, description="How the change ended, where the line itself tells it."
     )
 
 

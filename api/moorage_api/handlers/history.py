@@ -65,7 +65,7 @@ async def workspace_history(facade: Facade, call: Call) -> Answer:
     """A page of the lines of all environments of a workspace, newest first, with what deleted ones left."""
     query: schemas.WorkspaceHistoryQuery = call.query
     owners = Owners(facade.catalog, call.workspace)
-    # Without an outcome the scope is what it was before there was that filter, so cursors of then go on.
+    # Without an outcome the scope is what it was before there was that filter, so older cursors still work.
     asked = query.model_dump(exclude={"limit", "cursor"} if query.outcome else {"limit", "cursor", "outcome"})
     scope = ["journal", call.workspace.uid, *asked.values()]
     found = facade.catalog.history.journal.page(

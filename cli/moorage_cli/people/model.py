@@ -127,7 +127,7 @@ class Asked:
         environment: with what earlier environments of that name have left; None: all, those that are gone, too.
         since: lines of that time or later, and those whose time is not known yet.
         until: lines of that time or earlier.
-        limit: the newest so many.
+        limit: how many, the newest first.
     """
 
     environment: str | None = None
@@ -316,7 +316,7 @@ class Newest:
 
 @dataclass(frozen=True, slots=True)
 class Promoting:
-    """Releases that shall go on to an environment.
+    """A promotion of releases to an environment.
 
     Attributes:
         origin: where they run; None: the environment that its rule names.

@@ -88,7 +88,7 @@ async def _by_rest(url: str, where: Where, environ: Mapping[str, str]) -> AsyncI
 def _address(url: str) -> str:
     """Raises TroubleError: it is none."""
     if not url.startswith(("http://", "https://")):
-        raise TroubleError(Exit.USAGE, f"MOORAGE_URL: {url!r} is no address: say https://…")
+        raise TroubleError(Exit.USAGE, f"MOORAGE_URL: {url!r} is not an address: say https://…")
     return url
 
 
@@ -96,7 +96,9 @@ def _token(environ: Mapping[str, str]) -> str | None:
     """Raises TroubleError: it cannot be one."""
     token = environ.get("MOORAGE_TOKEN", "").strip()
     if not (token.isascii() and token.isprintable()):
-        raise TroubleError(Exit.USAGE, "MOORAGE_TOKEN is no token: it has spaces in it, or letters that no token has")
+        raise TroubleError(
+            Exit.USAGE, "MOORAGE_TOKEN is not a token: it has spaces in it, or letters that no token has"
+        )
     return token or None
 
 

@@ -1,8 +1,8 @@
 """The official client's loaders of configuration, without the rest of its package.
 
 Importing anything of `kubernetes` imports all of it, also the synchronous client with requests, oauthlib and websocket:
-a third of what a command does before its first request. We need none of that, so those modules are left for whoever
-touches them first, by the loader that Python has for this purpose.
+a third of what a command does before its first request. We need none of that, so Python's lazy loader
+loads those modules only when something touches them.
 """
 
 import sys

@@ -241,7 +241,7 @@ def test_of_several_kubeconfigs_the_first_that_says_something_wins(tmp_path: Pat
         ({"MOORAGE_URL": "https://moorage.example.com", "MOORAGE_TOKEN": "toké"}, "MOORAGE_TOKEN"),
         ({"MOORAGE_URL": "https://moorage.example.com", "MOORAGE_TOKEN": "one\ntwo"}, "MOORAGE_TOKEN"),
         ({"KUBECONFIG": "/nowhere/a:/nowhere/b"}, "/nowhere/a:/nowhere/b"),
-        ({"KUBECONFIG": "/etc/passwd"}, "is no kubeconfig"),
+        ({"KUBECONFIG": "/etc/passwd"}, "is not a kubeconfig"),
     ],
 )
 def test_a_setting_that_cannot_be_is_named(

@@ -40,7 +40,7 @@ export function useAnswer<T>(key: string, ask: (signal: AbortSignal) => Promise<
       .then((answer) => {
         if (control.signal.aborted) return;
         tick();
-        // The facade may still work on a question that news has made us ask twice: that is no failure to tell.
+        // The facade may still work on a question that news has made us ask twice: that is not a failure to tell.
         if (!answer.ok && isBusy(answer.failure)) return askLater(BUSY_MILLIS);
         if (!answer.ok && PASSING.has(answer.failure.status)) askLater(PASSING_MILLIS);
         setState((before) =>
