@@ -6,7 +6,7 @@ come after the CRDs, because its garbage collector looks for new kinds only ever
 
 import os
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from moorage_dev import binaries, children, kubeconfigs, pki, ports, users
@@ -20,6 +20,8 @@ START_SECONDS = 60.0
 _ATTEMPTS = 3
 
 ETCD, API_SERVER, CONTROLLERS = "etcd", "apiserver", "controller-manager"
+#: A second API server on the same etcd, as clusters with several control plane nodes have.
+OTHER_API_SERVER = "apiserver-2"
 
 AUDIT_POLICY = """\
 apiVersion: audit.k8s.io/v1
@@ -137,11 +139,7 @@ class ControlPlane:
 
     def api_server_ready(self) -> bool:
         """Whether the API server says that it is ready, now."""
-        client = RestClient(self.endpoint.server, self.endpoint.ca, timeout=3)
-        try:
-            return client.ready()
-        finally:
-            client.close()
+        return _is_ready(self.endpoint)
 
     def repair(self) -> list[str]:
         """Start again what died; the names of it."""
@@ -163,6 +161,32 @@ class ControlPlane:
         """Start the API server again, stopping it before if it runs, and wait until it is ready."""
         children.stop(self._children[API_SERVER], grace=2)
         self._start_api_server(binaries.control_plane()["kube-apiserver"])
+
+    def start_other_api_server(self) -> Endpoint:
+        """Start a second API server on the same etcd, on a port of its own, and wait until it is ready.
+
+        It has an audit log of its own, `audit-2.log`. `stop` stops it too; `stop_other_api_server` it alone.
+
+        Returns:
+            Where it is; keys and users are those of the first one.
+        """
+        self._ports["other"] = ports.free(1)[0]
+        endpoint = Endpoint(f"https://127.0.0.1:{self._ports['other']}", self.endpoint.ca)
+        options = {
+            **self._api_server_options(),
+            "secure-port": str(self._ports["other"]),
+            "audit-log-path": str(self.folder / "audit-2.log"),
+        }
+        command = _command(binaries.control_plane()["kube-apiserver"], options)
+        child = self._spawn(OTHER_API_SERVER, command)
+        children.wait_until(child, lambda: _is_ready(endpoint), timeout=START_SECONDS, what="ready")
+        return endpoint
+
+    def stop_other_api_server(self) -> None:
+        """SIGKILL for the second API server. No-op when there is none."""
+        if OTHER_API_SERVER in self._children:
+            children.kill(self._children.pop(OTHER_API_SERVER))
+            self._save()
 
     def kill_etcd(self) -> None:
         """SIGKILL; `restart_etcd` brings it back with the same data."""
@@ -227,11 +251,8 @@ class ControlPlane:
         probe.close()
 
     def _start_api_server(self, program: Path) -> None:
-        child = self._spawn(API_SERVER, self._api_server_command(program))
+        child = self._spawn(API_SERVER, _command(program, self._api_server_options()))
         children.wait_until(child, self.api_server_ready, timeout=START_SECONDS, what="ready")
-
-    def _api_server_command(self, program: Path) -> list[str | Path]:
-        return [program, *(f"--{name}={value}" for name, value in self._api_server_options().items())]
 
     def _api_server_options(self) -> dict[str, str]:
         keys = self.folder / "pki"
@@ -296,3 +317,15 @@ class ControlPlane:
             return {}
         pairs = (line.split() for line in path.read_text(encoding="utf-8").splitlines())
         return {name: int(port) for name, port in pairs}
+
+
+def _command(program: Path, options: Mapping[str, str]) -> list[str | Path]:
+    return [program, *(f"--{name}={value}" for name, value in options.items())]
+
+
+def _is_ready(endpoint: Endpoint) -> bool:
+    client = RestClient(endpoint.server, endpoint.ca, timeout=3)
+    try:
+        return client.ready()
+    finally:
+        client.close()

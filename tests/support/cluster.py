@@ -10,6 +10,7 @@ import subprocess
 from collections import Counter
 from collections.abc import Mapping
 from contextlib import suppress
+from copy import copy
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -142,6 +143,13 @@ class LiveCluster:
         self.endpoint: Endpoint = cluster.endpoint
         self.client = RestClient(self.endpoint.server, self.endpoint.ca)
         self._tokens: dict[str, str] = {}
+
+    def through(self, endpoint: Endpoint) -> "LiveCluster":
+        """The same cluster by another of its API servers: requests and new kubeconfigs go there."""
+        other = copy(self)
+        other.endpoint = endpoint
+        other.client = RestClient(endpoint.server, endpoint.ca)
+        return other
 
     @property
     def control_plane(self) -> ControlPlane:

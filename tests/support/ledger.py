@@ -130,7 +130,7 @@ class Ledger:
         note = {} if reason is None else {"change": {"reason": reason}}
         body = {"spec": {"release": release, **note}}
         started = time.time()
-        answer = self._cluster.raw(
+        answer = workspace.cluster.raw(
             "PATCH", workspace.path("deployments", name), user=user, body=body, content_type=MERGE_PATCH
         )
         if answer.status == 200:
@@ -174,7 +174,7 @@ class Ledger:
         path = workspace.path("deployments", name)
 
         def gone() -> bool:
-            answer = self._cluster.raw("DELETE", path, user=user)
+            answer = workspace.cluster.raw("DELETE", path, user=user)
             if answer.status == 403:
                 assert DELETE_REFUSAL in answer.json()["message"]
             return answer.status == 200

@@ -201,8 +201,19 @@ class ReleaseDecisions:
                 continue
             if found.content != wanted.fingerprint.content:
                 raise _other_request()
-            return ChangeResult(names.record_name(line.uid, line.sequence), line.release, past=True)
+            version = _version_that_shows(line, known)
+            return ChangeResult(names.record_name(line.uid, line.sequence), line.release, version, past=True)
         return None
+
+
+def _version_that_shows(line: Line, known: KnownState) -> str:
+    """A version of the Deployment that is no older than a line of its history; empty if none is known."""
+    binding = known.binding
+    if binding is None:
+        return ""
+    shows = binding.uid == line.uid and binding.last_sequence >= line.sequence
+    # What the API server has now is newer than every line.
+    return binding.resource_version if known.live or shows else ""
 
 
 def _release_of_line(lines: list[Line], wanted: str) -> str:

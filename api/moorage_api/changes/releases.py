@@ -90,7 +90,8 @@ class ReleaseChanges:
         if not known.live:
             with suppress(ApiError):
                 decision = self._decisions.decision(wanted, known)
-                if isinstance(decision, ChangeResult) and decision.past:
+                # Its record may be here before its Deployment: then the API server knows the version that shows it.
+                if isinstance(decision, ChangeResult) and decision.past and decision.version:
                     return decision
                 if isinstance(decision, Edit):
                     await self._require_unlocked(wanted, decision)

@@ -16,7 +16,10 @@ async def test_same_key_makes_one_change_and_the_same_answer() -> None:
     again = await world.deploy("checkout", "v1", headers=key)
 
     assert again.json == first.json
-    assert world.raw(names.DEPLOYMENTS, "staging.checkout")["spec"]["release"] == "v2"
+    stored = world.raw(names.DEPLOYMENTS, "staging.checkout")
+    assert stored["spec"]["release"] == "v2"
+    # Another replica that reads with this header shows the change.
+    assert again.headers["X-Resource-Version"] == f"deployments={stored['metadata']['resourceVersion']}"
 
 
 async def test_key_is_found_in_records_too() -> None:
@@ -82,6 +85,26 @@ async def test_key_of_somebody_else_is_another_key() -> None:
     reply = await world.deploy("checkout", "v1", headers=key)
 
     assert reply.json["deployment_id"].endswith("3")
+
+
+async def test_answer_of_a_record_that_came_before_its_deployment_names_the_version_that_shows_it() -> None:
+    world = World(held=True)
+    world.environment()
+    key = {"Idempotency-Key": "k-1"}
+    first = await world.deploy("checkout", "v1", headers=key)
+    record(world.cluster, NAMESPACE, "staging.checkout")
+    [made] = [raw for (plural, _, _), raw in world.cluster.objects.items() if plural == names.RECORDS]
+    other = World(held=True)
+    other.cluster = world.cluster
+    other.catalog.environments.wrote(other.catalog.read.environment(world.raw(names.ENVIRONMENTS, "staging")))
+    other.catalog.history.apply("ADDED", other.catalog.read.line(made))
+    object.__setattr__(other.facade, "store", world.cluster)
+
+    again = await other.deploy("checkout", "v1", headers=key)
+
+    assert again.json == first.json
+    stored = world.raw(names.DEPLOYMENTS, "staging.checkout")
+    assert again.headers["X-Resource-Version"] == f"deployments={stored['metadata']['resourceVersion']}"
 
 
 async def test_key_is_found_although_the_record_is_still_on_its_way() -> None:
