@@ -1,21 +1,19 @@
 """The chart in pods of a real node: what rolls, dies, loses its API server or its token loses no change.
 
 Every figure is a count: requests that failed, answers without a record, containers that were started again.
+What takes a minute each is in `test_chart_campaign`.
 """
 
-import json
 import os
 import signal
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from pods import FACADE, NAMESPACE, OPERATOR, WORKSPACE, Installation, assert_every_answer_is_recorded, flowing
+from pods import FACADE, OPERATOR, Installation, assert_every_answer_is_recorded, flowing
 from waiting import eventually
 
-from moorage_dev.failures import DevError
-from moorage_dev.node import addresses, node
+from moorage_dev.node import addresses
 
 ENVIRONMENTS = "/v1/orgs/acme/workspaces/shop/environments"
 METRICS = 9090
@@ -120,22 +118,6 @@ def test_pods_that_are_deleted_take_no_request_with_them(workspace: Installation
     figures(f"{load.requests()} requests, 0 failed, each answer has its record")
 
 
-def test_killed_processes_come_back_and_every_answer_was_true(workspace: Installation, figures: Figures) -> None:
-    leader, facade = eventually(workspace.leader, 60), workspace.pods(FACADE)[0]
-    counts = [workspace.restarts(pod) for pod in (leader, facade)]
-    with workspace.load("kill") as load:
-        flowing(workspace, "kill")
-        for pod in (leader, facade):
-            workspace.kill(pod)
-        for pod, count in zip((leader, facade), counts, strict=True):
-            eventually(lambda pod=pod, count=count: workspace.restarts(pod) == count + 1, 90, interval=0.5)
-        flowing(workspace, "kill")
-    # Connections of the killed facade are cut, and new ones refused until its endpoint is gone; no answer is a lie.
-    assert [line for line in load.lost() if line.split()[1][:1].isdigit()] == []
-    assert_every_answer_is_recorded(workspace, load, prefix="kill")
-    figures(f"{load.requests()} requests, {len(load.failed)} of them cut, each answer has its record")
-
-
 def test_outage_of_the_api_server_restarts_no_pod_and_loses_no_answer(
     workspace: Installation, figures: Figures
 ) -> None:
@@ -158,28 +140,6 @@ def test_outage_of_the_api_server_restarts_no_pod_and_loses_no_answer(
     figures(f"{load.requests()} requests, {len(load.failed)} of them refused, each other answer has its record")
 
 
-def test_token_that_the_kubelet_renews_is_taken_up_without_a_restart(workspace: Installation) -> None:
-    pods, before = workspace.pods(), workspace.total_restarts()
-    old = {workspace.token_id(pod) for pod in pods}
-    assert len(old) == 4
-    # A kubelet that starts knows no token any more, so it asks for new ones: the same files change as after 48 minutes.
-    workspace.cluster.node.restart(node.KUBELET)
-
-    def renewed() -> set[str]:
-        # The way into a pod leads through the kubelet, which listens only when it has started.
-        with suppress(DevError):
-            new = {workspace.token_id(pod) for pod in pods}
-            return new if len(new) == 4 and not new & old else set()
-        return set()
-
-    new = eventually(renewed, 180, interval=2)
-    with workspace.load("token") as load:
-        eventually(lambda: new <= workspace.token_ids_seen(), 180, interval=2)
-    assert load.lost() == []
-    assert_every_answer_is_recorded(workspace, load, prefix="token")
-    assert workspace.total_restarts() == before
-
-
 def test_network_policies_let_through_what_is_documented_and_nothing_else(workspace: Installation) -> None:
     operator, facade = (address(workspace.pods(name)[0]) for name in (OPERATOR, FACADE))
     kubernetes = ((addresses.KUBERNETES_SERVICE, 443), (addresses.NODE_ADDRESS, addresses.API_PORT))
@@ -190,25 +150,3 @@ def test_network_policies_let_through_what_is_documented_and_nothing_else(worksp
         assert workspace.reaches(name, *kubernetes) == [True, True], name
         foreign = [target for target in others if target[0] != own]
         assert workspace.reaches(name, *foreign) == [False] * len(foreign), name
-
-
-def test_uninstall_keeps_the_history_and_the_next_installation_goes_on_with_it(workspace: Installation) -> None:
-    with workspace.load("again") as first:
-        flowing(workspace, "again")
-    assert first.lost() == []
-    assert_every_answer_is_recorded(workspace, first, prefix="again")
-    before = workspace.records()
-    workspace.uninstall()
-    eventually(lambda: json.loads(workspace.kubectl("get", "pods", "--output=json"))["items"] == [], 90, interval=0.5)
-    listed = ("get", "validatingadmissionpolicies,mutatingadmissionpolicies", "--output=name")
-    assert "moorage" not in workspace.cluster.admin().ok(*listed)
-    assert workspace.records() == before
-    workspace.install()
-    eventually(workspace.leader, 60)
-    with workspace.load("again") as second:
-        flowing(workspace, "again")
-    assert second.lost() == []
-    second.answered += first.answered
-    assert_every_answer_is_recorded(workspace, second, prefix="again")
-    assert before.items() <= workspace.records().items()
-    assert workspace.cluster.admin().run("get", "namespace", WORKSPACE, NAMESPACE).returncode == 0

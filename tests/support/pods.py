@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+from base64 import b64decode
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -195,6 +196,19 @@ class Installation:
         command = self.cluster.node.in_network(sys.executable, "-c", script, self.folder / "token", *urls)
         done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=patience.scaled(120))
         return set(json.loads(done.stdout))
+
+    def certificates(self) -> set[bytes]:
+        """What the facade's pods present to a new TLS connection, DER."""
+        script = (
+            "import base64, ssl, sys\n"
+            "for address in sys.argv[1:]:\n"
+            "    pem = ssl.get_server_certificate((address, 8080), timeout=10)\n"
+            "    print(base64.b64encode(ssl.PEM_cert_to_DER_cert(pem)).decode())"
+        )
+        pods = [str(pod["status"]["podIP"]) for pod in self.pods(FACADE)]
+        command = self.cluster.node.in_network(sys.executable, "-c", script, *pods)
+        done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=patience.scaled(60))
+        return {b64decode(line) for line in done.stdout.split()}
 
     def is_ready(self, pod: Mapping[str, Any]) -> bool:
         """Whether the kubelet finds a pod ready, now."""
