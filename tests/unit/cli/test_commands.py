@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 from facade_world import World
 from people import by_kubeconfig
+from spoken import BOTH_WAYS, ONE_WAY
 
 from moorage_cli.people import commands, completion, explain, governing, importing, known, shell, ways
 from moorage_cli.people.model import Exit, TroubleError
@@ -277,3 +278,11 @@ def test_letters_that_a_terminal_does_not_have_are_escaped_and_a_reader_may_stop
         process.stdout.readline()
         process.stdout.close()
         assert (process.stderr.read(), process.wait()) == (b"", 0)
+
+
+def test_every_command_is_compared_on_a_cluster_by_both_ways_or_says_why_it_has_one() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    installed = set(project["entry-points"]["moorage.commands"])
+    assert BOTH_WAYS.keys() | ONE_WAY.keys() == installed == {*entry._SUMMARIES}
+    assert not BOTH_WAYS.keys() & ONE_WAY.keys()
+    assert set(shell.verbs()) == {*BOTH_WAYS, "completion", "import"}
