@@ -7,6 +7,7 @@ import re
 import pytest
 from cluster import Workspace, Workspaces
 from oracles import settled
+from policy_switch import without_change_log
 from services import Operators
 from waiting import eventually
 
@@ -129,3 +130,58 @@ def test_a_write_that_changes_no_release_is_never_warned(shop: Workspace) -> Non
     )
     assert answer.status == 200
     assert "warning" not in answer.headers
+
+
+PLACE = {"moorage.dev/environment": "staging", "moorage.dev/app": "web"}
+
+
+def test_what_is_where_is_found_by_label_whatever_a_manifest_says(shop: Workspace) -> None:
+    path = shop.path("deployments", NAME)
+
+    def labels() -> dict[str, str]:
+        return dict((shop.get("deployments", NAME) or {})["metadata"].get("labels", {}))
+
+    lie = {"moorage.dev/app": "other", "team": "web"}
+    spec = {"environment": "staging", "app": "web", "release": "1"}
+    body = {
+        "apiVersion": "moorage.dev/v1",
+        "kind": "Deployment",
+        "metadata": {"name": NAME, "labels": lie},
+        "spec": spec,
+    }
+    assert shop.cluster.raw("POST", shop.path("deployments"), user="alice", body=body).status == 201
+    assert labels() == {**PLACE, "team": "web"}
+
+    for told in (
+        {"moorage.dev/app": None},
+        {"moorage.dev/environment": None, "team": None},
+        {"moorage.dev/app": "x"},
+        None,
+    ):
+        patch = {"metadata": {"labels": told}}
+        answer = shop.cluster.raw("PATCH", path, user="alice", body=patch, content_type=MERGE_PATCH)
+        # A write that sets nothing but what is put back may be refused, as one that sets a stamp is.
+        assert answer.status == 200 or (answer.status == 403 and told == {"moorage.dev/app": "x"}), answer.body
+        assert labels().items() >= PLACE.items()
+
+    replaced = dict(shop.get("deployments", NAME) or {})
+    replaced["metadata"] = {key: replaced["metadata"][key] for key in ("name", "resourceVersion")}
+    assert shop.cluster.raw("PUT", path, user="alice", body=replaced).status == 200
+    _change(shop, None, None)
+    assert labels() == PLACE
+    found = shop.cluster.kubectl(
+        "get", "mdep", "-n", shop.namespace, "-l", "moorage.dev/environment=staging", "-o", "name"
+    )
+    assert found.stdout == f"deployment.moorage.dev/{NAME}\n"
+
+
+def test_a_binding_from_before_its_labels_gets_them_with_its_next_release(shop: Workspace) -> None:
+    with without_change_log(shop.cluster, shop):
+        shop.create_deployment("staging", "web", "1")
+    assert "labels" not in (shop.get("deployments", NAME) or {})["metadata"]
+    _change(shop, None, None)
+    assert "labels" not in (shop.get("deployments", NAME) or {})["metadata"]
+
+    _change(shop, "2", None)
+
+    assert (shop.get("deployments", NAME) or {})["metadata"]["labels"] == PLACE
