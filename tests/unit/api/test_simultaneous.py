@@ -83,6 +83,19 @@ async def test_lock_that_is_not_enforced_is_no_success(monkeypatch: pytest.Monke
     assert (locked.status, locked.json["details"]["reason"]) == (503, "Busy")
 
 
+async def test_what_a_probe_is_warned_of_nobody_hears() -> None:
+    world = await world_with()
+
+    def heard(verb: str, plural: str, _name: str) -> None:
+        world.cluster.warnings = ["nobody approved the probe"] if plural == names.DEPLOYMENTS else []
+
+    world.cluster.before = heard
+    locked = await world.call("PUT", LOCK, {"reason": "audit"})
+
+    assert locked.status == 200
+    assert "Warning" not in locked.headers
+
+
 @pytest.mark.parametrize("rights", [("create environmentlocks", "patch environmentlocks", "get environments"), EDIT])
 async def test_where_no_probe_is_possible_the_watch_and_a_margin_are_waited_for(rights: tuple[str, ...]) -> None:
     world = await world_with()
