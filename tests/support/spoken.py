@@ -47,7 +47,7 @@ BOTH_WAYS: Final = {
     "reject": Said(("production", "web", "2", "-m", "no"), _UNKNOWN, Exit.NOT_FOUND, user="bob"),
     "freeze": Said(
         ("rest", "-m", "holiday", "--until", "2999-01-01"),
-        ("rest", "-m", "holiday", "--until", "2001-01-01"),
+        ("rest", "-m", "holiday", "--from", "2001-01-02", "--until", "2001-01-01"),
         Exit.USAGE,
         rows=False,
     ),
