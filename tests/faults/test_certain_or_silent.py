@@ -262,7 +262,7 @@ def test_a_watch_that_falls_silent_is_not_believed(trial: Trial) -> None:
 
 
 def test_a_facade_that_stood_still_is_not_believed(trial: Trial) -> None:
-    # As after a suspended machine: connections are dead without a word, and new watches fail at first.
+    # As after a suspended machine: connections are dead and silent, and new watches fail at first.
     trial.proxy.freeze()
     trial.proxy.fault = watches_fail
     trial.stand_still(seconds=BOUND + SLACK_SECONDS + 1)
