@@ -1,4 +1,4 @@
-"""What travels through the facade: the operation that was asked for, the call with all that is known, the answer."""
+"""The values that travel through the facade: operation, call with all that is known of it, answer."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, field

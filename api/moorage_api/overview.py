@@ -1,4 +1,4 @@
-"""What is asked about the caller and about whole workspaces: the operations beside those of one environment."""
+"""The operations about the caller and about whole workspaces, beside those of one environment."""
 
 from collections.abc import Sequence
 

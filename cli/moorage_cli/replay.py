@@ -1,4 +1,4 @@
-"""What a promotion rule would have refused: changes of releases, replayed through the engine. Pure but for reading.
+"""Finds the past changes that a promotion rule would have refused, by a replay in the engine. Pure but for reading.
 
 `moorage explain --replay FILE` prints it. A file has the columns time, app, environment and release, oldest first; an
 empty release takes the app out. Files that end in .xz are unpacked. Where the evidence of an Environment keeps the

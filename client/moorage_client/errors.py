@@ -1,4 +1,4 @@
-"""What can go wrong, as classes. Decide on the class, on `error` and on `reason`; `message` is for people.
+"""The errors of the client, as classes. Decide on the class, on `error` and on `reason`; `message` is for people.
 
 MoorageError
 ├── NotHealthyError            a release that was waited for is not healthy, and why

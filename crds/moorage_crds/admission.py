@@ -1,4 +1,4 @@
-"""What is known of an admission policy beside its text: what it is for, and what its refusal means to a client. Pure.
+"""The facts about an admission policy beside its text: its purpose, and what its refusal means to a client. Pure.
 
 The text is YAML in `crds/policies`, one file for each policy. Its entry stands with the kind that it guards, or in
 `kinds.registry` if it guards several; from the entries follow what the operator looks after, what `moorage preflight`

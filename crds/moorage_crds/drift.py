@@ -1,4 +1,4 @@
-"""What differs between a manifest of ours and the object in the cluster that should say the same. Pure.
+"""Differences between a manifest of ours and the object in the cluster that should be equal. Pure.
 
 Three ways of applying a manifest keep what an earlier version said and this one does not: `kubectl apply` where the
 annotation of the last apply is missing, server-side apply as another field manager, and every edit of somebody else.

@@ -1,4 +1,4 @@
-"""What every stored object has: its place, its uid and its versions, read from the raw JSON of the API server.
+"""The parts of every stored object: its place, its uid and its versions, read from the raw JSON of the API server.
 
 Raw objects travel as `RawObject` (a plain dict) unopened to the one function that reads them; the views in
 `environment`, `deployment`, `lock`, `record` and `workspace` are those functions.

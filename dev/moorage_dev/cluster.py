@@ -1,4 +1,4 @@
-"""What every kind of cluster offers to the demo and the tests; `clusters.py` says which kinds there are."""
+"""The port of a cluster for the demo and the tests; `clusters.py` lists its kinds."""
 
 from abc import ABC, abstractmethod
 from pathlib import Path

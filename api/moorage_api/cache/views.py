@@ -1,4 +1,4 @@
-"""What the cache keeps of each object: slotted views without anything that no answer needs.
+"""The part of each object that the cache keeps: slotted views without anything that no answer needs.
 
 10,000 bindings and 100,000 lines of history have to fit into a small pod, so raw objects, managedFields and statuses
 are dropped here, and words that repeat (apps, releases, users, times) are kept once.

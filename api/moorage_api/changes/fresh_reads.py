@@ -1,4 +1,4 @@
-"""What the API server has now, read with the facade's own account because the cache may lag; the cache learns it too.
+"""Fresh reads from the API server, by the facade's own account, because the cache may lag; the cache learns them too.
 
 The flows ask for it before they say that nothing is to be done or that something cannot be done, and after a conflict.
 """

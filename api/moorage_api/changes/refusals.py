@@ -1,4 +1,4 @@
-"""What the cluster said → what REST answers: the one table between the two worlds.
+"""Translates errors of the cluster into answers of REST: the one table between the two.
 
 Upstream text never gets through, except the message of an admission policy, which is meant for people.
 """

@@ -1,4 +1,4 @@
-"""What is to be done when somebody asks for another release: decided on one known state, without asking anybody."""
+"""Decides what a request for another release leads to: on one known state, without I/O."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

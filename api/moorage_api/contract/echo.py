@@ -1,4 +1,4 @@
-"""What of a request may stand in an answer: cut, valid Unicode, plain JSON. Pure."""
+"""The part of a request that an answer may repeat: cut, valid Unicode, plain JSON. Pure."""
 
 import json
 from collections.abc import Mapping

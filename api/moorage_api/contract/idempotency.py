@@ -1,4 +1,4 @@
-"""What `Idempotency-Key` becomes: two short hashes in `spec.change.requestId`, remembered with the change itself. Pure.
+"""`Idempotency-Key` as it is stored: two short hashes in `spec.change.requestId`, kept with the change itself. Pure.
 
 The first half says whose key it was, the second what was asked for. A retry that finds the first half in the history
 of the binding gets the answer of that change, if the second half is the same too. Nothing is kept in the process, so a

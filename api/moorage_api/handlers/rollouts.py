@@ -1,4 +1,4 @@
-"""What became of a release: asked for, and waited for."""
+"""The outcome of a release: asked for, and waited for."""
 
 import asyncio
 

@@ -1,4 +1,4 @@
-"""What a tool asks for: which workspaces, environments and apps. Everything that is named must be there."""
+"""The selection of a tool: workspaces, environments and apps. Everything that it names must exist."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""What is known of Approvals, out of the cache: whether each counts, and which releases wait for one."""
+"""Answers about Approvals from the cache: whether each counts, and which releases wait for one."""
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace

@@ -1,4 +1,4 @@
-"""What was active at an earlier moment, out of the history that is kept. Pure."""
+"""The releases that were active at an earlier moment, from the history that is kept. Pure."""
 
 from collections.abc import Iterable
 from datetime import datetime, timedelta

@@ -1,4 +1,4 @@
-"""What runs now, as other tools know it: Argo CD's Applications, Flux's and Helm's releases, images of workloads."""
+"""Releases that run now, by other tools: Argo CD's Applications, Flux's and Helm's releases, images of workloads."""
 
 import base64
 import binascii

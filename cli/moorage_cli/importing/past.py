@@ -1,4 +1,4 @@
-"""What was before, as records: claims of a file in chains of their own. Pure.
+"""The past as records: claims of a file in chains of their own. Pure.
 
 The record of a claim says who, when and whence in fields that no stamp ever fills, has the action `import`, and stands
 in a chain that follows from the names of workspace and binding alone. So the same file makes the same bytes wherever

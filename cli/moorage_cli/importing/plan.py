@@ -1,4 +1,4 @@
-"""What an import would do to the present: which environments and which releases are missing. Pure."""
+"""The effect of an import on the present: environments and releases that are missing. Pure."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass

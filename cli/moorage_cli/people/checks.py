@@ -1,4 +1,4 @@
-"""What is wrong with words before anybody is asked: the same sentence by both ways. Pure."""
+"""Checks arguments before any request, with the same sentence by both ways. Pure."""
 
 import re
 from collections.abc import Sequence

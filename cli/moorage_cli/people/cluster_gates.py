@@ -1,4 +1,4 @@
-"""What the gates say, by kubeconfig: the objects that a user may read, and the engine that the facade asks, too."""
+"""Verdicts of the gates, by kubeconfig: the objects that a user may read, and the engine that the facade asks, too."""
 
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import replace

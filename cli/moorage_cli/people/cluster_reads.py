@@ -1,4 +1,4 @@
-"""What a workspace says of itself, by kubeconfig: objects as the API server stores them, in the words of the commands.
+"""The state of a workspace, by kubeconfig: objects as the API server stores them, in the words of the commands.
 
 All of it is pure; `cluster` reads the objects.
 """

@@ -1,4 +1,4 @@
-"""What the commands of people speak of, whatever the way to the cluster. Pure.
+"""The values that the commands of people use, by either way to the cluster. Pure.
 
 `register` is the port of both ways.
 """

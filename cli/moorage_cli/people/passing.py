@@ -1,4 +1,4 @@
-"""What goes along with a change: gates that it overrides, and the wait for what becomes of it."""
+"""The options of a change: gates that it overrides, and the wait for its outcome."""
 
 import asyncio
 import sys

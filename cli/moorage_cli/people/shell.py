@@ -1,4 +1,4 @@
-"""What all commands of people share: the options, the way to the `Register`, the writing of answers, exit codes."""
+"""Shared by all commands of people: the options, the way to the `Register`, the writing of answers, exit codes."""
 
 import asyncio
 import sys

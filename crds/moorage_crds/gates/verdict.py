@@ -1,4 +1,4 @@
-"""What a gate is, what it is asked, and what it answers. Pure.
+"""The port of a gate, its question and its answer. Pure.
 
 The policies of the API server decide; gates explain, with the same texts. One file of this package holds one gate, and
 `engine` asks all that stand before an environment.

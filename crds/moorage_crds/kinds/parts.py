@@ -1,4 +1,4 @@
-"""What the schemas of several kinds are made of.
+"""Parts that the schemas of several kinds share.
 
 Every string has a pattern or a format and a maximum, every list a maximum: the API server needs the bounds for the
 cost of CEL rules, and people need them for everything else.

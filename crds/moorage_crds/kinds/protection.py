@@ -1,4 +1,4 @@
-"""What protects an Environment: promotion and approvals in its spec, and the evidence for both in its status. Pure.
+"""The protection of an Environment: promotion and approvals in its spec, and the evidence for both in its status. Pure.
 
 The policies `protection.yaml` decide from the Environment alone: what it wants stands in its spec, and what is known of
 releases (where they run, who approved them) is condensed by the operator into `status.gates`.

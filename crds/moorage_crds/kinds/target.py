@@ -1,4 +1,4 @@
-"""What carries a release to the cluster: objects of other tools that opted in, and the words by which they do. Pure.
+"""Targets of releases: objects of other tools that opted in, and the labels and annotations by which they do. Pure.
 
 A target names the binding that it follows; the consent is its owner's, because the writer of the target writes these.
 """

@@ -1,4 +1,4 @@
-"""What a suite gives back: figures of several rounds, each beside a baseline of the same run."""
+"""The result of a suite: figures of several rounds, each beside a baseline of the same run."""
 
 import statistics
 from collections.abc import Iterable, Sequence

@@ -1,4 +1,4 @@
-"""What engines of delivery have in common here: processes beside a cluster, each under an account of its own."""
+"""The common parts of engines of delivery: processes beside a cluster, each under an account of its own."""
 
 import os
 from collections.abc import Mapping, Sequence

@@ -1,4 +1,4 @@
-"""What became of a release: targets and their health → the rollout in a status. Pure.
+"""The outcome of a release: targets and their health → the rollout in a status. Pure.
 
 Identity first: a status counts for a release only if it provably speaks of the spec that carries it. A target carries
 a release if the fields that it declares have the release's values, or else if it names the change itself.

@@ -1,4 +1,4 @@
-"""What a sink is sent next, and what follows from an answer: frozen states, `after(state, fact)`. Pure.
+"""Decides what a sink is sent next, and what follows from an answer: frozen states, `after(state, fact)`. Pure.
 
 A backlog is what a sink has not been sent yet of one binding or one Environment. Its events go one after the other, so
 that their order holds. Up to `AT_ONCE` backlogs go at once. The status keeps for each the number that was sent.

@@ -1,4 +1,4 @@
-"""What is to be told by Events of Kubernetes: changes that this process has recorded, and rollouts that it saw fail.
+"""The queue of Events of Kubernetes: changes that this process has recorded, and rollouts that it saw fail.
 
 Put in by the recorder and the status writer, taken out by the loop that tells. Nothing of it outlives the process.
 """

@@ -1,4 +1,4 @@
-"""What this process knows of the ConfigMaps that say what is active: written by the publisher, read by the statuses."""
+"""Memory of the ConfigMaps that say what is active: written by the publisher, read by the statuses."""
 
 from dataclasses import dataclass, field
 

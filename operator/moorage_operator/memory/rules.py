@@ -1,4 +1,4 @@
-"""What is known of the rules of workspaces: locks, Freezes, ClusterFreezes, Approvals. Fed by watches and lists."""
+"""Memory of the rules of workspaces: locks, Freezes, ClusterFreezes, Approvals. Fed by watches and lists."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field

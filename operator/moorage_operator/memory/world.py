@@ -1,4 +1,4 @@
-"""What this process knows of the cluster: bindings with their chains, Environments, Namespaces.
+"""Memory of the cluster: bindings with their chains, Environments, Namespaces.
 
 Fed by the watches (through `intake`) and by the sweep's lists; every loop reads it. Views are slotted and statuses are
 kept as bytes, because ten thousand bindings have to fit into a small container.

@@ -1,4 +1,4 @@
-"""What is active in an Environment → the ConfigMap that says so. Pure; the same state makes the same bytes.
+"""The active releases of an Environment → the ConfigMap that lists them. Pure; the same state makes the same bytes.
 
 No two apps of an Environment share a variable: names that differ in case, '-' and '_' alone are one binding.
 """

@@ -1,4 +1,4 @@
-"""What a full list says against what is remembered: per chain a summary that fits in a few words, then findings. Pure.
+"""Compares a full list with memory: per chain a summary that fits in a few words, then findings. Pure.
 
 Called by the sweep. Records come in the order of their names, which is chain by chain and sequence by sequence, so one
 summary at a time is enough and memory does not grow with the history.

@@ -1,4 +1,4 @@
-"""What a loop is to the rest of the operator: a row of the table that wiring, dispatch and the tests go through."""
+"""A loop as the rest of the operator sees it: a row of the table that wiring, dispatch and the tests use."""
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass

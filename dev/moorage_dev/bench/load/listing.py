@@ -1,4 +1,4 @@
-"""What a plain client needs to have the same objects: lists them in pages, decodes them and keeps them as they are."""
+"""A plain client for comparison: lists the same objects in pages, decodes them and keeps them as they are."""
 
 import os
 import ssl

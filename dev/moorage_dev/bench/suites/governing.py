@@ -1,4 +1,4 @@
-"""What rules cost a change of a release: the same PATCH without policies, with no rule, with Freezes, protected."""
+"""The cost of rules for a change of release: the same PATCH without policies, with no rule, with Freezes, protected."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field

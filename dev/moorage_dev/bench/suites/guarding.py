@@ -1,4 +1,4 @@
-"""What the policies that only refuse cost a change of a release: the same PATCH with and without them, in turns."""
+"""The cost of policies that only refuse, for a change of a release: the same PATCH with and without them, in turns."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager

@@ -1,4 +1,4 @@
-"""What the page asks for: a matrix of 500 apps in 20 environments, streams beside reads, and the page itself."""
+"""The requests of the page: a matrix of 500 apps in 20 environments, streams beside reads, and the page itself."""
 
 import gzip
 import json

@@ -1,4 +1,4 @@
-"""What the operator writes, and computes, for each recorded change: at a steady pace, in bursts, and for nothing."""
+"""The operator's writes and computing time for each recorded change: at a steady pace, in bursts, and for nothing."""
 
 import time
 from collections.abc import Callable
