@@ -146,6 +146,11 @@ class LockView:
         """Whether it has ended by itself."""
         return self.until is not None and self.until <= now
 
+    @property
+    def is_ended(self) -> bool:
+        """Whether its last write has ended it, so that its deletion takes no name away."""
+        return lock.is_ended(self.until, self.created_at, self.stamp)
+
 
 @dataclass(frozen=True, slots=True)
 class FreezeView:

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Annotated, Any, Final
 
 from pydantic import Field
@@ -11,6 +12,7 @@ from moorage_crds.admission import LOCKED, Policy
 from moorage_crds.identifiers import EnvironmentSlug
 from moorage_crds.kinds.kind import READ, WRITE, AccountRights, Kind, Role
 from moorage_crds.kinds.parts import Instant, Part, Provenance
+from moorage_crds.moments import to_moment
 from moorage_crds.objects import RawObject, metadata, version_of
 from moorage_crds.patterns import whole
 
@@ -59,6 +61,25 @@ class EnvironmentLock:
     deleting: bool
     until: str | None = None
     first_locked_by: str | None = None
+
+    @property
+    def ended_by(self) -> str | None:
+        """Who unlocked, by a last write that ended it; None: nobody, or it is not known."""
+        return self.locked_by if is_ended(to_moment(self.until), self.created_at, self.stamp) else None
+
+
+def is_ended(until: datetime | None, created_at: str, stamp: str | None) -> bool:
+    """Whether the last write of a lock has ended it: it set an end that was not ahead of it.
+
+    Every write comes after the creation, so an end before that is one even where the write left no time.
+
+    Args:
+        until: when the lock ends by itself; None: it does not.
+        created_at: time of its creation.
+        stamp: time of its last change, None if it left none.
+    """
+    known = (to_moment(created_at), to_moment(stamp))
+    return until is not None and any(until <= one for one in known if one is not None)
 
 
 def from_object(raw: RawObject) -> EnvironmentLock:

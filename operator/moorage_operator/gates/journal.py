@@ -1,7 +1,8 @@
 """The history of rules, as lines of the log of the history: a rule that is gone leaves no object to read.
 
-The replica that acts writes a line when a watch or a sweep shows the change. Only the audit log of the API server names
-the person who took a rule away: a deleted object names nobody.
+The replica that acts writes a line when a watch or a sweep shows the change. A deleted object does not say who deleted
+it. A lock that was ended before, as REST and `moorage unlock` do it, says who unlocked; of other deletions only the
+audit log of the API server knows.
 """
 
 import logging
@@ -48,7 +49,8 @@ def _said(plural: str, rule: Rule) -> dict[str, Any]:
     """What a rule says, who said so last, and when."""
     view = rule.view
     if plural == names.LOCKS:
-        return {"reason": view.reason, "until": view.until, "by": view.locked_by, "at": view.locked_at}
+        said = {"reason": view.reason, "until": view.until, "by": view.locked_by, "at": view.locked_at}
+        return {**said, "unlockedBy": view.ended_by}
     if plural == names.APPROVALS:
         fields = ("environment", "app", "release", "comment", "by")
         said = {field: getattr(view, field) for field in fields}

@@ -6,6 +6,7 @@ import pytest
 from facade_world import BASE, World
 
 from moorage_crds import names
+from moorage_crds.kinds import lock
 
 STAGING = f"{BASE}/staging"
 
@@ -38,6 +39,32 @@ async def test_somebody_elses_lock_is_taken_over_only_on_purpose() -> None:
     assert (kept.status, kept.json["details"]["reason"]) == (409, "EnvironmentLocked")
     assert (kept.json["details"]["locked_by"], "take_over=true" in kept.json["message"]) == ("alice", True)
     assert (taken.status, taken.json["environment"]["lock"]["reason"]) == (200, "mine")
+
+
+@pytest.mark.parametrize(("user", "reason"), [("alice", "audit"), ("root", "unlocked")])
+async def test_a_lock_that_goes_says_who_unlocked(user: str, reason: str) -> None:
+    world = World()
+    world.environment()
+    await world.call("PUT", f"{STAGING}/lock", {"reason": "audit"})
+    world.clock.advance(60)
+
+    rehearsed = await world.call("DELETE", f"{STAGING}/lock?dry_run=true", user=user)
+    kept = lock.from_object(world.raw(names.LOCKS, "staging"))
+    unlocked = await world.call("DELETE", f"{STAGING}/lock", user=user)
+
+    assert (rehearsed.status, kept.ended_by, unlocked.status) == (200, None, 200)
+    last = [lock.from_object(raw) for plural, _, raw in world.events if plural == names.LOCKS][-1]
+    assert (last.ended_by, last.reason, last.first_locked_by) == (user, reason, "alice")
+    assert unlocked.json["environment"]["lock"] is None
+
+
+async def test_who_may_delete_locks_and_not_write_them_unlocks_too() -> None:
+    world = World()
+    world.environment()
+    await world.call("PUT", f"{STAGING}/lock", {"reason": "audit"})
+    world.reviews.grant("keeper", "get environments", "delete environmentlocks")
+
+    assert (await world.call("DELETE", f"{STAGING}/lock", user="keeper")).status == 200
 
 
 NAMED = "override=freeze/weekend&override=promotion"

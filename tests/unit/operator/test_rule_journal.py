@@ -55,6 +55,31 @@ async def test_who_set_changed_and_took_a_rule_is_written_down(caplog: pytest.Lo
     assert found[4][1]["approvals"] == 2
 
 
+async def test_who_ended_a_lock_before_it_went_has_unlocked(caplog: pytest.LogCaptureFixture) -> None:
+    bench = Bench()
+    bench.store.put(builders.environment())
+    replica = bench.replica()
+    await replica.sweep.once()
+    caplog.set_level(logging.INFO, HISTORY_LOGGER)
+
+    for until in (None, "2026-01-31T12:00:00Z"):
+        bench.store.put(stamped("production", {"reason": "audit"}, by="alice"), names.LOCKS)
+        if until is not None:
+            ended = {"reason": "unlocked", "until": until}
+            bench.store.put(stamped("production", ended, by="bob"), names.LOCKS)
+        bench.store.remove(names.LOCKS, builders.NAMESPACE, "production")
+    await bench.settle()
+
+    found = [(one.message, one.fields) for one in caplog.records if one.name == HISTORY_LOGGER]  # type: ignore[attr-defined]
+    assert [(event, line["by"], line["unlockedBy"]) for event, line in found] == [
+        ("rule set", "alice", None),
+        ("rule gone", "alice", None),
+        ("rule set", "alice", None),
+        ("rule changed", "bob", "bob"),
+        ("rule gone", "bob", "bob"),
+    ]
+
+
 async def test_a_replica_that_does_not_act_writes_nothing(caplog: pytest.LogCaptureFixture) -> None:
     bench = Bench()
     replica = bench.replica(acts=False)
