@@ -31,6 +31,11 @@ POLICY_SECONDS: Final = 0.05
 #: How long a deploy that came too late waits for the record of what it took back, to delete what it made. Seconds.
 RECORD_SECONDS: Final = 1.0
 
+#: Refusals by gates that go by the time of the write.
+_BY_TIME: Final = frozenset(
+    {ConflictReason.ENVIRONMENT_FROZEN, ConflictReason.NOT_PROMOTED, ConflictReason.APPROVAL_REQUIRED}
+)
+
 _log = logging.getLogger(__name__)
 
 
@@ -221,11 +226,11 @@ def _pause(refused: ApiError, now: datetime) -> float | None:
     """How long to wait until the same change may pass, in seconds; None: as long as the gates that refuse it.
 
     A policy hears of an unlock, or of the end of a Freeze, a moment later. And a change in the same second as the one
-    before may leave no time (ADR 0008), so that a Freeze takes it for one inside its windows: the next second is one.
+    before leaves no time (ADR 0008), so that a gate that goes by the time refuses it: the next second is one.
     """
     details = refused.details
     if details.get("reason") == ConflictReason.ENVIRONMENT_LOCKED and "lock_reason" not in details:
         return POLICY_SECONDS
-    if details.get("reason") == ConflictReason.ENVIRONMENT_FROZEN and not details["gates"]:
+    if details.get("reason") in _BY_TIME and not details.get("gates", True):
         return 1 - now.microsecond / 1_000_000 + POLICY_SECONDS
     return None

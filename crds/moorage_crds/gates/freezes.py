@@ -10,7 +10,7 @@ from moorage_crds import names
 from moorage_crds.gates.calendar import Calendar
 from moorage_crds.gates.verdict import AskedChange, Code, Enforcement, Refusal
 
-_NO_TIME = "; the write leaves no time: send spec.change in the same write"
+_NO_TIME = "; the write leaves no time: send spec.change in the same write, and only one in a second"
 
 
 @dataclass(frozen=True, slots=True)

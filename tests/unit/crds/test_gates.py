@@ -61,7 +61,7 @@ def test_a_write_without_a_time_is_inside_every_window() -> None:
     (lock, freeze) = engine.verdicts([locked(until=after(-5)), closed_from(5, 6)], NEW, None)
 
     assert (lock.allowed, freeze.allowed, freeze.opens_at) == (False, False, None)
-    assert freeze.message.endswith("send spec.change in the same write")
+    assert freeze.message.endswith("send spec.change in the same write, and only one in a second")
 
 
 def test_what_changes_no_release_passes() -> None:
