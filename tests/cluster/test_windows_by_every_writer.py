@@ -1,4 +1,4 @@
-"""A Freeze that begins and ends while everybody writes, with no operator: its own seconds, whoever writes how."""
+"""A Freeze that begins and ends while everybody writes, with no operator: its own seconds, for every way of writing."""
 
 import random
 from collections import Counter

@@ -18,7 +18,7 @@ FORGED: Final = "forged"
 REST: Final = "REST"
 CREATE: Final = "create"
 WRITERS: Final = (CREATE, "merge patch", "JSON patch", "PUT", "apply", REST, FORGED)
-#: So many changes of a binding may be unrecorded; no operator runs here.
+#: How many changes of a binding may be unrecorded; no operator runs here.
 _UNRECORDED: Final = 12
 
 
