@@ -65,7 +65,10 @@ def test_what_happened_while_the_operator_was_down_is_recorded_at_its_return(
     records = shop.records("production.web")
     assert [spec["sequence"] for spec in records] == list(range(1, 13))
     assert [spec["by"] for spec in records] == [entry["by"] for entry in log]
-    assert [spec["at"] for spec in records] == [entry["at"] for entry in log]
+    # A second change within a second has no time of its own.
+    stamped = [(spec["at"], entry["at"]) for spec, entry in zip(records, log, strict=True) if "at" in entry]
+    assert stamped
+    assert all(at == said for at, said in stamped)
     assert [spec.get("previousRelease") for spec in records] == [None, *(f"v{number}" for number in range(11))]
 
 

@@ -46,7 +46,14 @@ def _pids(run: Path) -> dict[str, int]:
 
 
 def _alive(pid: int) -> bool:
-    return children._start_time(pid) != ""
+    return children.exists(pid)
+
+
+def _kill(*pids: int) -> None:
+    """SIGKILL; returns when they are gone: a large process takes a moment to end, and has its port until then."""
+    for pid in pids:
+        os.kill(pid, signal.SIGKILL)
+    eventually(lambda: not any(_alive(pid) for pid in pids))
 
 
 @pytest.fixture
@@ -68,8 +75,7 @@ def test_up_repair_and_down(run: Path) -> None:
         assert "already running" in again.stdout
         assert _pids(run) == first
 
-        os.kill(first["api"], signal.SIGKILL)
-        os.kill(first["apiserver"], signal.SIGKILL)
+        _kill(first["api"], first["apiserver"])
         repaired = _make("up", "--run", str(run))
         assert repaired.returncode == 0, repaired.stderr
         # The operator may have ended with the API server: its cluster would start it again.

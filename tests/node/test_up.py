@@ -67,9 +67,12 @@ def test_up_has_a_ready_node_and_repairs_it_and_down_takes_it_away(up: Up) -> No
     address = up.shell("echo $MOORAGE_URL; kubectl config view --output=jsonpath={.clusters[0].cluster.server}")
     for process in (child for child in children.load(up.run / "cluster/node/processes.json").values()):
         children.kill(process)
-    for pid in up.pids().values():
+    gone = list(up.pids().values())
+    for pid in gone:
         if children.exists(pid):
             os.kill(pid, signal.SIGKILL)
+    # A large process takes a moment to end, and has its port until then.
+    eventually(lambda: not any(children.exists(pid) for pid in gone))
     assert "node" in up.command("up")
     assert up.shell("echo $MOORAGE_URL; kubectl config view --output=jsonpath={.clusters[0].cluster.server}") == address
     assert up.shell("kubectl get configmap kept --output=jsonpath={.data.is}") == "there"

@@ -4,6 +4,7 @@ import asyncio
 import secrets
 import ssl
 import threading
+import time
 from collections.abc import Coroutine
 from typing import Any, TypeVar
 
@@ -23,6 +24,8 @@ HOP_HEADERS = frozenset({"connection", "content-length", "host", "keep-alive", "
 LONGEST_LINE = 16 * 1024 * 1024
 #: Seconds that one call into the loop may take on an idle machine.
 _CALL_SECONDS = 30.0
+#: Seconds that connections may take to be gone; then their other end does not listen any more.
+_GONE_SECONDS = 5.0
 
 
 class ProxyServer:
@@ -84,4 +87,15 @@ class ProxyServer:
         for task in left:
             task.cancel()
         await asyncio.gather(*left, return_exceptions=True)
+        connector = self._session.connector
+        assert connector is not None
+        await connector.close(abort_ssl=True)
         await self._session.close()
+        # The loop must not end before its transports: the garbage collector would complain in somebody else's test.
+        began = time.monotonic()
+        while self._is_connected() and not patience.is_over(began, _GONE_SECONDS):  # noqa: ASYNC110 — nothing tells
+            await asyncio.sleep(0.01)
+
+    def _is_connected(self) -> bool:
+        """Whether the loop has anything but the pipe by which it wakes itself."""
+        return len(self._loop._selector.get_map()) > 1  # type: ignore[attr-defined]

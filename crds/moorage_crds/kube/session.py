@@ -48,9 +48,26 @@ class Connector(aiohttp.TCPConnector):
         try:
             return await super().connect(req, traces, timeout)
         except RuntimeError as error:
-            # uvloop refuses a new socket whose number a dying connection still has. kopf would take that for the end
-            # of its session, and its watch would never begin again.
+            # uvloop refuses a new socket whose number a lost connection still has. kopf would take that for the end of
+            # its session, and its watch would never begin again.
+            _take_number()
             raise aiohttp.ClientConnectionError(str(error)) from error
+
+
+#: Open files that stand in for numbers which uvloop believes to be in use.
+_taken: Final[list[int]] = []
+#: Each is a connection that was lost while it began, as in an outage of the API server; there are few of them.
+_MOST_TAKEN: Final = 256
+
+
+def _take_number() -> None:
+    """Open a file, so that the next socket gets another number than the one that was refused.
+
+    A transport whose socket went away under it may keep its number without end, and the system gives every new socket
+    the lowest number that is free: without this each try would meet the same transport.
+    """
+    if len(_taken) < _MOST_TAKEN:
+        _taken.append(os.open(os.devnull, os.O_RDONLY))
 
 
 class Cluster:
