@@ -1,14 +1,12 @@
 """Commands about rules and about what becomes of a release, on a real cluster: the same by every way."""
 
-import json
 from collections.abc import Iterator
-from typing import Any
 
 import pytest
 from cluster import LiveCluster, Workspace, Workspaces
 from following import Web, following
 from services import Operators
-from terminals import WAYS, Terminal, Terminals, terminals
+from terminals import END, WAYS, Terminal, Terminals, answered, parts, terminals
 from waiting import eventually, eventually_passes
 
 from moorage_cli.people.model import Exit
@@ -16,21 +14,6 @@ from moorage_dev.processes import Service
 
 #: Makes the terminal of a user for one way.
 terminal = pytest.fixture(terminals, name="terminal")
-
-END = "2999-01-01T00:00:00Z"
-MEMBERS = {"alice": "moorage-deployer", "user-01": "moorage-release-manager"}
-MANAGER = "user-01"
-
-
-def parts(rows: list[dict[str, Any]], *keys: str) -> list[tuple[Any, ...]]:
-    """Some keys of rows."""
-    return [tuple(row[key] for key in keys) for row in rows]
-
-
-def answered(found: tuple[int, str, str], *keys: str) -> tuple[int, list[tuple[Any, ...]], str]:
-    """Exit code, some keys of the JSON that was answered, errors."""
-    code, out, err = found
-    return code, parts(json.loads(out), *keys), err
 
 
 def locked(alice: Terminal, bob: Terminal) -> list[object]:

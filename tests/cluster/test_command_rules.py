@@ -1,11 +1,8 @@
 """Commands that pass gates, on a real cluster: the same by every way."""
 
-import json
-from typing import Any
-
 import pytest
 from cluster import Workspaces
-from terminals import WAYS, Terminal, Terminals, terminals
+from terminals import END, MANAGER, MEMBERS, WAYS, Terminal, Terminals, answered, parts, terminals
 from waiting import eventually
 
 from moorage_cli.people.model import Exit
@@ -14,21 +11,6 @@ from moorage_dev.rest_client import MERGE_PATCH as PATCH
 
 #: Makes the terminal of a user for one way.
 terminal = pytest.fixture(terminals, name="terminal")
-
-END = "2999-01-01T00:00:00Z"
-MEMBERS = {"alice": "moorage-deployer", "user-01": "moorage-release-manager"}
-MANAGER = "user-01"
-
-
-def parts(rows: list[dict[str, Any]], *keys: str) -> list[tuple[Any, ...]]:
-    """Some keys of rows."""
-    return [tuple(row[key] for key in keys) for row in rows]
-
-
-def answered(found: tuple[int, str, str], *keys: str) -> tuple[int, list[tuple[Any, ...]], str]:
-    """Exit code, some keys of the JSON that was answered, errors."""
-    code, out, err = found
-    return code, parts(json.loads(out), *keys), err
 
 
 def overridden(deployer: Terminal, manager: Terminal) -> list[object]:

@@ -17,6 +17,11 @@ from moorage_dev import kubeconfigs, pki
 #: Differ from workspace to workspace.
 OWN = ("deployment_id", "at", "since", "healthy_at")
 WAYS = ("certificate", "token", "rest")
+#: An end that no test lives to see.
+END = "2999-01-01T00:00:00Z"
+#: Of a workspace with rules.
+MEMBERS = {"alice": "moorage-deployer", "user-01": "moorage-release-manager"}
+MANAGER = "user-01"
 #: The modules that give `shell` its commands.
 MODULES = completion.MODULES
 
@@ -75,3 +80,14 @@ def terminals(cluster: LiveCluster, facade: Facade, capsys: pytest.CaptureFixtur
         return Terminal({"KUBECONFIG": str(config)}, ("-n", space.namespace), capsys)
 
     return make
+
+
+def parts(rows: list[dict[str, Any]], *keys: str) -> list[tuple[Any, ...]]:
+    """Some keys of rows."""
+    return [tuple(row[key] for key in keys) for row in rows]
+
+
+def answered(found: tuple[int, str, str], *keys: str) -> tuple[int, list[tuple[Any, ...]], str]:
+    """Exit code, some keys of the JSON that was answered, errors."""
+    code, out, err = found
+    return code, parts(json.loads(out), *keys), err
