@@ -4,12 +4,13 @@ import gzip
 import json
 import re
 import socket
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Any, Final
 from urllib.parse import urlsplit
 
-from moorage_dev import browser, page
+from moorage_dev import browser, page, patience
 from moorage_dev.bench import generator, population, usage
 from moorage_dev.bench.figures import Aim, Baseline, Figure, Samples
 from moorage_dev.bench.lab import Lab
@@ -25,6 +26,8 @@ _STREAMS: Final = 50
 #: Nobody may have more than 20 streams.
 _PEOPLE: Final = ("bob", "carol", "ci-bot")
 _SECONDS: Final = 4.0
+#: Seconds until the facade has noticed that a client is gone.
+_NOTICED_SECONDS: Final = 60.0
 _NOTE = (
     "page: one workspace with 500 apps in 20 environments, 10 changes each; the matrix is asked for by one connection; "
     "reads: GET of environments over 16 connections, with and without 50 open streams, in turns"
@@ -138,13 +141,24 @@ def _opened(lab: Lab, facade: Service, path: str) -> Iterator[None]:
     people = [lab.token, *(lab.cluster.token(user) for user in _PEOPLE)]
     with ExitStack() as stack:
         for number in range(_STREAMS):
-            stream = _stream(facade.url, path, people[number % len(people)])
-            stack.callback(stream.close)
+            stack.callback(_patient_stream(facade.url, path, people[number % len(people)]).close)
         yield
 
 
+def _patient_stream(url: str, path: str, token: str) -> socket.socket:
+    """A stream, as soon as the facade has noticed that those of the round before are gone."""
+    began = time.monotonic()
+    while True:
+        try:
+            return _stream(url, path, token)
+        except DevError as error:
+            if " 503 " not in str(error) or patience.is_over(began, _NOTICED_SECONDS):
+                raise
+        time.sleep(0.2)
+
+
 def _stream(url: str, path: str, token: str) -> socket.socket:
-    """One stream, open until its socket is closed."""
+    """One stream, open until its socket is closed. Raises DevError with the answer if there is none."""
     place = urlsplit(url)
     stream = socket.create_connection((place.hostname or "", place.port or 0), 30)
     lines = (f"GET {path} HTTP/1.1", f"Host: {place.netloc}", f"Authorization: Bearer {token}", "", "")
@@ -153,6 +167,7 @@ def _stream(url: str, path: str, token: str) -> socket.socket:
     while b"event: environment" not in answer:
         piece = stream.recv(65_536)
         if not piece:
+            stream.close()
             raise DevError(f"a stream ended: {answer[:200].decode(errors='replace')}")
         answer += piece
     return stream
