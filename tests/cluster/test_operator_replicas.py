@@ -1,13 +1,12 @@
 """Two operators at once, one of them killed again and again: nothing is lost, nothing is there twice."""
 
-import urllib.request
 from collections import Counter
 
 from cluster import LiveCluster, Workspace, Workspaces
-from services import Operators
+from services import Operators, is_acting
 from waiting import eventually
 
-from moorage_dev import children, patience
+from moorage_dev import children
 from moorage_dev.rest_client import MERGE_PATCH
 
 BINDINGS = [f"app-{number}" for number in range(6)]
@@ -74,14 +73,9 @@ def test_the_standby_takes_over_within_seconds(
     shop = workspace("production")
     holder = no_operator.start()
     # The Lease may be that of an operator that an earlier test killed.
-    eventually(lambda: _holds(holder.metrics_url), timeout=30)
+    eventually(lambda: is_acting(holder), timeout=30)
     no_operator.start()
     children.kill(holder.child)
     shop.create_deployment("production", "web", "v1", user="alice")
     # The Lease is still the dead one's for up to 15 seconds.
     eventually(lambda: len(shop.records("production.web")) == 1, timeout=8)
-
-
-def _holds(url: str) -> bool:
-    with urllib.request.urlopen(url, timeout=patience.scaled(5)) as answer:  # noqa: S310 — a loopback address of our own
-        return b"moorage_lease_held 1.0" in answer.read()

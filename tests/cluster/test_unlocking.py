@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from cluster import LiveCluster, Workspace, Workspaces
 from identities import EDITOR, MEMBERS, NAMESPACE_ADMIN, OWNER, change, garbage_collector, lock, refused_by
-from services import Facade
+from services import Facade, is_acting
 from terminals import WAYS, Terminals, terminals
 from waiting import eventually
 
@@ -22,6 +22,13 @@ from moorage_dev.rest_client import MERGE_PATCH
 terminal = pytest.fixture(terminals, name="terminal")
 
 PAST = "2000-01-01T00:00:00Z"
+
+
+@pytest.fixture
+def acting(operator: Service) -> Service:
+    """An operator that writes down what is set from now on."""
+    eventually(lambda: is_acting(operator), timeout=30)
+    return operator
 
 
 @pytest.fixture
@@ -53,25 +60,25 @@ def _delete(shop: Workspace, *, user: str) -> Any:
 
 @pytest.mark.parametrize("unlock", [_by_rest, _by_kubectl])
 def test_the_log_says_who_unlocked(
-    attributed: Workspace, facade: Facade, operator: Service, unlock: Callable[[Workspace, Facade], None]
+    attributed: Workspace, facade: Facade, acting: Service, unlock: Callable[[Workspace, Facade], None]
 ) -> None:
     """In force at once: the write that ends the lock opens the environment."""
     lock(attributed, "production", user=EDITOR)
-    eventually(lambda: _lines(operator, attributed))
+    eventually(lambda: _lines(acting, attributed))
 
     unlock(attributed, facade)
 
     def gone() -> list[dict[str, Any]]:
-        return [one for one in _lines(operator, attributed) if one["message"] == "rule gone"]
+        return [one for one in _lines(acting, attributed) if one["message"] == "rule gone"]
 
     eventually(gone)
     [line], username = gone(), attributed.cluster.username
     assert (line["by"], line["unlockedBy"]) == (username(OWNER), username(OWNER))
-    assert _lines(operator, attributed)[0]["by"] == username(EDITOR)
+    assert _lines(acting, attributed)[0]["by"] == username(EDITOR)
 
 
 def test_the_command_unlocks_with_a_name_by_every_way(
-    attributed: Workspace, operator: Service, terminal: Terminals
+    attributed: Workspace, acting: Service, terminal: Terminals
 ) -> None:
     for way in WAYS:
         lock(attributed, "production", user=OWNER)
@@ -79,7 +86,7 @@ def test_the_command_unlocks_with_a_name_by_every_way(
         assert said[0] == Exit.DONE, said
 
     def named() -> list[str]:
-        return [one["unlockedBy"] for one in _lines(operator, attributed) if one["message"] == "rule gone"]
+        return [one["unlockedBy"] for one in _lines(acting, attributed) if one["message"] == "rule gone"]
 
     eventually(lambda: len(named()) == len(WAYS))
     assert all(name.endswith(EDITOR) for name in named()), named()

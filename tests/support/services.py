@@ -1,13 +1,14 @@
 """Operators and facades as processes, shared by all tests or owned by one."""
 
 import asyncio
+import urllib.request
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from cluster import LiveCluster
 
-from moorage_dev import children, processes
+from moorage_dev import children, patience, processes
 from moorage_dev.processes import Service
 from moorage_dev.rest_client import Answer, RestClient
 
@@ -145,3 +146,9 @@ class Facades:
             wait=wait,
         )
         return Facade(service, self._cluster)
+
+
+def is_acting(operator: Service) -> bool:
+    """Whether an operator holds the Lease: it may wait for that of one that was killed."""
+    with urllib.request.urlopen(operator.metrics_url, timeout=patience.scaled(5)) as answer:  # noqa: S310 — a loopback address of our own
+        return b"moorage_lease_held 1.0" in answer.read()
