@@ -7,11 +7,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from moorage_dev.layout import ROOT
-
 ENVIRONMENTS = ("integration", "staging", "production")
-#: A real history of 115,470 changes: columns time, app, environment, release. It is not part of the project.
-REAL = Path(os.environ.get("MOORAGE_REPLAY", ROOT.parent / "shared/data/govuk-deployments.csv.xz"))
+#: A real history of 115,470 changes: columns time, app, environment, release. It is not part of the project, so only
+#: this variable says where it is.
+REAL = Path(os.environ["MOORAGE_REPLAY"]) if "MOORAGE_REPLAY" in os.environ else None
 
 
 @dataclass(frozen=True, slots=True)

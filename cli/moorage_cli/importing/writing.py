@@ -7,19 +7,19 @@ stops it, before the first write if the record is there by then.
 import asyncio
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Final
 
 from moorage_cli.importing.past import PastError
+from moorage_cli.importing.patience import Patience
 from moorage_crds import names
 from moorage_crds.identifiers import NamespaceName, RecordId
 from moorage_crds.kinds.registry import kind_of
 from moorage_crds.objects import RawObject, mapping, metadata
-from moorage_crds.store import AlreadyExistsError, ObjectRef, ResourceStore, TransientError
+from moorage_crds.store import AlreadyExistsError, ObjectRef, ResourceStore
 
 #: Requests in flight at a time.
 WRITERS: Final = 32
-#: So often a record is tried again, with longer and longer pauses. Seconds.
-PAUSES: Final = (0.2, 0.5, 1.0, 2.0, 4.0, 8.0)
 PROGRESS_EVERY: Final = 5_000
 
 
@@ -59,7 +59,12 @@ def compare(records: Iterator[RawObject], known: Mapping[str, str]) -> None:
 
 
 async def write(
-    store: ResourceStore, records: Iterator[RawObject], known: Mapping[str, str], *, progress: Callable[[str], None]
+    store: ResourceStore,
+    records: Iterator[RawObject],
+    known: Mapping[str, str],
+    *,
+    patience: Patience,
+    progress: Callable[[str], None],
 ) -> Written:
     """Create all records that are not there.
 
@@ -77,7 +82,7 @@ async def write(
                 _must_be(raw, known[name])
                 done.there += 1
             else:
-                await _create(store, raw)
+                await patience.ask(partial(_create, store, raw))
                 done.made += 1
             if done.count % PROGRESS_EVERY == 0:
                 progress(f"{done.count} records imported")
@@ -96,17 +101,11 @@ async def _create(store: ResourceStore, raw: RawObject) -> None:
     """Create one record. It may be there already, by a request whose answer was lost."""
     namespace = NamespaceName.parse(str(metadata(raw)["namespace"]))
     body = {**kind_of(names.RECORDS).header, **raw}
-    for pause in PAUSES:
-        try:
-            await store.create(names.RECORDS, namespace, body)
-        except AlreadyExistsError:
-            ref = ObjectRef(names.RECORDS, namespace, RecordId.parse(str(metadata(raw)["name"])))
-            _must_be(raw, _hash(await store.get(ref)))
-        except TransientError as error:
-            await asyncio.sleep(max(pause, error.retry_after or 0.0))
-            continue
-        return
-    await store.create(names.RECORDS, namespace, body)
+    try:
+        await store.create(names.RECORDS, namespace, body)
+    except AlreadyExistsError:
+        ref = ObjectRef(names.RECORDS, namespace, RecordId.parse(str(metadata(raw)["name"])))
+        _must_be(raw, _hash(await store.get(ref)))
 
 
 def _must_be(raw: RawObject, there: str | None) -> None:

@@ -2,7 +2,7 @@
 
 import sys
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import partial
@@ -18,6 +18,7 @@ from moorage_cli.importing import past as pasts
 from moorage_cli.importing.found import FoundError
 from moorage_cli.importing.git_log import GitError
 from moorage_cli.importing.past import Key, PastError
+from moorage_cli.importing.patience import Patience
 from moorage_cli.importing.plan import Planned, Step, planned
 from moorage_cli.importing.writing import Written, compare, known_hashes, write
 from moorage_cli.people import shell
@@ -33,7 +34,7 @@ from moorage_crds.clock import SystemClock
 from moorage_crds.kinds import deployment
 from moorage_crds.moments import parse
 from moorage_crds.objects import RawObject, metadata
-from moorage_crds.store import ResourceStore
+from moorage_crds.store import ResourceStore, TransientError
 
 _KEYS: Final = ("step", "environment", "app", "release", "active", "changes")
 
@@ -252,25 +253,52 @@ async def _check(store: ResourceStore, namespace: str, material: Material) -> No
 async def _carry_out(
     asked: Asked, store: ResourceStore, namespace: str, material: Material, rows: Sequence[Planned]
 ) -> None:
-    register = ClusterRegister(store, namespace)
+    register, patience = ClusterRegister(store, namespace), Patience(_tell)
     for one in rows:
         if one.step is Step.CREATE:
-            await register.create_environment(one.environment, dry_run=False)
+            await _patiently(patience, partial(_create_environment, register, one.environment))
     written = Written()
     if material.records is not None:
-        known = await said(known_hashes(store, namespace))
+        known = await said(patience.ask(partial(known_hashes, store, namespace)))
         compare(material.records(), known)
-        written = await said(write(store, material.records(), known, progress=_tell))
+        written = await said(write(store, material.records(), known, patience=patience, progress=_tell))
     deploys = [one for one in rows if one.step is Step.DEPLOY]
     for one in deploys:
         change = Change(one.environment, str(one.app), one.release, reason=f"imported from {asked.named}")
-        await register.change(change)
+        await _patiently(patience, partial(register.change, change))
     kept = sum(one.step is Step.KEEP for one in rows)
     sys.stdout.write(
         f"{written.made} records imported, {written.there} were there, {len(deploys)} releases deployed"
         + (f", {kept} kept because another release is active" if kept else "")
         + "\n"
     )
+
+
+async def _create_environment(register: ClusterRegister, environment: str) -> None:
+    """Make one. It may be there already, by a request whose answer was lost."""
+    try:
+        await register.create_environment(environment, dry_run=False)
+    except TroubleError as error:
+        if error.code is not Exit.CONFLICT:
+            raise
+
+
+async def _patiently(patience: Patience, request: Callable[[], Awaitable[object]]) -> None:
+    """One step by the register, tried again as one request is.
+
+    Raises:
+        TroubleError: it is refused, or the cluster was silent for too long.
+    """
+
+    async def tried() -> None:
+        try:
+            await request()
+        except TroubleError as error:
+            if isinstance(error.__cause__, TransientError):
+                raise error.__cause__ from None
+            raise
+
+    await said(patience.ask(tried))
 
 
 def _tell(text: str) -> None:

@@ -133,7 +133,9 @@ async def cluster(
     try:
         async with (
             connect(path, context=where.context) as there,
-            Client(there, calls=calls, field_manager="moorage-cli", limit=limit, warned=_warn) as client,
+            Client(
+                there, calls=calls, field_manager="moorage-cli", limit=limit, patient=importing, warned=_warn
+            ) as client,
         ):
             yield client.store, where.namespace or namespace_of(path, where.context)
     except ClusterConfigError as error:

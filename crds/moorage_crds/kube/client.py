@@ -15,7 +15,7 @@ from moorage_crds.kube import paths
 from moorage_crds.kube.connection import JSON, Connection
 from moorage_crds.kube.paths import AllowList, UrlPath
 from moorage_crds.kube.reviewer import KubernetesReviewer, attributes_of
-from moorage_crds.kube.session import Cluster
+from moorage_crds.kube.session import PATIENT, TIMEOUT, Cluster
 from moorage_crds.objects import RawObject
 from moorage_crds.store import ConflictError, InvalidError, ObjectRef, Page, Right, TransientError, Warned, nobody
 
@@ -191,12 +191,28 @@ class KubernetesStore:
 
 
 class Client:
-    """What a process needs of one cluster, closed together: store, reviewer, and the connection for reflectors."""
+    """What a process needs of one cluster, closed together: store, reviewer, and the connection for reflectors.
+
+    Args:
+        cluster: whose.
+        calls: what may be sent.
+        field_manager: of what is written.
+        limit: connections at a time.
+        patient: wait long for an answer, as work does for which nobody waits.
+        warned: hears warnings of the API server.
+    """
 
     def __init__(
-        self, cluster: Cluster, *, calls: AllowList, field_manager: str, limit: int = 64, warned: Warned = nobody
+        self,
+        cluster: Cluster,
+        *,
+        calls: AllowList,
+        field_manager: str,
+        limit: int = 64,
+        patient: bool = False,
+        warned: Warned = nobody,
     ) -> None:
-        self._session = cluster.new_session(limit=limit)
+        self._session = cluster.new_session(limit=limit, timeout=PATIENT if patient else TIMEOUT)
         connection = Connection(cluster, self._session, calls, warned=warned)
         self.store = KubernetesStore(connection, field_manager=field_manager)
         self.reviewer = KubernetesReviewer(connection)

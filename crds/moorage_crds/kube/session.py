@@ -23,6 +23,9 @@ from moorage_crds.kube.official import config as kubernetes_config
 
 #: Connect and total limits of one request, in seconds: the client's own default is to wait without limit.
 TIMEOUT: Final = aiohttp.ClientTimeout(total=10, connect=3, sock_connect=3)
+#: The same of a request whose answer nobody waits for, such as one of many thousand: an API server that is only slow
+#: shall not get it again, over a new connection, beside the one that it still works on.
+PATIENT: Final = aiohttp.ClientTimeout(total=60, connect=30, sock_connect=30)
 #: How long credentials of a kubeconfig are used before the file is read again, in seconds.
 RELOAD_SECONDS: Final = 60.0
 
@@ -104,13 +107,13 @@ class Cluster:
         header = await self.authorization()
         return header.removeprefix("Bearer ") if header else None
 
-    def new_session(self, *, limit: int = 32) -> aiohttp.ClientSession:
+    def new_session(self, *, limit: int = 32, timeout: aiohttp.ClientTimeout = TIMEOUT) -> aiohttp.ClientSession:
         """A session with at most `limit` connections; the caller closes it. It carries no credentials."""
         connector = Connector(limit=limit, ssl=self.ssl, keepalive_timeout=60)
         # Asked for compression, the API server compresses every single event of a watch: that costs it (and us) more
         # than the network does.
         headers = {"Accept-Encoding": "identity"}
-        return aiohttp.ClientSession(connector=connector, timeout=TIMEOUT, headers=headers, auto_decompress=True)
+        return aiohttp.ClientSession(connector=connector, timeout=timeout, headers=headers, auto_decompress=True)
 
 
 @asynccontextmanager
