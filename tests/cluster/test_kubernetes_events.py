@@ -73,6 +73,31 @@ def test_changes_are_told_once_also_over_a_restart(
     assert "RolledBack" in described.partition("Events:")[2]
 
 
+def test_a_release_in_an_environment_that_is_not_there_is_told(
+    no_operator: Operators, cluster: LiveCluster, workspace: Workspaces
+) -> None:
+    """Admission cannot ask whether there is none (ADR 0045), so the condition and an Event say it at once."""
+    no_operator.start()
+    space = workspace()
+    space.create_deployment("production", "web", "1", user="alice")
+    eventually(lambda: len(told(space)) == 2)
+    ready = next(
+        one for one in (space.get("deployments", NAME) or {})["status"]["conditions"] if one["type"] == "Ready"
+    )
+    assert (ready["status"], ready["reason"]) == ("False", "EnvironmentNotFound")
+    sentence = "there is no Environment production in this Namespace"
+    assert ready["message"].startswith(sentence)
+    ((reason, note),) = [(reason, note) for kind, reason, note in told(space) if kind == "Warning"]
+    assert (reason, note.split(":")[0]) == ("EnvironmentNotFound", sentence)
+    shown = cluster.kubectl("events", f"--for=deployment.v1.moorage.dev/{NAME}", "--namespace", space.namespace).stdout
+    assert "EnvironmentNotFound" in shown
+
+    space.create_environment("production")
+    space.set_release(NAME, "2", user="bob")
+    eventually(lambda: len(told(space)) == 3)
+    assert told(space)[-1][:2] == ("Normal", "Deployed")
+
+
 @pytest.mark.usefixtures("following")
 def test_a_rollout_that_failed_is_told_once(workspace: Workspaces) -> None:
     space = workspace("production")

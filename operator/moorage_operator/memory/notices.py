@@ -1,4 +1,4 @@
-"""The queue of Events of Kubernetes: changes that this process has recorded, and rollouts that it saw fail.
+"""The queue of Events of Kubernetes: recorded changes, failed rollouts, and environments that are not there.
 
 Put in by the recorder and the status writer, taken out by the loop that tells. Nothing of it outlives the process.
 """
@@ -15,13 +15,20 @@ class Notice:
 
     Attributes:
         binding: where it happened.
-        change: the change that is told of, or whose rollout failed.
-        failure: why the rollout failed; None: the change itself is told of.
+        change: the change that is told of, whose rollout failed, or that went to an environment that is not there.
+        failure: why the rollout failed.
+        astray: there is no Environment of the name that the binding says.
     """
 
     binding: Deployment
     change: Change
     failure: str | None = None
+    astray: bool = False
+
+    @property
+    def of_change(self) -> bool:
+        """The change itself is told of."""
+        return self.failure is None and not self.astray
 
 
 @dataclass(slots=True)

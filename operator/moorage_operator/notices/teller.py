@@ -8,9 +8,17 @@ import logging
 from typing import Final
 
 from moorage_crds import names
-from moorage_crds.identifiers import NamespaceName
+from moorage_crds.identifiers import EnvironmentSlug, NamespaceName
 from moorage_crds.objects import RawObject, metadata
-from moorage_crds.store import AlreadyExistsError, ForbiddenError, InvalidError, NotFoundError, StoreError
+from moorage_crds.store import (
+    AlreadyExistsError,
+    ForbiddenError,
+    InvalidError,
+    NotFoundError,
+    ObjectRef,
+    StoreError,
+)
+from moorage_operator.memory.notices import Notice
 from moorage_operator.notices.decisions import events
 from moorage_operator.work.context import Surroundings
 from moorage_operator.work.queue import KeyedQueue
@@ -52,11 +60,22 @@ class Teller:
         """
         notices = self._notices.take(uid)
         try:
-            for event in events(notices, self._clock.now()):
+            told = [notice for notice in notices if not notice.astray or await self._is_astray(notice)]
+            for event in events(told, self._clock.now()):
                 await self._create(event)
         except StoreError:
             self._notices.give_back(uid, notices)
             raise
+
+    async def _is_astray(self, notice: Notice) -> bool:
+        """Whether it is so still: a tool may have applied the Environment a moment after the binding."""
+        place = NamespaceName.parse(notice.binding.namespace)
+        slug = EnvironmentSlug.parse(notice.binding.environment)
+        try:
+            await self._store.get(ObjectRef(names.ENVIRONMENTS, place, slug))
+        except NotFoundError:
+            return True
+        return False
 
     async def _create(self, event: RawObject) -> None:
         meta = metadata(event)

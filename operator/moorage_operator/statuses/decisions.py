@@ -4,9 +4,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from moorage_crds import names
-from moorage_crds.conditions import Condition, ConditionType, Reason, with_conditions
+from moorage_crds.conditions import Condition, ConditionType, Reason, find, with_conditions
 from moorage_crds.kinds.deployment import Change
 from moorage_crds.kinds.record import genesis_hash
+from moorage_crds.objects import mapping
 from moorage_operator.facts import (
     ActiveApp,
     DeploymentFacts,
@@ -50,6 +51,20 @@ def wanted_deployment_status(facts: DeploymentFacts) -> dict[str, Any]:
             now=facts.now,
         ),
     }
+
+
+def went_astray(before: Mapping[str, Any], after: Mapping[str, Any]) -> bool:
+    """Whether a release is, since this status or the change in it, in an environment that is not there."""
+    return _is_astray(after) and not (_is_astray(before) and _sequence(before) == _sequence(after))
+
+
+def _is_astray(status: Mapping[str, Any]) -> bool:
+    ready = find(status.get("conditions") or (), ConditionType.READY) or {}
+    return "release" in status and ready.get("reason") == Reason.ENVIRONMENT_NOT_FOUND
+
+
+def _sequence(status: Mapping[str, Any]) -> object:
+    return mapping(status.get("lastChange")).get("sequence")
 
 
 def _last_change(last: Change | None) -> dict[str, Any] | None:

@@ -23,7 +23,7 @@ from moorage_operator.memory.notices import Notice
 from moorage_operator.memory.targets import Targets
 from moorage_operator.memory.world import KnownEnvironment, World
 from moorage_operator.statuses import delivery
-from moorage_operator.statuses.decisions import wanted_deployment_status, wanted_environment_status
+from moorage_operator.statuses.decisions import wanted_deployment_status, wanted_environment_status, went_astray
 from moorage_operator.work.context import Surroundings
 from moorage_operator.work.queue import KeyedQueue
 
@@ -93,7 +93,7 @@ class DeploymentStatusWriter:
         status = self.wanted(chain)
         if status is None:
             return None
-        why = delivery.failure(chain.status(), status)
+        why, astray = delivery.failure(chain.status(), status), went_astray(chain.status(), status)
         began = self._clock.monotonic()
         self._world.tell(chain, StatusSent())
         try:
@@ -107,6 +107,8 @@ class DeploymentStatusWriter:
         # The watch may have shown it already: what was stored before is what counts.
         if why is not None and chain.progress.last is not None:
             self._notices.put(Notice(chain.deployment, chain.progress.last, why))
+        if astray and chain.progress.last is not None:
+            self._notices.put(Notice(chain.deployment, chain.progress.last, astray=True))
         self._world.tell(chain, StatusStored(packed(status)))
         self._usual_seconds += (self._clock.monotonic() - began - self._usual_seconds) / 8
         return None

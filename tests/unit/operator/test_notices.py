@@ -4,9 +4,10 @@ from datetime import UTC, datetime
 
 import builders
 import pytest
-from operator_bench import Bench
+from operator_bench import Bench, condition
 
 from moorage_crds import names
+from moorage_crds.conditions import ConditionType
 from moorage_crds.kinds import deployment as deployments
 from moorage_crds.kinds.deployment import Action, Change
 from moorage_crds.objects import RawObject
@@ -14,6 +15,7 @@ from moorage_crds.store import ForbiddenError, UnavailableError
 from moorage_operator.facts import Phase
 from moorage_operator.memory.notices import Notice
 from moorage_operator.notices.decisions import events
+from moorage_operator.statuses.decisions import went_astray
 from moorage_operator.statuses.delivery import failure
 
 BINDING = deployments.from_object(builders.deployment() | {"status": {}})
@@ -61,6 +63,21 @@ def test_a_failure_is_news_once() -> None:
     assert failure(failed, next_failed) == "why"
 
 
+def astray(release: str | None, sequence: int, reason: str = "EnvironmentNotFound") -> RawObject:
+    conditions = [{"type": "Ready", "status": "False", "reason": reason}]
+    found: RawObject = {"lastChange": {"sequence": sequence}, "conditions": conditions}
+    return found if release is None else found | {"release": release}
+
+
+def test_a_release_that_went_astray_is_news_once_for_each_change() -> None:
+    assert went_astray({}, astray("1", 1))
+    assert went_astray(astray("1", 1, "Recorded"), astray("1", 1)), "the environment went"
+    assert went_astray(astray("1", 1), astray("2", 2))
+    assert not went_astray(astray("1", 1), astray("1", 1))
+    assert not went_astray(astray("1", 1), astray(None, 2)), "nothing is there any more"
+    assert not went_astray(astray("1", 1), astray("1", 1, "Recorded"))
+
+
 # --- in a cluster in memory
 
 
@@ -88,6 +105,39 @@ async def test_a_restart_and_a_second_replica_repeat_nothing() -> None:
     await bench.settle()
 
     assert bench.store.calls[("create", names.EVENTS)] == before
+
+
+def warnings(bench: Bench) -> list[tuple[str, str]]:
+    return [(one["reason"], one["note"]) for one in told(bench) if one["type"] == "Warning"]
+
+
+async def test_a_release_in_an_environment_that_is_not_there_is_told_by_one_replica_once() -> None:
+    bench = Bench()
+    for _ in range(2):
+        bench.replica().intake.open()
+    bench.release("v1")
+    await bench.settle()
+    ((reason, note),) = warnings(bench)
+    assert (reason, note.split(":")[0]) == (
+        "EnvironmentNotFound", "there is no Environment production in this Namespace",
+    )  # fmt: skip
+    assert sum(one["type"] == "Normal" for one in told(bench)) == 1
+    bench.release("v2")
+    await bench.settle()
+    assert len(warnings(bench)) == 2
+
+
+async def test_an_environment_that_comes_a_moment_after_its_binding_is_no_news() -> None:
+    bench = Bench()
+    replica = bench.replica()
+    replica.intake.open()
+    bench.release("v1")
+    await bench.until(lambda: "status" in bench.deployment())
+    assert condition(bench.deployment(), ConditionType.READY) == ("False", "EnvironmentNotFound")
+    bench.store.put(builders.environment())
+    await bench.settle()
+    assert condition(bench.deployment(), ConditionType.READY) == ("True", "Recorded")
+    assert warnings(bench) == []
 
 
 async def test_a_lost_answer_makes_no_second_event_and_a_refusal_stops_nothing() -> None:
