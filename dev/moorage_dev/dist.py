@@ -96,7 +96,14 @@ def make(folder: Path, *, root: Path = ROOT, with_image: bool) -> Source:
         _python(built, stage, folder)
         _chart(built, stage, folder)
         (folder / f"moorage-{built.version}.cdx.json").write_text(sbom.text(stage), encoding="utf-8")
-        krew.write(built.version, folder, moment=built.moment, license_file=stage / "LICENSE", address=ADDRESS)
+        krew.write(
+            built.version,
+            folder,
+            semantic=built.chart_version,
+            moment=built.moment,
+            license_file=stage / "LICENSE",
+            address=ADDRESS,
+        )
         if with_image:
             _image(built, stage, folder)
     statement = provenance.text(

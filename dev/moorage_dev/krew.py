@@ -27,19 +27,21 @@ exit 1
 _SYSTEMS: Final = ("linux", "darwin")
 
 
-def write(version: str, folder: Path, *, moment: datetime, license_file: Path, address: str) -> None:
+def write(version: str, folder: Path, *, semantic: str, moment: datetime, license_file: Path, address: str) -> None:
     """Put archive and manifest into a folder.
 
     Args:
-        version: of both.
+        version: of both, as Python writes it.
         folder: gets them.
+        semantic: the same version as SemVer has it, which krew demands.
         moment: time of the files in the archive.
         license_file: goes with the program.
         address: where releases are published; a file is at `<address>/v<version>/<file>`.
     """
     archive = folder / f"kubectl-moorage-{version}.tar.gz"
     archive.write_bytes(packed(version, license_file.read_bytes(), moment=moment))
-    manifest = _manifest(version, address, archive.name, hashlib.sha256(archive.read_bytes()).hexdigest())
+    sha256 = hashlib.sha256(archive.read_bytes()).hexdigest()
+    manifest = _manifest(semantic, f"{address}/v{version}/{archive.name}", address, sha256)
     text = yaml.safe_dump(manifest, sort_keys=False, width=120)
     (folder / "moorage.krew.yaml").write_text(text, encoding="utf-8")
 
@@ -56,23 +58,27 @@ def packed(version: str, license_text: bytes, *, moment: datetime) -> bytes:
     return out.getvalue()
 
 
-def _manifest(version: str, address: str, archive: str, sha256: str) -> dict[str, Any]:
-    platform = {
-        "uri": f"{address}/v{version}/{archive}",
-        "sha256": sha256,
-        "bin": "kubectl-moorage",
-        "files": [{"from": name, "to": "."} for name in ("kubectl-moorage", "LICENSE")],
-    }
+def _manifest(version: str, uri: str, homepage: str, sha256: str) -> dict[str, Any]:
+    def platform(system: str) -> dict[str, Any]:
+        # Made for each one, or YAML would write the second as a reference to the first.
+        return {
+            "selector": {"matchLabels": {"os": system}},
+            "uri": uri,
+            "sha256": sha256,
+            "bin": "kubectl-moorage",
+            "files": [{"from": name, "to": "."} for name in ("kubectl-moorage", "LICENSE")],
+        }
+
     return {
         "apiVersion": "krew.googlecontainertools.github.com/v1alpha2",
         "kind": "Plugin",
         "metadata": {"name": "moorage"},
         "spec": {
             "version": f"v{version}",
-            "homepage": address,
+            "homepage": homepage,
             "shortDescription": "Which release runs where, who put it there",
             "description": "Asks and changes the register of releases: matrix, history, what ran at a moment, deploy, "
             "promote, undo, freezes and approvals.\n",
-            "platforms": [{"selector": {"matchLabels": {"os": system}}, **platform} for system in _SYSTEMS],
+            "platforms": list(map(platform, _SYSTEMS)),
         },
     }

@@ -1,4 +1,4 @@
-"""An import waits for a cluster that gives no usable answer, and goes on: a busy machine, a restart, a throttle.
+"""An import waits for a cluster that gives no usable answer, and then continues: a busy machine, a restart, a throttle.
 
 What is asked again must be safe to repeat. Records are: their names follow from their content, so a write whose answer
 was lost is found to be there. A change of a release is, too: it reads first what is active.
@@ -23,7 +23,7 @@ TOLD_EVERY: Final = 30.0
 
 
 class Patience:
-    """What all requests of one import share: while one of them succeeds, the others go on trying.
+    """What all requests of one import share: while one of them succeeds, the others keep trying.
 
     Args:
         progress: hears that the cluster does not answer.

@@ -52,7 +52,7 @@ def brought(world: World, file: str) -> Exit:
 @pytest.mark.parametrize("committed", [False, True], ids=["nothing arrived", "the answer was lost"])
 @pytest.mark.parametrize("error", [SILENT, ThrottledError("too many", retry_after=0.0)], ids=["silent", "throttled"])
 @pytest.mark.parametrize("plural", [names.RECORDS, names.ENVIRONMENTS, names.DEPLOYMENTS])
-def test_an_import_goes_on_when_a_write_is_not_answered(
+def test_an_import_continues_when_a_write_is_not_answered(
     world: World, file: str, plural: str, error: StoreError, committed: bool, capsys: pytest.CaptureFixture[str]
 ) -> None:  # fmt: skip
     world.cluster.fail("create", plural, error, times=1 if committed else MANY, committed=committed)
@@ -99,7 +99,7 @@ async def test_it_gives_up_when_nothing_succeeds_for_too_long(monkeypatch: pytes
 
 
 async def test_one_that_fails_waits_while_others_succeed(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A record that meets a bad connection again and again does not end an import that goes on."""
+    """A record that meets a bad connection again and again does not end an import that still succeeds elsewhere."""
     monkeypatch.setattr(patience, "FIRST_PAUSE", 0.0)
     time = Time()
     shared = Patience(lambda _: None, longest=100, clock=time)
