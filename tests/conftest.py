@@ -8,6 +8,7 @@ from pathlib import Path
 import durations
 import hypothesis
 import lanes
+import preloaded
 import pytest
 from cluster import LiveCluster, Workspaces
 from services import Facade, Facades, Operators
@@ -96,6 +97,12 @@ def _give_time(item: pytest.Item) -> None:
     """Bounds of single tests are those of an idle machine, and end nothing but hangs."""
     if marker := item.get_closest_marker("timeout"):
         item.add_marker(pytest.mark.timeout(4 * marker.args[0]), append=False)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _ended_with_the_run() -> Iterator[None]:
+    yield
+    preloaded.close()
 
 
 @pytest.fixture(scope="session")

@@ -68,6 +68,11 @@ def spawn(
     return Child(name, process.pid, _start_time(process.pid), log, process)
 
 
+def adopt(name: str, pid: int, log: Path) -> Child:
+    """A process that somebody else has started, and that leads a process group of its own."""
+    return Child(name, pid, _start_time(pid), log)
+
+
 def is_running(child: Child) -> bool:
     """Whether exactly that process is there. A process that ended but was not waited for counts as gone."""
     if child._process is not None:

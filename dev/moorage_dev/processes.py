@@ -2,9 +2,10 @@
 
 import os
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 from moorage_dev import children, kubeconfigs, ports
 from moorage_dev.children import Child
@@ -17,6 +18,12 @@ from moorage_dev.rest_client import RestClient
 READY_SECONDS = 60.0
 _TOKEN_HOURS = 720
 _ATTEMPTS = 3
+
+
+class Spawn(Protocol):
+    """Starts a program in the background, as `children.spawn` does."""
+
+    def __call__(self, name: str, command: Sequence[str | Path], *, log: Path, env: Mapping[str, str]) -> Child: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +48,7 @@ def start_operator(
     name: str = "operator",
     settings: Mapping[str, str] | None = None,
     wait: bool = True,
+    spawn: Spawn = children.spawn,
 ) -> Service:
     """Start `moorage operator`; several may run side by side under different names.
 
@@ -50,6 +58,7 @@ def start_operator(
         name: file names and messages call it so.
         settings: further `MOORAGE_*` variables.
         wait: return only when it is ready.
+        spawn: what starts the process.
 
     Raises:
         DevError: it does not become ready; with the last lines of its log.
@@ -59,14 +68,21 @@ def start_operator(
     def attempt() -> Service:
         port = wanted.get("MOORAGE_METRICS_PORT") or str(ports.free(1)[0])
         url = f"http://127.0.0.1:{port}"
-        child = _spawn(cluster, folder, name, OPERATOR, "operator", {**wanted, "MOORAGE_METRICS_PORT": port})
+        start = _Start(cluster, folder, name, spawn)
+        child = start(OPERATOR, "operator", {**wanted, "MOORAGE_METRICS_PORT": port})
         return _ready(Service(child, url, f"{url}/metrics"), wait=wait)
 
     return _with_free_ports(attempt, fixed="MOORAGE_METRICS_PORT" in wanted)
 
 
 def start_facade(
-    cluster: Cluster, folder: Path, *, name: str = "api", settings: Mapping[str, str] | None = None, wait: bool = True
+    cluster: Cluster,
+    folder: Path,
+    *,
+    name: str = "api",
+    settings: Mapping[str, str] | None = None,
+    wait: bool = True,
+    spawn: Spawn = children.spawn,
 ) -> Service:
     """Start `moorage api`; as `start_operator`, and `MOORAGE_PORT` may be among the settings."""
     wanted = dict(settings or {})
@@ -75,7 +91,7 @@ def start_facade(
         first, second = map(str, ports.free(2))
         chosen = {"MOORAGE_PORT": first, "MOORAGE_METRICS_PORT": second, **wanted}
         scheme = "https" if "MOORAGE_TLS_CERT_FILE" in chosen else "http"
-        child = _spawn(cluster, folder, name, FACADE, "api", chosen)
+        child = _Start(cluster, folder, name, spawn)(FACADE, "api", chosen)
         url = f"{scheme}://127.0.0.1:{chosen['MOORAGE_PORT']}"
         service = Service(child, url, f"http://127.0.0.1:{chosen['MOORAGE_METRICS_PORT']}/metrics")
         # A certificate of tests signs itself.
@@ -113,16 +129,23 @@ def _with_free_ports(attempt: Callable[[], Service], *, fixed: bool) -> Service:
     raise AssertionError
 
 
-def _spawn(cluster: Cluster, folder: Path, name: str, account: str, command: str, settings: Mapping[str, str]) -> Child:
-    environment = {key: value for key, value in os.environ.items() if not key.startswith(("MOORAGE_", "KUBE"))}
-    own = {
-        "MOORAGE_KUBECONFIG": str(account_kubeconfig(cluster, folder, account)),
-        "MOORAGE_NAMESPACE": NAMESPACE,
-        "MOORAGE_BIND_HOST": "127.0.0.1",
-        "MOORAGE_LOG_LEVEL": "INFO",
-    }
-    program = Path(sys.executable).parent / "moorage"
-    return children.spawn(name, [program, command], log=folder / f"{name}.log", env={**environment, **own, **settings})
+@dataclass(frozen=True, slots=True)
+class _Start:
+    cluster: Cluster
+    folder: Path
+    name: str
+    spawn: Spawn
+
+    def __call__(self, account: str, command: str, settings: Mapping[str, str]) -> Child:
+        environment = {key: value for key, value in os.environ.items() if not key.startswith(("MOORAGE_", "KUBE"))}
+        own = {
+            "MOORAGE_KUBECONFIG": str(account_kubeconfig(self.cluster, self.folder, account)),
+            "MOORAGE_NAMESPACE": NAMESPACE,
+            "MOORAGE_BIND_HOST": "127.0.0.1",
+            "MOORAGE_LOG_LEVEL": "INFO",
+        }
+        program, log = Path(sys.executable).parent / "moorage", self.folder / f"{self.name}.log"
+        return self.spawn(self.name, [program, command], log=log, env={**environment, **own, **settings})
 
 
 def account_kubeconfig(cluster: Cluster, folder: Path, account: str) -> Path:

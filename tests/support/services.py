@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+import preloaded
 from cluster import LiveCluster
 
 from moorage_dev import children, patience, processes
@@ -94,7 +95,12 @@ class Operators:
     def _start(self, settings: Mapping[str, str] | None, *, wait: bool) -> Service:
         name = f"operator-{next(self._numbers)}"
         return processes.start_operator(
-            self._cluster.underlying, self._cluster.folder, name=name, settings=settings, wait=wait
+            self._cluster.underlying,
+            self._cluster.folder,
+            name=name,
+            settings=settings,
+            wait=wait,
+            spawn=preloaded.spawn,
         )
 
 
@@ -144,6 +150,7 @@ class Facades:
             name=f"api-{next(self._numbers)}",
             settings={**FACADE_SETTINGS, **settings},
             wait=wait,
+            spawn=preloaded.spawn,
         )
         return Facade(service, self._cluster)
 

@@ -1,32 +1,17 @@
-"""Starts an operator again whenever it has died, as Kubernetes does, only at once.
-
-Most of a start is the import of Python modules. So the next process is made beforehand, and waits with everything
-imported until its turn has come; then it runs `moorage operator` like any other.
-"""
+"""Starts an operator again whenever it has died, as Kubernetes does, only at once (`preloaded`)."""
 
 import os
-import sys
 import threading
 import time
 from collections.abc import Mapping
 from pathlib import Path
 
+import preloaded
 from cluster import LiveCluster
 
 from moorage_dev import children, ports
 from moorage_dev.children import Child
 from moorage_dev.installation import NAMESPACE
-
-#: Imports what an operator needs, waits for a file, and runs the command.
-_PROGRAM = """
-import pathlib, sys, time
-import moorage_operator.__main__, moorage_operator.handlers.kopf_settings, moorage_operator.wiring
-from moorage_crds.process import entry
-while not pathlib.Path(sys.argv[1]).exists():
-    time.sleep(0.005)
-sys.argv[1:] = ["operator"]
-sys.exit(entry.main())
-"""
 
 
 class Supervisor:
@@ -53,8 +38,7 @@ class Supervisor:
         self._stopping = threading.Event()
         self._lock = threading.Lock()
         self.lives = 0
-        self._next = self._prepare()
-        self._child = self._advance()
+        self._child = self._start()
         self._thread = threading.Thread(target=self._watch, daemon=True)
         self._thread.start()
 
@@ -68,26 +52,14 @@ class Supervisor:
         self._stopping.set()
         self._thread.join()
         children.stop(self._child)
-        children.kill(self._next)
 
     def _watch(self) -> None:
         while not self._stopping.is_set():
             with self._lock:
                 if not children.is_running(self._child):
-                    self._child = self._advance()
+                    self._child = self._start()
             time.sleep(0.02)
 
-    def _advance(self) -> Child:
-        """The turn of the one that waits has come."""
-        child = self._next
+    def _start(self) -> Child:
         self.lives += 1
-        self._gate(self.lives).touch()
-        self._next = self._prepare()
-        return child
-
-    def _prepare(self) -> Child:
-        command: list[str | Path] = [sys.executable, "-c", _PROGRAM, self._gate(self.lives + 1)]
-        return children.spawn(self._name, command, log=self.log, env=self._environment)
-
-    def _gate(self, life: int) -> Path:
-        return self.log.with_suffix(f".life-{life}")
+        return preloaded.spawn(self._name, ["moorage", "operator"], log=self.log, env=self._environment)
