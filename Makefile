@@ -37,24 +37,24 @@ $(STAMP): requirements-dev.lock pyproject.toml
 	@touch $@
 
 .PHONY: lint
-lint: init ## Style, formatting, types, layers
+lint: style types ## Style, formatting, types, layers
+
+.PHONY: style
+style: init ## Only style and formatting
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+
+.PHONY: types
+types: init ## Only types and layers
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-logo
 
 # Tests run side by side, each lane on an API server of its own; a cluster that was given has one lane: LANES=0.
 LANES ?= 2
-RIGHTS := tests/chart/test_rights.py
-AUDIT_LOGS := .pytest_cache/audit
 
 .PHONY: test
-test: lint check-generated control-plane ## Everything: lint, generated files, all tests (real API server)
-	$(BIN)/python -m pytest -n auto tests/unit
-	@rm -rf $(AUDIT_LOGS)
-	$(BIN)/python -m pytest -n $(LANES) --dist loadscope --no-loadscope-reorder --audit-logs=$(AUDIT_LOGS) \
-	  --ignore=tests/unit --ignore=$(RIGHTS)
-	$(BIN)/python -m pytest --audit-logs=$(AUDIT_LOGS) $(RIGHTS)
+test: init ## Everything: lint, generated files, all tests (real API server)
+	@$(DEV) whole-run --lanes=$(LANES)
 
 .PHONY: test-unit
 test-unit: init ## Only the tests that need nothing but Python

@@ -43,8 +43,9 @@ _FIGURE = "figure"
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Where the audit logs of a run are kept for tests/chart/test_rights.py, which looks back at all of them."""
+    """Files that a run leaves for what comes after it: tests/chart/test_rights.py, and the table of `make test`."""
     parser.addoption("--audit-logs", type=Path, metavar="FOLDER", help="keep the audit logs of this run, or read them")
+    parser.addoption("--times", type=Path, metavar="FILE", help="write how long each lane and each folder took")
 
 
 @pytest.fixture
@@ -64,7 +65,12 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     found = [value for report in calls for name, value in report.user_properties if name == _FIGURE]
     _section(terminalreporter, "figures", found)
     _section(terminalreporter, "slowest tests", durations.slowest(reports, SLOWEST))
-    _section(terminalreporter, "time by folder (minutes:seconds)", durations.lines(reports))
+    times = [*durations.lanes(reports), *durations.lines(reports)]
+    _section(terminalreporter, "time by lane and folder (minutes:seconds)", times)
+    kept: Path | None = terminalreporter.config.getoption("times")
+    if kept is not None:
+        kept.parent.mkdir(parents=True, exist_ok=True)
+        kept.write_text("".join(f"{line}\n" for line in times), encoding="utf-8")
 
 
 def _section(terminalreporter: pytest.TerminalReporter, title: str, lines: list[str]) -> None:

@@ -33,6 +33,15 @@ def lines(reports: Iterable[Timed]) -> list[str]:
     return [_line(folder, part) for folder, part in longest]
 
 
+def lanes(reports: Iterable[Timed]) -> list[str]:
+    """One line for each lane (`worker_id`) of tests side by side: for how long it had any. Empty without lanes."""
+    busy: dict[str, float] = {}
+    for report in reports:
+        if lane := getattr(report, "worker_id", ""):
+            busy[lane] = busy.get(lane, 0.0) + report.duration
+    return [f"{_minutes(seconds)}  lane {lane}" for lane, seconds in sorted(busy.items())]
+
+
 def slowest(reports: Iterable[Timed], count: int) -> list[str]:
     """The `count` slowest tests, the longest first: seconds, and id; a fixture counts where it is set up."""
     tests: dict[str, float] = {}

@@ -1,6 +1,6 @@
 """The times of the parts of a test run add up, whatever the order of the reports."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import durations
 import pytest
@@ -12,6 +12,7 @@ class Report:
 
     nodeid: str
     duration: float
+    worker_id: str = ""
 
 
 REPORTS = [
@@ -42,3 +43,9 @@ def test_the_slowest_tests_are_named_with_all_their_phases() -> None:
         "   70 s  tests/cluster/test_a.py::test_one",
         "   10 s  tests/cluster/test_c.py::test_three",
     ]
+
+
+def test_lanes_say_how_long_they_were_busy() -> None:
+    assert durations.lanes(REPORTS) == []
+    side_by_side = [replace(report, worker_id=f"gw{number % 2}") for number, report in enumerate(REPORTS)]
+    assert durations.lanes(side_by_side) == ["  1:13  lane gw0", "  0:11  lane gw1"]

@@ -1,0 +1,66 @@
+"""A whole run of the tests says how long each part took, also when a part fails or somebody ends the run."""
+
+import os
+import re
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from moorage_dev.whole_run import Part, Run
+
+
+def part(name: str, *programs: str, times: Path | None = None) -> Part:
+    """A part that runs these programs in Python."""
+    return Part(name, [(sys.executable, "-c", program) for program in programs], times)
+
+
+def table(text: str) -> list[str]:
+    """Names of the parts in the table, with what follows it, without times."""
+    return [re.sub(r"^ *\d+:\d\d  ", "", line) for line in text.partition("(minutes:seconds):\n")[2].splitlines()]
+
+
+def test_every_part_is_in_the_table_with_what_it_is_made_of(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    times = tmp_path / "times"
+    times.write_text("of an earlier run", encoding="utf-8")
+    leaves = f"open({str(times)!r}, 'w').write('lane gw0\\nlane gw1\\n')"
+    assert Run().all([part("first", "print('one')"), part("second", leaves, times=times)]) == 0
+    assert table(capfd.readouterr().out) == ["first", "second", "        lane gw0", "        lane gw1", "in all"]
+
+
+def test_what_fails_is_named_and_nothing_follows(capfd: pytest.CaptureFixture[str]) -> None:
+    assert Run().all([part("first", "exit(3)", "print('never ' * 2)"), part("second", "print('never ' * 2)")]) == 1
+    said = capfd.readouterr().out
+    assert table(said) == ["first", "in all", "FAILED: first"]
+    assert "never never" not in said
+
+
+@pytest.mark.parametrize("fails", ["shown", "kept"])
+def test_both_of_two_side_by_side_are_told(fails: str, capfd: pytest.CaptureFixture[str]) -> None:
+    codes = {name: f"print('{name} ' * 2, flush=True); exit({int(name == fails)})" for name in ("shown", "kept")}
+    pair = part("shown", codes["shown"]), part("kept", codes["kept"])
+    assert Run().all([pair, part("after", "pass")]) == 1
+    said = capfd.readouterr().out
+    assert sorted(table(said)[:2]) == ["kept", "shown"]
+    assert table(said)[2:] == ["in all", f"FAILED: {fails}"]
+    assert said.index("shown shown") < said.index("kept kept")
+
+
+def test_who_ends_the_run_ends_what_runs_and_sees_the_table() -> None:
+    program = (
+        "import sys; from moorage_dev.whole_run import Part, Run\n"
+        "waits = 'import signal; print(\"begun\", flush=True); signal.pause()'\n"
+        "parts = [Part(name, [(sys.executable, '-c', waits)]) for name in ('first', 'second')]\n"
+        "sys.exit(Run().all(parts))\n"
+    )
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[3] / "dev")}
+    command = [sys.executable, "-c", program]
+    with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True) as run:
+        assert run.stdout is not None
+        assert "begun\n" in iter(run.stdout.readline, "")
+        run.send_signal(signal.SIGTERM)
+        said = run.stdout.read()
+    assert run.returncode == 1
+    assert table(said) == ["first", "in all", "FAILED: first"]
