@@ -12,6 +12,8 @@ _OF_THE_MACHINE: Final = frozenset({"clients", "first_steps", "image", "node", "
 #: Folders whose tests share a cluster of their own.
 _TOGETHER: Final = frozenset({"chart", "engines"})
 _MACHINE: Final = "machine"
+#: Folders whose files take a minute and more.
+_LONG: Final = frozenset({"chart", "faults", "history"})
 
 
 class Lanes(LoadScopeScheduling):
@@ -30,8 +32,19 @@ def group(nodeid: str) -> str:
 
 
 def is_of_the_machine(nodeid: str) -> bool:
-    """Whether a test wants what the machine has once. These take longest, and so begin first."""
-    return PurePosixPath(nodeid.partition("::")[0]).parent.name in _OF_THE_MACHINE
+    """Whether a test wants what the machine has once."""
+    return _folder(nodeid) in _OF_THE_MACHINE
+
+
+def turn(nodeid: str) -> int:
+    """Which tests come first: what is long, so that no lane is alone with it at the end of a run."""
+    if is_of_the_machine(nodeid):
+        return 0
+    return 1 if _folder(nodeid) in _LONG else 2
+
+
+def _folder(nodeid: str) -> str:
+    return PurePosixPath(nodeid.partition("::")[0]).parent.name
 
 
 def keep(log: Path, folder: Path) -> None:

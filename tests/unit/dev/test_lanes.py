@@ -21,6 +21,12 @@ def test_what_shares_something_stays_together(path: str, group: str) -> None:
     assert lanes.is_of_the_machine(f"{path}::test_it") == (group == "machine")
 
 
+def test_what_takes_longest_begins_first() -> None:
+    paths = ["contract/test_store.py", "history/test_storm.py", "cluster/test_events.py", "node/test_chart.py"]
+    turns = [lanes.turn(f"tests/{path}::test_it[a/b]") for path in paths]
+    assert turns == [2, 1, 2, 0]
+
+
 def test_the_logs_of_all_lanes_are_found_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folder = tmp_path / "kept"
     assert lanes.kept(None) == lanes.kept(folder) == []
