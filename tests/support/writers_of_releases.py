@@ -41,7 +41,7 @@ class Writers:
 
     def prepare(self, environment: str, app: str) -> None:
         """Make the binding that all ways but `create` change."""
-        answer = self._create(environment, app, "r0")
+        answer = self._create(environment, app, "before")
         assert answer.status == 201, answer.body
 
     def write(self, way: str, environment: str, app: str) -> Answer:
