@@ -14,6 +14,7 @@ from moorage_cli.people.output import Form
 from moorage_cli.people.passing import Override, Until, Waiting
 from moorage_cli.people.register import Register
 from moorage_cli.people.shell import (
+    AHEAD,
     App,
     Context,
     DryRun,
@@ -25,6 +26,8 @@ from moorage_cli.people.shell import (
     Output,
     Overriding,
     Reason,
+    Release,
+    RuleReason,
     Timeout,
     WaitFor,
     Workspace,
@@ -47,7 +50,7 @@ CHOICES: Final = 5
 def deploy(
     environment: Environment,
     application: App,
-    release: Annotated[str, typer.Argument(metavar="RELEASE", help="release", show_default=False)],
+    release: Release,
     reason: Reason = None,
     expected: Expected = None,
     override: Overriding = None,
@@ -127,10 +130,8 @@ def undo(
 @app.command()
 def lock(
     environment: Environment,
-    reason: Annotated[str, typer.Option("--reason", "-m", help="shown to everybody whose change is refused")],
-    until: Annotated[
-        str | None, typer.Option(help="it ends by itself: +2h, 'tomorrow 09:00', 2026-01-31 or RFC 3339")
-    ] = None,
+    reason: RuleReason,
+    until: Annotated[str | None, typer.Option(help=f"it ends by itself: {AHEAD}")] = None,
     take_over: Annotated[bool, typer.Option("--take-over", help="change it although somebody else has set it")] = False,
     dry_run: DryRun = False,
     workspace: Workspace = None,
@@ -213,16 +214,13 @@ async def _change(wanted: Change, how: _How, register: Register) -> None:
         "deployment_id": line,
         "dry_run": wanted.dry_run,
         "override": list(wanted.override),
-        "rollout": None,
-        "healthy_at": None,
+        **passing.became(None),
     }
     narrow = ["environment", "app", "release", "dry_run", *(["override"] if wanted.override else [])]
     try:
         if how.waiting.until is not None and not wanted.dry_run:
             narrow.append("rollout")
-            state = await how.waiting.after(register, wanted.environment, wanted.app, line)
-            if state is not None and state.rollout is not None:
-                row |= {"rollout": state.rollout.phase, "healthy_at": state.rollout.healthy_at}
+            row |= passing.became(await how.waiting.after(register, wanted.environment, wanted.app, line))
     finally:
         # The change was made, whatever becomes of it.
         write([row], how.output, narrow=narrow, name="deployment_id")

@@ -13,6 +13,7 @@ from moorage_cli.people.output import Form
 from moorage_cli.people.passing import Override, Waiting
 from moorage_cli.people.register import Register
 from moorage_cli.people.shell import (
+    AHEAD,
     App,
     Context,
     DryRun,
@@ -23,6 +24,8 @@ from moorage_cli.people.shell import (
     Output,
     Overriding,
     Reason,
+    Release,
+    RuleReason,
     Timeout,
     WaitFor,
     Workspace,
@@ -45,8 +48,8 @@ FreezeName = Annotated[str, typer.Argument(metavar="NAME", help="name of the Fre
 @app.command()
 def freeze(
     name: FreezeName,
-    reason: Annotated[str, typer.Option("--reason", "-m", help="shown to everybody whose change is refused")],
-    until: Annotated[str, typer.Option(help="+2h, 'tomorrow 09:00', 2026-01-31 or RFC 3339")],
+    reason: RuleReason,
+    until: Annotated[str, typer.Option(help=AHEAD)],
     begins: Annotated[str, typer.Option("--from", help="the same; default: now")] = "now",
     environments: Annotated[list[str] | None, typer.Option("--environment", "-e", help="default: all")] = None,
     apps: Annotated[list[str] | None, typer.Option("--app", help="default: all")] = None,
@@ -138,7 +141,7 @@ async def _promote(
     wanted: Promoting, override: Override | None, waiting: Waiting, output: Form, register: Register
 ) -> None:
     found = await passing.promoted(register, wanted, override)
-    rows = [to_json(one) | {"override": gates, "rollout": None, "healthy_at": None} for one, gates in found]
+    rows = [to_json(one) | {"override": gates, **passing.became(None)} for one, gates in found]
     narrow = ["app", "release", "previous", "promoted", *(["rollout"] if waiting.until else []), "message"]
     troubles = []
     for row in rows:
@@ -162,13 +165,9 @@ async def _became(
     """The result for a promoted app. Raises TroubleError."""
     if wanted.dry_run or not row["promoted"]:
         return {}
-    state = await waiting.after(register, wanted.environment, row["app"], row["deployment_id"])
-    if state is None or state.rollout is None:
-        return {}
-    return {"rollout": state.rollout.phase, "healthy_at": state.rollout.healthy_at}
+    return passing.became(await waiting.after(register, wanted.environment, row["app"], row["deployment_id"]))
 
 
-Release = Annotated[str, typer.Argument(metavar="RELEASE", help="release", show_default=False)]
 Comment = Annotated[str | None, typer.Option("--comment", "-m", help="shown to everybody who asks why")]
 
 

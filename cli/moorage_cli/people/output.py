@@ -48,9 +48,9 @@ def written(rows: Sequence[Mapping[str, Any]], form: Form, *, narrow: Sequence[s
 
 
 def table(rows: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> str:
-    """Columns as wide as their widest cell; control characters of others cannot move the cursor."""
+    """Columns as wide as their widest cell, nothing without rows; control characters cannot move the cursor."""
     if not rows:
-        return "nothing found\n"
+        return ""
     lines = [[column.upper().replace("_", " ") for column in columns]]
     lines += [[_cell(row.get(column)) for column in columns] for row in rows]
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
@@ -84,7 +84,7 @@ def _csv(rows: Sequence[Mapping[str, Any]]) -> str:
 
 def _text(value: Any) -> str:
     """One value of CSV: words and numbers as they are, everything else as JSON."""
-    return json.dumps(value, ensure_ascii=False) if isinstance(value, list | Mapping) else str(value)
+    return json.dumps(value, ensure_ascii=False) if isinstance(value, bool | list | Mapping) else str(value)
 
 
 def _safe(text: str) -> str:

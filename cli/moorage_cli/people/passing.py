@@ -137,3 +137,12 @@ async def arrival(
             sys.stderr.write(f"waiting: {missing}\n")
         shown = missing
         await asyncio.sleep(min(LOOK_SECONDS, max(end - clock(), 0)))
+
+
+def became(state: State | None) -> dict[str, str | None]:
+    """What an answer says of the outcome of a change; None where nothing was waited for, or nothing follows the app."""
+    rollout = state.rollout if state is not None else None
+    return {
+        "rollout": rollout.phase if rollout is not None else None,
+        "healthy_at": rollout.healthy_at if rollout is not None else None,
+    }

@@ -115,8 +115,11 @@ def health(newest: Sequence[Newest], environments: int, now: datetime) -> list[d
     late = [one for one in waiting if (at := moments.to_moment(one.at)) is not None and now - at > RECORDED_WITHIN]
     unseen = sorted(f"{one.app} in {one.environment}" for one in newest if one.action == "adopt")
     recorded = f"{len(newest) - len(waiting)} of {len(newest)} newest changes are recorded"
+    there = f"{environments} environments, {len(newest)} apps in them"
+    # A Namespace that does not exist, or is not a workspace, looks like this, too.
+    empty = "there is no environment here: create one, or say which workspace (--namespace, --workspace)"
     return [
-        {"check": "workspace", "ok": True, "detail": f"{environments} environments, {len(newest)} apps in them"},
+        {"check": "workspace", "ok": environments > 0, "detail": there if environments else empty},
         {"check": "operator", "ok": not late, "detail": recorded + _oldest(late)},
         {"check": "policies", "ok": not unseen, "detail": _unstamped(unseen)},
     ]

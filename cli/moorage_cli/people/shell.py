@@ -5,7 +5,7 @@ import sys
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 import typer
 
@@ -31,6 +31,7 @@ Environment = Annotated[
     ),
 ]
 App = Annotated[str, typer.Argument(metavar="APP", help="app", show_default=False, autocompletion=apps)]
+Release = Annotated[str, typer.Argument(metavar="RELEASE", help="release", show_default=False)]
 Workspace = Annotated[str | None, typer.Option("--workspace", "-w", help="<org>/<workspace>, with MOORAGE_URL")]
 Namespace = Annotated[str | None, typer.Option("--namespace", "-n", help="Namespace of the workspace, by kubeconfig")]
 Kubeconfig = Annotated[Path | None, typer.Option(help="default: KUBECONFIG, then ~/.kube/config")]
@@ -38,6 +39,10 @@ Context = Annotated[str | None, typer.Option(help="context of the kubeconfig")]
 Everywhere = Annotated[bool, typer.Option("--all-workspaces", "-A", help="all that you may look into")]
 Output = Annotated[Form, typer.Option("--output", "-o", help="form of the answer")]
 Reason = Annotated[str | None, typer.Option("--reason", "-m", help="why; shown in the history")]
+#: Of a rule: without a reason nobody sets one.
+RuleReason = Annotated[str, typer.Option("--reason", "-m", help="shown to everybody whose change is refused")]
+#: How a moment may be said at which something ends.
+AHEAD: Final = "+2h, 'tomorrow 09:00', 2026-01-31 or RFC 3339"
 DryRun = Annotated[bool, typer.Option("--dry-run", help="ask only, change nothing")]
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="do not ask back")]
 Expected = Annotated[str | None, typer.Option(help="refuse if another release is active")]
@@ -158,5 +163,7 @@ def unless_stored(dry_run: bool) -> str:
 
 
 def write(rows: Sequence[Mapping[str, Any]], form: Form, *, narrow: Sequence[str] = (), name: str) -> None:
-    """Write rows in the form that was asked for."""
+    """Write rows in the form that was asked for; where a person would see none, say so beside the answer."""
+    if not rows and form in {Form.TABLE, Form.WIDE}:
+        sys.stderr.write("nothing found\n")
     sys.stdout.write(written(rows, form, narrow=narrow, name=name))

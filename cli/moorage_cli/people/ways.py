@@ -43,7 +43,14 @@ async def opened(where: Where, environ: Mapping[str, str] = os.environ) -> Async
         TroubleError: the way is not known.
     """
     url = environ.get("MOORAGE_URL")
-    way = _by_rest(url, where, environ) if url and not where.by_kubeconfig else _by_kubeconfig(where, environ)
+    is_rest = bool(url) and not where.by_kubeconfig
+    if where.workspace is not None and not is_rest:
+        # Or a change would reach the Namespace of the context, which is another workspace.
+        raise TroubleError(
+            Exit.USAGE,
+            "--workspace goes with MOORAGE_URL; by kubeconfig say --namespace, the Namespace of the workspace",
+        )
+    way = _by_rest(url, where, environ) if url and is_rest else _by_kubeconfig(where, environ)
     async with way as register:
         yield register
 

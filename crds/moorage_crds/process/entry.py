@@ -6,6 +6,7 @@ An entry point of the group `moorage.commands` is a function `(argv: list[str]) 
 import io
 import os
 import sys
+from collections.abc import Iterable
 from importlib.metadata import EntryPoint, entry_points
 from importlib.metadata import version as distribution_version
 
@@ -75,7 +76,7 @@ def run(argv: list[str]) -> int:
         return 0 if argv else 2
     found = commands.get(argv[0])
     if found is None:
-        sys.stderr.write(f"moorage: no command {argv[0]!r}; there are {', '.join(sorted(commands))}\n")
+        sys.stderr.write(f"moorage: there is no command {argv[0]!r}{_hint(argv[0], commands)}\n")
         return 2
     try:
         return int(found.load()(argv[1:]))
@@ -90,6 +91,15 @@ def version(argv: list[str]) -> int:
         return 2
     sys.stdout.write(f"moorage {distribution_version('moorage')}\n")
     return 0
+
+
+def _hint(word: str, commands: Iterable[str]) -> str:
+
+    from difflib import get_close_matches  # noqa: PLC0415 — only a mistake needs it
+
+
+    near = get_close_matches(word, commands, n=1)
+    return f"; did you mean {near[0]}?" if near else "; moorage --help lists them"
 
 
 def _usage(commands: dict[str, EntryPoint]) -> str:

@@ -209,6 +209,8 @@ async def test_the_newest_changes_say_how_it_stands(world: World) -> None:
     assert [(row["check"], row["ok"]) for row in questions.health(newest, 2, now)] == [
         ("workspace", True), ("operator", True), ("policies", True),
     ]  # fmt: skip
+    nowhere = questions.health([], 0, now)[0]
+    assert (nowhere["ok"], "--namespace" in str(nowhere["detail"])) == (False, True)
     late = questions.health(newest, 2, now + timedelta(minutes=1))[1]
     assert (late["ok"], "does the operator run?" in str(late["detail"])) == (False, True)
     unseen = [replace(one, action="adopt") for one in newest]

@@ -19,6 +19,7 @@ from spoken import BOTH_WAYS, ONE_WAY
 
 from moorage_cli.people import commands, completion, explain, governing, importing, known, shell, ways
 from moorage_cli.people.model import Exit, TroubleError
+from moorage_cli.people.output import Form
 from moorage_cli.people.register import Register
 from moorage_cli.people.ways import Where
 from moorage_crds.process import entry
@@ -189,6 +190,8 @@ def test_the_page_names_every_verb_and_every_exit_code() -> None:
         (Where(workspace="northwind"), {"MOORAGE_URL": "http://facade"}, "--workspace"),
         (Where(), {"KUBECONFIG": "/nowhere/config"}, "/nowhere/config"),
         (Where(kubeconfig=Path("/nowhere/else")), {"MOORAGE_URL": "http://facade"}, "/nowhere/else"),
+        (Where(workspace="northwind/storefront"), {}, "--namespace"),
+        (Where(workspace="northwind/storefront", namespace="x"), {"MOORAGE_URL": "http://facade"}, "--namespace"),
     ],
 )
 def test_a_way_that_is_not_known_is_said_in_one_sentence(where: Where, environ: dict[str, str], words: str) -> None:
@@ -199,6 +202,26 @@ def test_a_way_that_is_not_known_is_said_in_one_sentence(where: Where, environ: 
     with pytest.raises(TroubleError, match=words) as refused:
         asyncio.run(ask())
     assert refused.value.code is Exit.USAGE
+
+
+@pytest.mark.parametrize(
+    ("word", "hint"), [("matrixx", "did you mean matrix?"), ("xyzzy", "moorage --help lists them")]
+)
+def test_a_command_that_is_not_there(word: str, hint: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert entry.run([word]) == Exit.USAGE
+    assert capsys.readouterr().err == f"moorage: there is no command '{word}'; {hint}\n"
+
+
+@pytest.mark.parametrize(
+    ("form", "out", "err"),
+    [(Form.TABLE, "", "nothing found\n"), (Form.WIDE, "", "nothing found\n"), (Form.JSON, "[]\n", ""),
+     (Form.YAML, "[]\n", ""), (Form.CSV, "", ""), (Form.NAME, "", "")],
+)  # fmt: skip
+def test_nothing_is_said_to_people_and_not_to_pipes(
+    form: Form, out: str, err: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shell.write([], form, name="app")
+    assert tuple(capsys.readouterr()) == (out, err)
 
 
 def test_help_needs_neither_server_nor_client() -> None:

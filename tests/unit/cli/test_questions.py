@@ -124,3 +124,7 @@ def test_a_cell_of_a_table_cannot_move_the_cursor(text: str) -> None:
     shown = table([{"reason": text}], ["reason"])
     assert all(letter.isprintable() for letter in shown.replace("\n", ""))
     assert shown.count("\n") == 2
+
+
+def test_truth_reads_the_same_in_every_form() -> None:
+    assert written([{"ok": True}, {"ok": False}], Form.CSV).split() == ["ok", "true", "false"]
