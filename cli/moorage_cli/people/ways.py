@@ -2,8 +2,8 @@
 
 import os
 import sys
-from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -68,8 +68,9 @@ async def everywhere(
     """
     url = environ.get("MOORAGE_URL")
     if url and not where.by_kubeconfig:
-        from moorage_cli.people.rest import workspaces  # noqa: PLC0415 — the other way does not need it
-        from moorage_client import AsyncMoorage  # noqa: PLC0415 — nor that
+        with _without_its_program("httpx"):
+            from moorage_cli.people.rest import workspaces  # noqa: PLC0415 — the other way does not need it
+            from moorage_client import AsyncMoorage  # noqa: PLC0415 — nor that
 
         async with AsyncMoorage(_address(url), _token(environ), warned=_warn) as client:
             yield await workspaces(client)
@@ -82,14 +83,33 @@ async def everywhere(
 
 @asynccontextmanager
 async def _by_rest(url: str, where: Where, environ: Mapping[str, str]) -> AsyncIterator[Register]:
-    from moorage_cli.people.rest import RestRegister  # noqa: PLC0415 — the other way does not need it
-    from moorage_client import AsyncMoorage  # noqa: PLC0415 — nor that
+    with _without_its_program("httpx"):
+        from moorage_cli.people.rest import RestRegister  # noqa: PLC0415 — the other way does not need it
+        from moorage_client import AsyncMoorage  # noqa: PLC0415 — nor that
 
     org, _, workspace = (where.workspace or environ.get("MOORAGE_WORKSPACE", "")).partition("/")
     if not org or not workspace:
         raise TroubleError(Exit.USAGE, "which workspace? Say --workspace <org>/<workspace>, or set MOORAGE_WORKSPACE")
     async with AsyncMoorage(_address(url), _token(environ), warned=_warn) as client:
         yield RestRegister(client, org, workspace)
+
+
+@contextmanager
+def _without_its_program(library: str) -> Iterator[None]:
+    """Import a library as if what only its own command line needs were not installed.
+
+    httpx imports rich, pygments and click for its command where they are, which is two fifths of its import. Python
+    takes a module that is None for one that is absent, and httpx is made for its absence.
+    """
+    program = f"{library}._main"
+    if program in sys.modules or library in sys.modules:
+        yield
+        return
+    sys.modules[program] = None  # type: ignore[assignment]
+    try:
+        yield
+    finally:
+        del sys.modules[program]
 
 
 def _address(url: str) -> str:

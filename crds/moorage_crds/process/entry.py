@@ -97,7 +97,6 @@ def _hint(word: str, commands: Iterable[str]) -> str:
 
     from difflib import get_close_matches  # noqa: PLC0415 — only a mistake needs it
 
-
     near = get_close_matches(word, commands, n=1)
     return f"; did you mean {near[0]}?" if near else "; moorage --help lists them"
 

@@ -309,3 +309,17 @@ def test_every_command_is_compared_on_a_cluster_by_both_ways_or_says_why_it_has_
     assert BOTH_WAYS.keys() | ONE_WAY.keys() == installed == {*entry._SUMMARIES}
     assert not BOTH_WAYS.keys() & ONE_WAY.keys()
     assert set(shell.verbs()) == {*BOTH_WAYS, "completion", "import"}
+
+
+def test_the_way_by_rest_imports_nothing_of_the_programs_of_its_libraries() -> None:
+    code = (
+        "import asyncio, sys; from moorage_cli.people import ways\n"
+        "async def ask():\n"
+        "    async with ways.opened(ways.Where('a/b'), {'MOORAGE_URL': 'http://127.0.0.1:1'}): pass\n"
+        "asyncio.run(ask())\n"
+        "import httpx; httpx.Client().close()\n"
+        "idle = {'rich', 'click', 'pygments', 'aiohttp', 'kubernetes', 'yaml'} & set(sys.modules)\n"
+        "sys.exit(f'imported: {idle}' if idle else 0)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
