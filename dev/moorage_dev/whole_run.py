@@ -128,7 +128,7 @@ def main(argv: list[str]) -> int:
 def _parts(lanes: int) -> list[Part | tuple[Part, Part]]:
     style = Part("style", [_make("style")])
     types = Part(
-        "types, layers, generated files, beside the tests without a cluster",
+        "types, layers and generated files, beside these tests",
         [_make("types", "check-generated")],
     )
     unit = Part("tests without a cluster", [_pytest("-n", "auto", "tests/unit")])
@@ -136,7 +136,7 @@ def _parts(lanes: int) -> list[Part | tuple[Part, Part]]:
     scopes = ("--dist", "loadscope", "--no-loadscope-reorder")
     others = ("--ignore=tests/unit", f"--ignore={_RIGHTS}", f"--audit-logs={_AUDIT_LOGS}", f"--times={_TIMES}")
     side_by_side = Part(
-        f"tests in {lanes} lanes, whose times together are",
+        f"all others, in {lanes} lanes" if lanes else "all others, one after the other",
         [("rm", "-rf", _AUDIT_LOGS), _pytest("-n", str(lanes), *scopes, *others)],
         times=ROOT / _TIMES,
     )
