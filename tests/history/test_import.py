@@ -1,5 +1,6 @@
 """A past of another system comes along: nothing is lost, nobody takes it for what was seen, and it can leave."""
 
+import itertools
 import json
 import resource
 import subprocess
@@ -10,6 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from api_server_proxy import ApiServerProxy, Fault, Seen
 from cluster import ADMIN, LiveCluster, Workspace, Workspaces
 from commands import broken, moorage
 from past import REAL, Told, made_up
@@ -17,7 +19,9 @@ from services import Facade
 from waiting import eventually
 
 from moorage_cli.replay import lines_of
+from moorage_dev import kubeconfigs
 from moorage_dev.bench.usage import peak_memory_mib
+from moorage_dev.kubeconfigs import Endpoint
 from moorage_dev.processes import Service
 
 COUNT = 2_000
@@ -26,7 +30,11 @@ ALL = 115_470
 
 def imported(cluster: LiveCluster, shop: Workspace, *arguments: str, code: int = 0, user: str = ADMIN) -> str:
     """`moorage import …` in a process of its own; what it said."""
-    config = cluster.kubeconfig(user, cluster.token(user))
+    return through(cluster.kubeconfig(user, cluster.token(user)), shop, *arguments, code=code)
+
+
+def through(config: Path, shop: Workspace, *arguments: str, code: int = 0) -> str:
+    """The same by a kubeconfig of its own."""
     program = "import sys; from moorage_cli.people.importing import run_import; sys.exit(run_import(sys.argv[1:]))"
     done = subprocess.run(
         [sys.executable, "-c", program, *arguments, "-n", shop.namespace, "--kubeconfig", str(config)],
@@ -116,6 +124,35 @@ def _shown_as_imported(facade: Facade, shop: Workspace, told: Told) -> None:
     assert past[0]["release_id"] == release
     assert {one["imported_from"] for one in past} == {told.path.name}
     assert all(str(one["deployed_at"]) < "2026" for one in past)
+
+
+def lose(_answer: bytes) -> bytes:
+    """The API server has done it, and the connection ends before its answer comes."""
+    raise ConnectionResetError
+
+
+def test_an_import_outlives_a_cluster_that_fails(workspace: Workspaces, cluster: LiveCluster, tmp_path: Path) -> None:
+    """Three of ten writes fail: one does not arrive, the answer of one is lost, and one is too many."""
+    shop, told = workspace(), made_up(tmp_path / "past.csv", 300)
+    proxy, writes = ApiServerProxy(cluster.endpoint), itertools.count()
+    faults = (Fault(status=0), Fault(alter=lose), Fault(status=429, headers=(("Retry-After", "0"),)))
+
+    def fault(seen: Seen) -> Fault | None:
+        return None if seen.method == "GET" else dict(enumerate(faults)).get(next(writes) % 10)
+
+    proxy.fault = fault
+    try:
+        endpoint = Endpoint(proxy.url, cluster.endpoint.ca)
+        config = kubeconfigs.with_token(tmp_path / "config", endpoint, user=ADMIN, token=cluster.token(ADMIN))
+        said = through(config, shop, "csv", str(told.path), "--history", "--yes")
+    finally:
+        proxy.close()
+    assert f"{told.count} records imported, 0 were there, {len(told.newest)} releases deployed" in said
+    assert next(writes) > (told.count + len(told.newest)) * 1.2
+    assert len(shop.list("deploymentrecords", labels="moorage.dev/imported=true")) == told.count
+    assert active(shop) == told.newest
+    assert {len(one["changeLog"]["entries"]) for one in shop.list("deployments")} == {1}
+    assert broken(moorage(cluster, "verify"), shop.namespace) == []
 
 
 def test_who_may_not_record_imports_no_past(workspace: Workspaces, cluster: LiveCluster, told: Told) -> None:

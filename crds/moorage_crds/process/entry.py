@@ -94,7 +94,6 @@ def version(argv: list[str]) -> int:
 
 
 def _hint(word: str, commands: Iterable[str]) -> str:
-
     from difflib import get_close_matches  # noqa: PLC0415 — only a mistake needs it
 
     near = get_close_matches(word, commands, n=1)
