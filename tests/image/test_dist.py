@@ -7,10 +7,12 @@ import subprocess
 import sys
 import tarfile
 import zipfile
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 import yaml
+from cluster import LiveCluster, Workspaces
 
 from moorage_dev import dist
 from moorage_dev.failures import DevError
@@ -91,31 +93,71 @@ def test_the_plugin_is_the_archive_that_its_manifest_names(release: Path) -> Non
         assert packed.getmember("kubectl-moorage").mode == 0o755
 
 
-def test_the_wheel_installs_into_nothing_and_runs(release: Path, tmp_path: Path) -> None:
-    uv = Path(sys.executable).parent / "uv"
-    subprocess.run([uv, "venv", "--quiet", f"--python={sys.executable}", tmp_path / "venv"], check=True)
-    programs = tmp_path / "venv/bin"
-    wheel = release / f"moorage-{VERSION}-py3-none-any.whl"
-    environment = {key: value for key, value in os.environ.items() if not key.startswith(("PYTHON", "VIRTUAL_ENV"))}
+@dataclass(frozen=True, slots=True)
+class Installed:
+    """The wheel in an environment that has nothing else; `programs` is its folder of programs."""
 
-    def run(program: str, *arguments: str | Path) -> str:
-        done = subprocess.run([programs / program, *arguments], cwd=tmp_path, env=environment, capture_output=True,
+    programs: Path
+
+    def run(self, program: str | Path, *arguments: str | Path, **environ: str) -> str:
+        """What a program of it prints; a plain name is found there first."""
+        environment = {key: value for key, value in os.environ.items() if not key.startswith(("PYTHON", "VIRTUAL_ENV"))}
+        environment |= {"PATH": f"{self.programs}:{environment['PATH']}", **environ}
+        done = subprocess.run([program, *arguments], cwd=self.programs, env=environment, capture_output=True,
                               text=True, check=False)  # fmt: skip
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout
 
+
+@pytest.fixture(scope="module")
+def installed(release: Path, tmp_path_factory: pytest.TempPathFactory) -> Installed:
+    """As a user has it."""
+    folder = tmp_path_factory.mktemp("installed") / "venv"
+    uv = Path(sys.executable).parent / "uv"
+    subprocess.run([uv, "venv", "--quiet", f"--python={sys.executable}", folder], check=True)
+    made = Installed(folder / "bin")
     index = [f"--index-url={os.environ['PIP_INDEX_URL']}"] if "PIP_INDEX_URL" in os.environ else []
-    into = ["--quiet", "--only-binary=:all:", f"--python={programs / 'python'}"]
-    run(str(uv), "pip", "install", *into, *index, wheel)
-    assert run("moorage", "--version") == f"moorage {VERSION}\n"
-    assert run("kubectl-moorage", "--version") == f"moorage {VERSION}\n"
-    assert "--dry-run" in run("moorage", "deploy", "--help")
-    assert run("kubectl_complete-moorage", "un").split() == ["undeploy", "undo", "unlock", "unfreeze", ":4"]
-    assert "kind: CustomResourceDefinition" in run("moorage", "crds")
+    into = ["--quiet", "--only-binary=:all:", f"--python={made.programs / 'python'}"]
+    made.run(uv, "pip", "install", *into, *index, release / f"moorage-{VERSION}-py3-none-any.whl")
+    return made
+
+
+@pytest.fixture
+def plugin(release: Path, tmp_path: Path) -> Path:
+    """The folder into which krew puts what is in the archive."""
     with tarfile.open(release / f"kubectl-moorage-{VERSION}.tar.gz") as packed:
-        packed.extractall(tmp_path, filter="data")
-    environment["PATH"] = f"{programs}:{environment['PATH']}"
-    assert run(str(tmp_path / "kubectl-moorage"), "--version") == f"moorage {VERSION}\n"
+        packed.extractall(tmp_path / "plugin", filter="data")
+    return tmp_path / "plugin"
+
+
+def test_the_wheel_installs_into_nothing_and_runs(installed: Installed, plugin: Path) -> None:
+    assert installed.run("moorage", "--version") == f"moorage {VERSION}\n"
+    assert installed.run("kubectl-moorage", "--version") == f"moorage {VERSION}\n"
+    assert "--dry-run" in installed.run("moorage", "deploy", "--help")
+    words = installed.run("kubectl_complete-moorage", "un").split()
+    assert words == ["undeploy", "undo", "unlock", "unfreeze", ":4"]
+    assert "kind: CustomResourceDefinition" in installed.run("moorage", "crds")
+    assert installed.run(plugin / "kubectl-moorage", "--version") == f"moorage {VERSION}\n"
+
+
+def test_kubectl_runs_the_plugin_of_the_archive(
+    installed: Installed, plugin: Path, cluster: LiveCluster, workspace: Workspaces
+) -> None:
+    shop = workspace("staging", "production")
+    shop.create_deployment("staging", "web", "2.4.1", user="alice")
+    kubectl = cluster.underlying.kubectl("alice")
+    # The plugin's folder stands before that of the wheel, which has a program of the same name.
+    path = f"{plugin}:{installed.programs}:{os.environ['PATH']}"
+    said = installed.run(
+        kubectl.program,
+        "moorage",
+        "matrix",
+        "--namespace",
+        shop.namespace,
+        KUBECONFIG=str(kubectl.kubeconfig),
+        PATH=path,
+    )
+    assert [line.split() for line in said.splitlines()] == [["APP", "PRODUCTION", "STAGING"], ["web", "-", "2.4.1"]]
 
 
 def test_the_same_commit_gives_the_same_bytes(release: Path, commit: Path, tmp_path: Path) -> None:
