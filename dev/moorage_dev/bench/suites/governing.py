@@ -1,6 +1,6 @@
 """The cost of rules for a change of release: the same PATCH without policies, with no rule, with Freezes, protected."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -18,7 +18,7 @@ from moorage_dev.rest_client import MERGE_PATCH
 
 NAME = "gates"
 #: Fewer changes of each Deployment than may be unrecorded, and than an Environment proves releases: no operator runs.
-_APPS, _CHANGES = 60, MAX_PROVEN
+_APPS, _CHANGES = 20, MAX_PROVEN
 _EVIDENCE: Final = 500
 _FREEZES, _WINDOWS = 5, 20
 _POLICIES = tuple(
@@ -28,17 +28,19 @@ _POLICIES = tuple(
         "approvals", "approvals-observed", "rejections", "overrides",
     )
 )  # fmt: skip
+_Rule = Callable[[Lab, Workspace], None]
 _RELEASES = [f"1.{number}" for number in range(_CHANGES)]
 _NOTE = (
-    "gates: merge patches of the release, one at a time, 9 of each Deployment, without an operator, each kind on a "
-    "workspace of its own, in turns; Freezes: 5 with 20 open windows each; protected: promotion with evidence about "
-    "500 apps, 9 releases each"
+    "gates: merge patches of the release, one at a time, 9 of each of 20 Deployments, without an operator, each kind "
+    "on a workspace of its own; no rule, Freezes and protected take turns at every release, so that what disturbs one "
+    "disturbs the others; Freezes: 5 with 20 open windows each, and a small one; protected: promotion with evidence "
+    "about 500 apps or about those 20, 9 releases each"
 )
 
 
 @dataclass(slots=True)
 class _Cost:
-    """What a change cost, per round."""
+    """What a change cost, for each release that all Deployments of a workspace took in turn."""
 
     cpu_ms: list[float] = field(default_factory=list)
     p50_ms: list[float] = field(default_factory=list)
@@ -46,25 +48,25 @@ class _Cost:
 
 def measure(lab: Lab, plan: Plan) -> list[Figure]:
     """In turns, each on Deployments of its own."""
-    costs = {kind: _Cost() for kind in ("bare", "no rule", "freezes", "protected")}
-    rules: dict[str, Callable[[Lab, Workspace], None]] = {"freezes": _freeze, "protected": _protect}
+    costs = {kind: _Cost() for kind in ("bare", *_RULES)}
     numbers = iter(range(600, 10_000))
-    with shown("changing releases", lambda: "under rules"):
+    memory: list[float] = []
+    server = lab.cluster.processes["apiserver"].pid
+    with shown("changing releases", lambda: f"under rules, round {len(memory) + 1}"):
         for _ in range(plan.rounds):
             with without(lab, _POLICIES, _governed):
-                _round(lab, plan, Workspace(next(numbers)), costs["bare"])
-            for kind in ("no rule", "freezes", "protected"):
-                _round(lab, plan, Workspace(next(numbers)), costs[kind], rules.get(kind))
+                _round(lab, plan, numbers, {"bare": None}, costs)
+            _round(lab, plan, numbers, _RULES, costs)
+            memory.append(usage.memory_mib(server))
     figures: list[Figure] = []
-    for kind, against, limit in (
-        ("no rule", "bare", 1.02),
-        ("freezes", "no rule", 1.15),
-        ("protected", "no rule", 1.15),
-    ):
+    for kind, against, aims in _COMPARED:
         own, other = costs[kind], costs[against]
-        figures.append(_figure(kind, "p50", own.p50_ms, other.p50_ms, against, Aim(limit, of_ratio=True)))
+        figures.append(_figure(kind, "p50", own.p50_ms, other.p50_ms, against, *aims))
         figures.append(_figure(kind, "CPU of the API server", own.cpu_ms, other.cpu_ms, against))
-    return figures
+    first = Baseline("after the first round", Samples.of(memory[:1]))
+    last = Samples.of(memory[-1:])
+    name = "memory of the API server after the last round"
+    return [*figures, Figure(NAME, name, "MiB", last, first, (Aim(_FLAT, of_ratio=True),), _NOTE)]
 
 
 def _figure(kind: str, what: str, own: list[float], other: list[float], against: str, *aims: Aim) -> Figure:
@@ -73,15 +75,34 @@ def _figure(kind: str, what: str, own: list[float], other: list[float], against:
 
 
 def _round(
-    lab: Lab, plan: Plan, workspace: Workspace, cost: _Cost, rule: Callable[[Lab, Workspace], None] | None = None
+    lab: Lab, plan: Plan, numbers: Iterator[int], rules: Mapping[str, _Rule | None], costs: Mapping[str, _Cost]
 ) -> None:
+    """Every release in turn, for every rule in turn."""
+    paths = {kind: _bindings(lab, plan, Workspace(next(numbers)), rule) for kind, rule in rules.items()}
+    for release in _RELEASES:
+        for kind in rules:
+            _change(lab, paths[kind], release, costs[kind])
+
+
+def _bindings(lab: Lab, plan: Plan, workspace: Workspace, rule: _Rule | None = None) -> list[str]:
+    """The Deployments of a workspace, under a rule."""
     lab.make_workspace(workspace)
     paths = lab.make_bindings(workspace, 1, plan.sized(_APPS, least=10))
     if rule is not None:
         rule(lab, workspace)
+    return paths
+
+
+def _change(lab: Lab, paths: list[str], release: str, cost: _Cost) -> None:
+    """Give all of them one release."""
     server = lab.cluster.processes["apiserver"].pid
-    count = len(paths) * _CHANGES
-    job = {"paths": paths, "count": count, "connections": 1, "target": generator.target(lab), "releases": _RELEASES}
+    job = {
+        "paths": paths,
+        "count": len(paths),
+        "connections": 1,
+        "target": generator.target(lab),
+        "releases": [release],
+    }
     before = usage.cpu_seconds(server)
     result = generator.run("changes", job)
     generator.require_only(result, 200)
@@ -109,15 +130,23 @@ def _freeze(lab: Lab, workspace: Workspace) -> None:
 
 
 def _protect(lab: Lab, workspace: Workspace) -> None:
+    _protect_with(lab, workspace, _EVIDENCE)
+
+
+def _protect_small(lab: Lab, workspace: Workspace) -> None:
+    _protect_with(lab, workspace, _APPS)
+
+
+def _protect_with(lab: Lab, workspace: Workspace, apps: int) -> None:
     """Protect the environment, with evidence for every release that is measured."""
     path = f"{GROUP}/namespaces/{workspace.namespace}/{names.ENVIRONMENTS}/env-00"
     _patch(lab, path, {"spec": {"promotion": {"from": "staging"}}})
     proven = [{"release": release, "eligibleAt": "2026-01-01T00:00:00Z"} for release in _RELEASES]
     rule = {"from": "staging", "soak": "0s", "require": "Deployed"}
-    gates = {"closed": False, "provenFor": rule, "proven": {app_name(index): proven for index in range(_EVIDENCE)}}
+    gates = {"closed": False, "provenFor": rule, "proven": {app_name(index): proven for index in range(apps)}}
     _patch(lab, f"{path}/status", {"status": {"gates": gates}})
     wait(lambda: not _takes(lab, workspace.namespace, "probe", "1"), "the protection is in force")
-    wait(lambda: _takes(lab, workspace.namespace, app_name(_EVIDENCE - 1), _RELEASES[0]), "the evidence is known")
+    wait(lambda: _takes(lab, workspace.namespace, app_name(apps - 1), _RELEASES[0]), "the evidence is known")
 
 
 def _patch(lab: Lab, path: str, body: dict[str, Any]) -> None:
@@ -141,3 +170,19 @@ def _governed(lab: Lab) -> bool:
 
 def _object(kind: str, name: str, spec: dict[str, Any]) -> dict[str, Any]:
     return {"apiVersion": names.API_VERSION, "kind": kind, "metadata": {"name": name}, "spec": spec}
+
+
+_RULES: Final[dict[str, _Rule | None]] = {
+    "no rule": None,
+    "freezes": _freeze,
+    "protected": _protect,
+    "protected, 20 apps": _protect_small,
+}
+#: How much the memory of the API server may grow from the first round to the last; every round stores more objects.
+_FLAT: Final = 1.15
+_COMPARED: Final = (
+    ("no rule", "bare", (Aim(1.02, of_ratio=True),)),
+    ("freezes", "no rule", (Aim(1.15, of_ratio=True),)),
+    ("protected", "no rule", (Aim(1.15, of_ratio=True),)),
+    ("protected, 20 apps", "no rule", ()),
+)
