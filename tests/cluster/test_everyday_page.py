@@ -20,6 +20,8 @@ terminal = pytest.fixture(terminals, name="terminal")
 MANAGER = "user-01"
 #: Asks back on a terminal, and a test has none.
 ASKS = {"undo": "--yes"}
+#: There is no bob here.
+NOTHING = ["history", "--by", "bob"]
 #: Has a guide of its own, which is linked beside it.
 ELSEWHERE = ("import",)
 
@@ -53,7 +55,10 @@ def test_every_command_of_the_page_does_what_it_says(
         done = run("deploy", "staging", "web-shop", release, "--wait", "recorded")
         assert done[0] == Exit.DONE, done
     assert run("freeze", "quiet", "-m", "audit", "--until", "+2h", "--app", "ledger")[0] == Exit.DONE
+    # Something is in production already, so that the first questions have an answer.
+    assert run("deploy", "staging", "search", "1", "--wait", "recorded")[0] == Exit.DONE
     # The evidence for a promotion comes with the next status.
+    eventually(lambda: run("promote", "production", "search")[0] == Exit.DONE)
     eventually(lambda: run("promote", "production", "--dry-run")[0] == Exit.DONE)
     seen = []
     for verb, *words in commands():
@@ -61,7 +66,7 @@ def test_every_command_of_the_page_does_what_it_says(
         code, out, err = run(verb, *words, *([ASKS[verb]] if verb in ASKS else []))
         assert code == Exit.DONE, f"moorage {verb} {shlex.join(words)}: {code} {err}"
         if verb in {"get", "matrix", "history", "deploy", "promote", "freezes", "environments"}:
-            assert out, verb
+            assert (out, err) == ("", "nothing found\n") if [verb, *words] == NOTHING else out, [verb, *words]
         if verb == "promote":
             # A second release, so that there is one to go back to.
             assert run("deploy", "staging", "web-shop", "2.4.2")[0] == Exit.DONE
