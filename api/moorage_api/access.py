@@ -114,6 +114,10 @@ class Access:
         """
         return await self._rights.get((caller.digest, right), lambda: self._allowed(caller, right), upstream=upstream)
 
+    def known_allowed(self, caller: Caller, right: Right) -> bool:
+        """Whether it is known without a review that the caller has that right."""
+        return self._rights.kept((caller.digest, right), otherwise=False)
+
     def accepted_before(self, token: str) -> bool:
         """Whether the cluster accepted this token not long ago, and has not refused it since."""
         return self._accepted.get(self._digest(token.encode()), 0.0) > self._clock.monotonic()

@@ -4,7 +4,7 @@ Argo CD and Flux delete what an empty or short 200 leaves out, and change nothin
 So whatever is not certain is an error: every function here returns the sentence of a 503, or None.
 """
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from moorage_api.cache.line import Line
@@ -74,19 +74,17 @@ def unproved(bindings: Iterable[tuple[BindingView, Line | None]]) -> str | None:
     return None
 
 
-def shrunken(before: Collection[Place], now: Collection[Place], traces: Mapping[Place, Trace]) -> str | None:
+def shrunken(before: int, gone: Iterable[Trace]) -> str | None:
     """Whether more than half of the last answer is gone without the history saying why.
 
     Args:
-        before: what the last answer to the same selection had.
-        now: what this one would have.
-        traces: of everything that is gone.
+        before: how many releases the last answer to the same selection had.
+        gone: traces of those that this one would not have.
     """
-    gone = set(before).difference(now)
-    unexplained = sum(1 for place in gone if not traces[place].explained)
-    if 2 * unexplained <= len(before):
+    unexplained = sum(1 for one in gone if not one.explained)
+    if 2 * unexplained <= before:
         return None
     return (
-        f"{unexplained} of {len(before)} releases of the last answer are gone, and the history does not say that they "
+        f"{unexplained} of {before} releases of the last answer are gone, and the history does not say that they "
         "were undeployed; nothing is answered until it does, or until this facade is restarted"
     )

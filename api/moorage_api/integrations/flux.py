@@ -5,7 +5,6 @@ Its `filter.limit` silently drops what is beyond it, and what is dropped is prun
 and an answer that is longer is an error.
 """
 
-from collections.abc import Sequence
 from typing import Annotated, Final
 
 from pydantic import AfterValidator, Field
@@ -69,7 +68,7 @@ class Flux:
         query: InputsQuery = call.query
         workspace = call.workspace
         wanted = Selection((workspace.org,), (workspace.workspace,), _split(query.environment), _split(query.app))
-        form = Form(f"flux, at most {query.limit}", lambda items, pieces: _body(items, pieces, query.limit))
+        form = Form(f"flux, at most {query.limit}", lambda count, inputs: _body(count, inputs, query.limit), _input)
         return self._inputs.answer(facade, call.headers, [workspace], wanted, form)
 
 
@@ -77,11 +76,11 @@ def _split(text: str | None) -> tuple[str, ...]:
     return tuple(sorted(set(text.split(",")))) if text else ()
 
 
-def _body(items: Sequence[Item], pieces: Sequence[bytes], limit: int) -> bytes:
-    if len(items) > limit:
-        message = f"there are {len(items)} inputs, and Flux would drop what is beyond {limit}: raise both limits"
+def _body(count: int, inputs: bytes, limit: int) -> bytes:
+    if count > limit:
+        message = f"there are {count} inputs, and Flux would drop what is beyond {limit}: raise both limits"
         raise errors.invalid(["query", "limit"], message, value=limit)
-    body = b'{"inputs":[' + b",".join(map(_input, items, pieces)) + b"]}"
+    body = b'{"inputs":[' + inputs + b"]}"
     if len(body) > MAX_BODY:
         message = f"the answer would have {len(body)} bytes, and Flux reads {MAX_BODY}: ask for fewer environments"
         raise errors.invalid(["query", "environment"], message)

@@ -5,8 +5,8 @@ The memory is this process's own: after a restart there is no last answer to com
 """
 
 from collections import OrderedDict
-from collections.abc import Callable, Collection, Hashable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from hashlib import blake2b
 from typing import Any, Final
 
@@ -29,7 +29,8 @@ from moorage_crds.kinds.workspace import Workspace
 MAX_REMEMBERED: Final = 200_000
 #: How many bytes of answers are kept as they were sent.
 MAX_KEPT_BYTES: Final = 32 * 1024 * 1024
-#: Of how many releases the JSON is kept for the next answer; each has about 350 bytes.
+#: Of how many releases the JSON is kept for the next answer; each has about 350 bytes, once by itself and once in the
+#: text of its environment for each tool.
 MAX_PIECES: Final = 50_000
 
 #: Watches prove something every second or two at most: a bound below this cannot be kept. Seconds.
@@ -41,6 +42,9 @@ _MADE_OF: Final = frozenset({names.ENVIRONMENTS, names.DEPLOYMENTS})
 _Places = Mapping[decisions.Place, str]
 """Place of each binding that was answered → its uid."""
 
+_Environment = tuple[str, str]
+"""Namespace and name."""
+
 
 @dataclass(frozen=True, slots=True)
 class Item:
@@ -51,40 +55,67 @@ class Item:
     line: Line
 
 
+def plain(_item: Item, piece: bytes) -> bytes:
+    """An item as it is, without anything that only one tool asks for."""
+    return piece
+
+
 @dataclass(frozen=True, slots=True)
 class Form:
     """How a tool wants its answer.
 
     Attributes:
         name: two forms of one name make the same of the same items.
-        encode: items, and the JSON of the fields of each → body.
+        encode: how many items there are, and the JSON of all of them with commas between → body.
+        item: an item and the JSON of its fields → its JSON. What it returned is kept: it is a function of a module.
     """
 
     name: str
-    encode: Callable[[Sequence[Item], Sequence[bytes]], bytes]
+    encode: Callable[[int, bytes], bytes]
+    item: Callable[[Item, bytes], bytes] = plain
+
+
+@dataclass(frozen=True, slots=True)
+class _Had:
+    """What an answer had: environment → its places, the same object as before if nothing has changed there."""
+
+    places: Mapping[_Environment, _Places]
+    count: int
+
+    def gone(self, now: "_Had") -> dict[decisions.Place, str]:
+        """What is in this one and not in that one."""
+        found: dict[decisions.Place, str] = {}
+        for environment, places in self.places.items():
+            there = now.places.get(environment, {})
+            if there is not places:
+                found |= {place: uid for place, uid in places.items() if place not in there}
+        return found
+
+
+_NOTHING: Final = _Had({}, 0)
 
 
 class Memory:
     """The last answers: selection → what it had. Bounded; the selection that was asked for longest ago goes first."""
 
     def __init__(self) -> None:
-        self._answers: OrderedDict[Selection, _Places] = OrderedDict()
+        self._answers: OrderedDict[Selection, _Had] = OrderedDict()
         self._size = 0
 
-    def last(self, wanted: Selection) -> _Places:
+    def last(self, wanted: Selection) -> _Had:
         """What the last answer to that selection had; nothing if there was none."""
-        return self._answers.get(wanted, {})
+        return self._answers.get(wanted, _NOTHING)
 
-    def keep(self, wanted: Selection, places: _Places) -> None:
+    def keep(self, wanted: Selection, had: _Had) -> None:
         """An answer was given."""
-        self._size += len(places) + 1 - self._drop(wanted)
-        self._answers[wanted] = places
+        self._size += had.count + 1 - self._drop(wanted)
+        self._answers[wanted] = had
         while self._size > MAX_REMEMBERED and len(self._answers) > 1:
             self._size -= self._drop(next(iter(self._answers)))
 
     def _drop(self, wanted: Selection) -> int:
         gone = self._answers.pop(wanted, None)
-        return 0 if gone is None else len(gone) + 1
+        return 0 if gone is None else gone.count + 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +123,7 @@ class _Told:
     """An answer, and what was known when it was made."""
 
     moves: tuple[int, int]
-    places: _Places
+    had: _Had
     body: bytes
     tag: str
 
@@ -119,6 +150,20 @@ class _Answers:
 
 
 @dataclass(frozen=True, slots=True)
+class _Part:
+    """What an answer says of one environment: its JSON with commas between, a hash of that, and what it has."""
+
+    text: bytes
+    digest: bytes
+    places: _Places
+
+
+def _part(texts: Iterable[bytes], places: _Places) -> _Part:
+    text = b",".join(texts)
+    return _Part(text, blake2b(text, digest_size=16).digest(), places)
+
+
+@dataclass(frozen=True, slots=True)
 class _Section:
     """What is active in one environment, and how it was said: made again only after a change in that environment.
 
@@ -129,6 +174,7 @@ class _Section:
         items: the same, if each history reaches its release.
         pieces: the JSON of the fields of each item.
         places: where each item is.
+        said: what an answer for all apps says of it, by what each tool makes of an item.
     """
 
     place: Place
@@ -137,6 +183,18 @@ class _Section:
     items: Sequence[Item]
     pieces: Sequence[bytes]
     places: _Places
+    said: dict[Callable[[Item, bytes], bytes], _Part] = field(default_factory=dict)
+
+    def part(self, form: Form, apps: Collection[str]) -> _Part:
+        """What an answer for these apps (none: all) says of it."""
+        if apps:
+            chosen = [number for number, item in enumerate(self.items) if item.binding.app in apps]
+            texts = [form.item(self.items[number], self.pieces[number]) for number in chosen]
+            return _part(texts, _places(self.items[number] for number in chosen))
+        known = self.said.get(form.item)
+        if known is None:
+            known = self.said[form.item] = _part(map(form.item, self.items, self.pieces), self.places)
+        return known
 
     def is_of(self, place: Place, revision: int) -> bool:
         """Whether it would be the same now."""
@@ -222,7 +280,7 @@ class Inputs:
         if told is None:
             told = self._made(facade.catalog, workspaces, wanted, form)
             self._answers.keep(question, told)
-        self._memory.keep(wanted, told.places)
+        self._memory.keep(wanted, told.had)
         if etag.unmodified(headers.get("If-None-Match"), told.tag):
             return Answer(b"", status=304, headers={"ETag": told.tag})
         return Answer(told.body, headers={"ETag": told.tag})
@@ -230,33 +288,33 @@ class Inputs:
     def _made(self, catalog: Catalog, workspaces: Sequence[Workspace], wanted: Selection, form: Form) -> _Told:
         places = selection.places(catalog, workspaces, wanted)
         selection.require_apps(catalog, places, wanted)
-        items, pieces, now = self._found(catalog, places, wanted.apps)
+        parts = dict(self._parts(catalog, places, wanted.apps, form))
+        had = _Had({environment: one.places for environment, one in parts.items()}, _count(parts.values()))
         before = self._memory.last(wanted)
-        traces = {place: _trace(catalog, place, before[place]) for place in before.keys() - now.keys()}
-        _require(decisions.shrunken(before, now, traces))
-        body = form.encode(items, pieces)
-        return _Told(catalog.moves, now, body, f'"{blake2b(body, digest_size=16).hexdigest()}"')
+        gone = [_trace(catalog, place, uid) for place, uid in before.gone(had).items()]
+        _require(decisions.shrunken(before.count, gone))
+        body = form.encode(had.count, b",".join(one.text for one in parts.values()))
+        return _Told(catalog.moves, had, body, _tag(parts.values()))
 
-    def _found(
-        self, catalog: Catalog, places: Sequence[Place], apps: Collection[str]
-    ) -> tuple[Sequence[Item], Sequence[bytes], _Places]:
-        """The active releases of these apps (none: all) in the order of their names, the JSON of each, their places."""
-        items: list[Item] = []
-        pieces: list[bytes] = []
-        now: dict[decisions.Place, str] = {}
+    def _parts(
+        self, catalog: Catalog, places: Iterable[Place], apps: Collection[str], form: Form
+    ) -> Iterator[tuple[_Environment, _Part]]:
+        """The environments with active releases of these apps (none: all), in the order of `places`."""
         for place in places:
             section = self._sections.of(catalog, place)
             _require(section.doubt(apps))
-            if not apps:
-                items += section.items
-                pieces += section.pieces
-                now |= section.places
-                continue
-            chosen = [number for number, item in enumerate(section.items) if item.binding.app in apps]
-            items += [section.items[number] for number in chosen]
-            pieces += [section.pieces[number] for number in chosen]
-            now |= _places(section.items[number] for number in chosen)
-        return items, pieces, now
+            part = section.part(form, apps)
+            if part.places:
+                yield (place.environment.namespace, place.environment.name), part
+
+
+def _count(parts: Iterable[_Part]) -> int:
+    return sum(len(one.places) for one in parts)
+
+
+def _tag(parts: Iterable[_Part]) -> str:
+    """The ETag: a hash of what each environment's part is hashed to, so that what has not changed is not read again."""
+    return f'"{blake2b(b"".join(one.digest for one in parts), digest_size=16).hexdigest()}"'
 
 
 def _last_line(catalog: Catalog, uid: str) -> Line | None:

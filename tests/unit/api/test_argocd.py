@@ -167,3 +167,32 @@ async def test_the_last_answer_is_remembered_for_each_selection() -> None:
     refused = await ask(world, workspace="shop")
     assert (refused.status, "2 of 3" in refused.json["message"]) == (503, True)
     assert places(await sets(world, workspace="bank")) == [BANK]
+
+
+async def test_rights_are_reviewed_once_in_ten_seconds_and_no_longer() -> None:
+    world = await several()
+    for namespace in (NAMESPACE, "acme-bank"):
+        world.reviews.grant("argocd", *READER, namespace=namespace)
+    assert len(await sets(world, "argocd", workspace=["shop", "bank"])) == 4
+    asked = len(world.reviews.asked)
+    assert len(await sets(world, "argocd", workspace=["shop", "bank"])) == 4
+    assert len(world.reviews.asked) == asked
+
+    world.reviews.rights.discard(("argocd", "list", names.RECORDS, "acme-bank"))
+    world.clock.advance(10)
+
+    assert (await ask(world, "argocd", workspace=["shop", "bank"])).status == 403
+    assert len(await sets(world, "argocd", workspace="shop")) == 3
+
+
+async def test_a_workspace_that_comes_or_goes_is_in_the_next_answer() -> None:
+    world = await several()
+    assert places(await sets(world, org="acme")) == [BANK, LIVE, API, WEB]
+
+    world.namespace("acme-bank", "other", "bank")
+    world.deliver()
+    assert places(await sets(world, org="acme")) == [LIVE, API, WEB]
+
+    world.namespace("acme-bank", "acme", "bank")
+    world.deliver()
+    assert places(await sets(world, org="acme")) == [BANK, LIVE, API, WEB]

@@ -11,16 +11,17 @@ from moorage_api.integrations.selection import Selection
 from moorage_crds import names
 
 INPUTS = BASE.removesuffix("environments") + "inputs"
-FORM = Form("test", lambda _items, pieces: b"\n".join(pieces))
+FORM = Form("test", lambda count, sets: b"%d %s" % (count, sets))
 ENVIRONMENTS = ("production", "staging")
 APPS = ("api", "mail", "web")
 
 
-def told(inputs: Inputs, world: World, org: str, *apps: str) -> bytes:
-    """The body for the whole workspace, or for some apps of it."""
+def told(inputs: Inputs, world: World, org: str, *apps: str) -> tuple[bytes, str]:
+    """Body and ETag for the whole workspace, or for some apps of it."""
     workspace = world.catalog.workspace(org, WORKSPACE)
     assert workspace is not None
-    return inputs.answer(world.facade, {}, [workspace], Selection((org,), (WORKSPACE,), (), apps), FORM).body
+    answer = inputs.answer(world.facade, {}, [workspace], Selection((org,), (WORKSPACE,), (), apps), FORM)
+    return answer.body, answer.headers["ETag"]
 
 
 async def change(world: World, chance: random.Random, step: int) -> None:
@@ -50,24 +51,25 @@ async def test_kept_sections_say_what_new_ones_say_whatever_has_changed() -> Non
         world.environment(environment, parameters={"region": "eu"})
         for app in APPS:
             await world.deploy(app, "1", environment=environment)
-    bodies = set()
+    bodies, tags = set(), set()
     for step in range(300):
         await change(world, chance, step)
-        body = told(kept, world, ORG)
-        assert body == told(Inputs(), world, ORG)
+        body, tag = told(kept, world, ORG)
+        assert (body, tag) == told(Inputs(), world, ORG)
         app = chance.choice(APPS)
         assert told(kept, world, ORG, app) == told(Inputs(), world, ORG, app)
         bodies.add(body)
-    assert len(bodies) > 100
+        tags.add(tag)
+    assert len(bodies) == len(tags) > 100
 
 
 async def test_a_workspace_that_gets_another_name_is_told_by_it() -> None:
     world, kept = World(), Inputs()
     world.environment("staging")
     await world.deploy("web", "1")
-    assert b'"org":"acme"' in told(kept, world, ORG)
+    assert b'"org":"acme"' in told(kept, world, ORG)[0]
     world.namespace(NAMESPACE, "acme-two", WORKSPACE)
-    assert b'"org":"acme-two"' in told(kept, world, "acme-two")
+    assert b'"org":"acme-two"' in told(kept, world, "acme-two")[0]
 
 
 async def test_history_that_has_not_arrived_silences_its_own_app_and_no_other() -> None:
