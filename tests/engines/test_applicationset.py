@@ -2,10 +2,12 @@
 
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 from api_server_proxy import ApiServerProxy
+from bringing import judged_while
 from cluster import LiveCluster, Workspace, Workspaces
 from following import following
 from git_server import Repository
@@ -235,13 +237,19 @@ def test_facade_that_is_not_certain_changes_nothing(
 
 
 def test_what_became_of_a_release_comes_back_from_the_application(
-    releases: ReleaseSet, here: Workspace, facade: Facade, operators: Operators, repository: Repository
+    releases: ReleaseSet,
+    here: Workspace,
+    facade: Facade,
+    operators: Operators,
+    repository: Repository,
+    tmp_path: Path,
 ) -> None:
     repository.commit(_chart("web"))
-    cluster = here.cluster
-    with following(operators, cluster, ["applications.argoproj.io"]):
-        web = Workload(here, "production")
-        eventually(lambda: web.image() == "registry.example.com/app:web-1", PATIENCE)
+    cluster, kind = here.cluster, "applications.argoproj.io"
+    web = Workload(here, "production")
+    eventually(lambda: web.image() == "registry.example.com/app:web-1", PATIENCE)
+    brought = (engine.NAMESPACE, f"{releases.name}-production-web"), (f"{here.namespace}-production", "app")
+    with following(operators, cluster, [kind]), judged_while(cluster, tmp_path, kind, *brought):
         web.report(rolled_out)
         eventually(lambda: rollouts(facade, here, "production").get("web") == "Healthy", PATIENCE)
 

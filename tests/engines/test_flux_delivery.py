@@ -1,8 +1,10 @@
 """What docs/delivery.md says of Flux: its controllers carry what stands in the ConfigMap of an Environment."""
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
+from bringing import judged_while
 from cluster import Workspace, Workspaces
 from flux_objects import Objects, Workloads
 from following import following, keeping_config_maps
@@ -65,7 +67,7 @@ def declare(here: Workspace, kind: str) -> None:
 
 
 def test_kustomization_carries_what_the_config_map_says(
-    following_flux: Workloads, here: Workspace, facade: Facade
+    following_flux: Workloads, here: Workspace, facade: Facade, tmp_path: Path
 ) -> None:
     workloads, kustomizations = following_flux, Objects(here.cluster, "kustomizations", here.namespace)
     declare(here, "Kustomization")
@@ -76,11 +78,13 @@ def test_kustomization_carries_what_the_config_map_says(
     eventually(lambda: rollouts(facade, here, "production") == {"web": "Healthy"}, PATIENCE)
     uids = workloads.uids()
 
-    deploy(facade, here, "production", "web", "web-2")
-    eventually(lambda: workloads.images() == {"web": "web:web-2"}, PATIENCE)
-    eventually(lambda: rollouts(facade, here, "production") == {"web": "Progressing"}, PATIENCE)
-    eventually(lambda: workloads.run() and kustomizations.is_ready("shop"), PATIENCE)
-    eventually(lambda: rollouts(facade, here, "production") == {"web": "Healthy"}, PATIENCE)
+    kind = "kustomizations.kustomize.toolkit.fluxcd.io"
+    with judged_while(here.cluster, tmp_path, kind, (here.namespace, "shop"), (here.namespace, "web")):
+        deploy(facade, here, "production", "web", "web-2")
+        eventually(lambda: workloads.images() == {"web": "web:web-2"}, PATIENCE)
+        eventually(lambda: rollouts(facade, here, "production") == {"web": "Progressing"}, PATIENCE)
+        eventually(lambda: workloads.run() and kustomizations.is_ready("shop"), PATIENCE)
+        eventually(lambda: rollouts(facade, here, "production") == {"web": "Healthy"}, PATIENCE)
 
     # A template that still names what was undeployed is an error and not an empty image.
     undeploy(facade, here, "production", "web")

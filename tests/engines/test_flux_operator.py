@@ -2,9 +2,11 @@
 
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 from api_server_proxy import ApiServerProxy
+from bringing import judged_while
 from cluster import RBAC, Workspace, Workspaces
 from flux_objects import Object, Objects, Workloads, helm_repository
 from following import following
@@ -218,14 +220,16 @@ def test_facade_that_is_not_certain_changes_nothing(
 
 
 def test_what_became_of_a_release_comes_back_from_the_helm_release(
-    releases: ReleaseSet, here: Workspace, facade: Facade, operators: Operators
+    releases: ReleaseSet, here: Workspace, facade: Facade, operators: Operators, tmp_path: Path
 ) -> None:
-    workloads = Workloads(here)
+    workloads, kind = Workloads(here), "helmreleases.helm.toolkit.fluxcd.io"
 
     def phase() -> str | None:
         return rollouts(facade, here, "production").get("web")
 
-    with following(operators, here.cluster, ["helmreleases.helm.toolkit.fluxcd.io"]):
+    eventually(lambda: workloads.images().get("web") == "web:web-1", PATIENCE)
+    brought = (here.namespace, "production-web"), (here.namespace, "web")
+    with following(operators, here.cluster, [kind]), judged_while(here.cluster, tmp_path, kind, *brought):
         eventually(lambda: workloads.run() and phase() == "Healthy", PATIENCE)
         deploy(facade, here, "production", "web", "web-2")
         eventually(lambda: workloads.images().get("web") == "web:web-2", PATIENCE)

@@ -30,7 +30,10 @@ class Repository:
         _git(self._checkout, "checkout", "--quiet", "-b", "main")
 
     def commit(self, files: Mapping[str, str | None], *, why: str = "Change") -> str:
-        """Write files (None deletes, also a whole folder), commit, push; the commit's id."""
+        """Write files (None deletes, also a whole folder), commit, push; the commit's id.
+
+        What is there already makes no commit.
+        """
         for name, text in files.items():
             path = self._checkout / name
             if text is None:
@@ -39,8 +42,9 @@ class Repository:
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(text, encoding="utf-8")
         _git(self._checkout, "add", "--all")
-        _git(self._checkout, "commit", "--quiet", "--message", why)
-        _git(self._checkout, "push", "--quiet", "origin", "main")
+        if _git(self._checkout, "status", "--porcelain"):
+            _git(self._checkout, "commit", "--quiet", "--message", why)
+            _git(self._checkout, "push", "--quiet", "origin", "main")
         return self.head()
 
     def head(self) -> str:

@@ -4,7 +4,7 @@ Argo CD and Flux delete what an empty or short 200 leaves out, and change nothin
 So whatever is not certain is an error: every function here returns the sentence of a 503, or None.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 
 from moorage_api.cache.line import Line
@@ -88,3 +88,23 @@ def shrunken(before: int, gone: Iterable[Trace]) -> str | None:
         f"{unexplained} of {before} releases of the last answer are gone, and the history does not say that they "
         "were undeployed; nothing is answered until it does, or until this facade is restarted"
     )
+
+
+def orphaned(gone: Iterable[Trace], known: Collection[Place], namespaces: Collection[str]) -> str | None:
+    """Whether a release is missing only because its Environment is: the Deployment still has it.
+
+    Args:
+        gone: traces of those that the last answer had and this one would not have.
+        known: Namespace and name of the environments that this one is made of.
+        namespaces: of the workspaces that are asked for.
+    """
+    for one in gone:
+        binding = one.binding
+        if binding is None or binding.release is None or binding.namespace not in namespaces:
+            continue
+        if (binding.namespace, binding.environment) not in known:
+            return (
+                f"The Environment {binding.environment} is gone, and {binding.name} still has a release in it: "
+                "undeploy it, make the Environment again, or restart this facade"
+            )
+    return None

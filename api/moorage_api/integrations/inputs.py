@@ -293,6 +293,8 @@ class Inputs:
         before = self._memory.last(wanted)
         gone = [_trace(catalog, place, uid) for place, uid in before.gone(had).items()]
         _require(decisions.shrunken(before.count, gone))
+        known = {(one.environment.namespace, one.environment.name) for one in places}
+        _require(decisions.orphaned(gone, known, {one.namespace for one in workspaces}))
         body = form.encode(had.count, b",".join(one.text for one in parts.values()))
         return _Told(catalog.moves, had, body, _tag(parts.values()))
 

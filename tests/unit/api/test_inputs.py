@@ -302,6 +302,29 @@ async def test_a_binding_that_is_made_again_is_the_same_place() -> None:
     assert after[0]["deployment_id"] != before[0]["deployment_id"]
 
 
+async def test_a_release_whose_environment_alone_is_gone_is_not_left_out() -> None:
+    world = await delivered("web")
+    world.environment("production")
+    for app in ("api", "cart", "web"):
+        await world.deploy(app, f"{app}-1", environment="production")
+    assert len(await inputs(world)) == 4
+
+    # A list that was a lie, or somebody who deleted it: less than half is gone.
+    kept = world.raw(names.ENVIRONMENTS, "staging")
+    world.cluster.remove(names.ENVIRONMENTS, NAMESPACE, "staging")
+    world.deliver()
+    reply = await ask(world)
+    assert (reply.status, reply.json["details"]) == (503, {"reason": "NotSynced"})
+    assert "staging is gone" in reply.json["message"]
+
+    world.cluster.put({**kept, "metadata": {"name": "staging", "namespace": NAMESPACE}}, names.ENVIRONMENTS)
+    world.deliver()
+    assert len(await inputs(world)) == 4
+    world.cluster.remove(names.ENVIRONMENTS, NAMESPACE, "staging")
+    gone(world, "web")
+    assert len(await inputs(world)) == 3
+
+
 # --- the decisions alone
 
 

@@ -1,7 +1,8 @@
-"""What real controllers wrote while real pods rolled, judged again: see tests/node/test_health.py."""
+"""What real controllers wrote, judged again: see tests/node/test_health.py, and tests/engines for Argo CD and Flux."""
 
 from dataclasses import replace
 
+import bringing
 import pytest
 from rolling import BAD, Pod, judged, recorded, sequence_of
 
@@ -40,3 +41,34 @@ def test_a_status_that_does_not_fit_its_pods_is_noticed(resource: str) -> None:
         lie = replace(versions[last], pods=pods)
         with pytest.raises(AssertionError):
             judged(resource, [*versions[:last], lie])
+
+
+#: Release and health, in their order: what Argo CD and Flux said while the workload that they brought rolled.
+SAID = {
+    "applications.argoproj.io": [
+        ("web-1", "Progressing"),
+        ("web-1", "Healthy"),
+        ("web-2", "Progressing"),
+        ("web-2", "Healthy"),
+        ("web-3", "Progressing"),
+        ("web-3", "Degraded"),
+        ("web-2", "Progressing"),
+        ("web-2", "Healthy"),
+    ],
+    # It takes the release from a ConfigMap: while it begins, the workload has the old one.
+    "kustomizations.kustomize.toolkit.fluxcd.io": [
+        ("web-1", "Healthy"),
+        ("web-1", "Progressing"),
+        ("web-2", "Progressing"),
+        ("web-2", "Healthy"),
+    ],
+}
+
+
+@pytest.mark.parametrize("resource", SAID, ids=TARGET_KINDS.get)
+def test_what_a_tool_brought_is_healthy_when_its_workload_is(resource: str) -> None:
+    versions = recorded(resource)
+
+    assert bringing.judged(resource, versions) == SAID[resource]
+    with pytest.raises(AssertionError):
+        bringing.judged(resource, [*versions[:-1], replace(versions[-1], pods=(Pod("web-2", ready=False),))])
