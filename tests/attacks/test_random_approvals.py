@@ -182,6 +182,7 @@ def shop(cluster: LiveCluster) -> Iterator[Workspace]:
     made.clean()
 
 
+@pytest.mark.timeout(1200 + 10 * SCHEDULES)
 def test_nothing_enters_without_approvals_that_count(shop: Workspace, operators: Operators, figures: Any) -> None:
     counts: Counter[str] = Counter()
     wrong: list[str] = []

@@ -101,6 +101,7 @@ def shop(cluster: LiveCluster, operators: Operators) -> Iterator[Workspace]:
     made.clean()
 
 
+@pytest.mark.timeout(1200 + WRITES)
 def test_the_api_server_turns_where_the_wall_clock_does(shop: Workspace, facade: Facade, figures: Any) -> None:
     chance = random.Random(20261202)  # noqa: S311 — repeatable, no secret
     chosen = _chosen(chance)

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Final
 
+import pytest
 from cluster import LiveCluster, Workspace, Workspaces
 from governance import MANAGER, MEMBERS_WITH_RULES
 from identities import DEPLOYER, OWNER, Object, refused_by
@@ -168,6 +169,7 @@ def in_force(cluster: LiveCluster) -> Iterator[None]:
         made.clean()
 
 
+@pytest.mark.timeout(1200 + 2 * CHANGES)
 def test_engine_dry_run_write_and_rest_agree_in_random_worlds(
     cluster: LiveCluster, operators: Operators, facade: Facade
 ) -> None:
