@@ -55,6 +55,12 @@ SAID = {
         ("web-2", "Progressing"),
         ("web-2", "Healthy"),
     ],
+    "helmreleases.helm.toolkit.fluxcd.io": [
+        ("web-1", "Progressing"),
+        ("web-1", "Healthy"),
+        ("web-2", "Progressing"),
+        ("web-2", "Healthy"),
+    ],
     # It takes the release from a ConfigMap: while it begins, the workload has the old one.
     "kustomizations.kustomize.toolkit.fluxcd.io": [
         ("web-1", "Healthy"),
