@@ -2,6 +2,7 @@
 
 import "./style.css";
 
+import { signal } from "@preact/signals";
 import { render } from "preact";
 import { useEffect } from "preact/hooks";
 
@@ -39,8 +40,14 @@ function Page() {
     document.title = titleOf(here);
   }, [here]);
   if (known === false) return <Login />;
-  return <Shell>{known === null ? <Unknown /> : <View here={here} />}</Shell>;
+  // Views ask at once, and not only when it is known who is logged in: a stranger's question is answered with the login.
+  const unknown = known === null && (redeeming.value || offline.value);
+  return <Shell>{unknown ? <Unknown /> : <View here={here} />}</Shell>;
 }
+
+/** Whether the code of a link is being redeemed: until then it is open whose the page is. */
+const code = takeCode();
+const redeeming = signal(code !== null);
 
 /** Nothing is known yet about who is logged in. */
 function Unknown() {
@@ -86,12 +93,13 @@ function titleOf(here: Route): string {
   return [...parts, texts.product].join(" · ");
 }
 
-async function start(code = takeCode()): Promise<void> {
+async function start(): Promise<void> {
   // A link that has been used, or is too old, leads to the login. Who is logged in stays who they are: otherwise a
   // stranger's link could make them act under the stranger's name.
   if (code !== null && (await isStranger())) await logIn({ code });
   if (loggedIn.value !== true) await identify();
-  if (loggedIn.value === null) setTimeout(() => void start(code), RETRY_MILLIS);
+  if (loggedIn.value === null) setTimeout(() => void start(), RETRY_MILLIS);
+  else redeeming.value = false;
 }
 
 render(<Page />, document.getElementById("page") as HTMLElement);

@@ -1,6 +1,6 @@
-import { expect, test } from "vitest";
+import { afterEach, expect, test, vi } from "vitest";
 
-import { address, failureOf } from "../src/api/client";
+import { address, failureOf, send } from "../src/api/client";
 import { verdicts } from "../src/model/verdicts";
 import { random, text } from "./random";
 
@@ -42,4 +42,27 @@ test("a 422 names each field without the part of the request it was in", () => {
 
 test("a verdict that is not understood does not let anything pass", () => {
   expect(verdicts([{ gate: "freeze/x" }, null, 3])).toEqual([{ gate: "freeze/x", allowed: false, enforced: true, message: "", opensAt: null, overridable: false }]);
+});
+
+afterEach(() => {
+  vi.unstubAllGlobals();
+});
+
+/** The next answers of the facade, one for each request. */
+function answers(...next: [body: string, tag: string | null, status?: number][]): void {
+  vi.stubGlobal("fetch", async () => {
+    const [body, tag, status = 200] = next.shift() ?? ["", null, 500];
+    return new Response(body, { status, headers: tag === null ? {} : { ETag: tag } });
+  });
+}
+
+test("an answer with the tag of the one before is that one, and any other is read", async () => {
+  const ask = () => send("get", "/v1/orgs/{org_id}/workspaces/{workspace_id}/freezes", { path: { org_id: "o", workspace_id: "w" } });
+  answers(['{"freezes": []}', '"1"'], ["this is not read", '"1"'], ['{"freezes": [2]}', '"2"'], ['{"freezes": [3]}', null], ['{"error": "X"}', '"2"', 403], ["", '"2"']);
+  const [first, same, other, untagged, refused, again] = [await ask(), await ask(), await ask(), await ask(), await ask(), await ask()];
+  expect(same.ok && first.ok && same.data === first.data).toBe(true);
+  expect(other).toMatchObject({ ok: true, data: { freezes: [2] } });
+  expect(untagged).toMatchObject({ ok: true, data: { freezes: [3] } });
+  expect(refused).toMatchObject({ ok: false, failure: { status: 403 } });
+  expect(again.ok && other.ok && again.data === other.data).toBe(true);
 });

@@ -2,7 +2,7 @@ import { expect, test } from "vitest";
 
 import { unrecordedSince, type AnyLine } from "../src/model/changes";
 import { matching } from "../src/model/filter";
-import { differs, filtered, inOrder, inPromotionOrder, row, unrecorded, usualOrder, waitingSince, type Cell } from "../src/model/grid";
+import { differs, filtered, inOrder, inPromotionOrder, roomOf, row, unrecorded, usualOrder, waitingSince, type Cell } from "../src/model/grid";
 import { joined } from "../src/model/pages";
 import { visible } from "../src/model/visible";
 import { pick, random, text } from "./random";
@@ -111,4 +111,15 @@ test("what is not recorded is known by its oldest change", () => {
   expect(unrecorded(rows.slice(2))).toBe(0);
   expect(unrecordedSince(cells.map(([deployed_at, recorded]) => ({ deployed_at, recorded })))).toBe("2026-01-01T00:00:00Z");
   expect(unrecordedSince([])).toBeNull();
+});
+
+test("a column is wide enough for what is in it, within bounds, and whatever is filtered or scrolled", () => {
+  const grid = (release: string, by = "bob"): Parameters<typeof roomOf>[0] => ({ columns: [], rows: [row("app", [cell("1"), null, cell(release, by)])] });
+  expect(roomOf({ columns: [], rows: [] })).toBe(9.5);
+  expect(roomOf(grid("1.2.3"))).toBe(9.5);
+  expect(roomOf(grid("2026.12.02-rc1-build7"))).toBeGreaterThan(12);
+  expect(roomOf(grid("1.2.3", "system:serviceaccount:x:y"))).toBeGreaterThan(12);
+  expect(roomOf(grid("x".repeat(200)))).toBe(16);
+  const failing = { ...cell("1.2.3"), phase: "Progressing", distance: { relation: "behind", changes: 12, since: null } };
+  expect(roomOf({ columns: [], rows: [row("app", [failing])] })).toBeGreaterThan(roomOf(grid("1.2.3")));
 });

@@ -66,7 +66,7 @@ export async function send<M extends Method, P extends PathsWith<M>>(
     init.body = JSON.stringify(options.body);
   }
   if (options.signal) init.signal = options.signal;
-  return answerOf<Reply<P, M>>(() => fetch(url, init));
+  return answerOf<Reply<P, M>>(() => fetch(url, init), method === "get" ? url : null);
 }
 
 /** What a login takes: a token, or the code of a link. */
@@ -79,7 +79,13 @@ export async function session(method: "POST" | "DELETE", credential?: Credential
   return answerOf(() => fetch("/session", { method, headers, credentials: "same-origin", ...body }));
 }
 
-async function answerOf<T>(ask: () => Promise<Response>): Promise<Answer<T>> {
+/** Answers that are kept: those of the views between which somebody goes back and forth. */
+const MOST_KEPT = 16;
+// By address, with their tags: what has not changed is neither read nor drawn again.
+const kept = new Map<string, { tag: string; data: unknown }>();
+
+/** The answer of a request; `url` if the facade may answer with what it answered before. */
+async function answerOf<T>(ask: () => Promise<Response>, url: string | null = null): Promise<Answer<T>> {
   let response: Response;
   try {
     response = await ask();
@@ -88,10 +94,27 @@ async function answerOf<T>(ask: () => Promise<Response>): Promise<Answer<T>> {
     return { ok: false, failure: unreachable() };
   }
   remember(response.headers.get("X-Resource-Version"));
+  const seconds = response.headers.get("Age");
+  const age = seconds === null ? null : Number(seconds);
+  const tag = url === null ? null : response.headers.get("ETag");
+  const before = url === null ? undefined : kept.get(url);
+  if (response.ok && tag !== null && before?.tag === tag) {
+    void response.body?.cancel().catch(() => undefined);
+    return { ok: true, status: response.status, data: before.data as T, age };
+  }
   const body: unknown = await response.json().catch(() => null);
   if (!response.ok) return { ok: false, failure: failureOf(response.status, body) };
-  const age = response.headers.get("Age");
-  return { ok: true, status: response.status, data: body as T, age: age === null ? null : Number(age) };
+  if (url !== null && tag !== null) keep(url, { tag, data: body });
+  return { ok: true, status: response.status, data: body as T, age };
+}
+
+function keep(url: string, answer: { tag: string; data: unknown }): void {
+  kept.delete(url);
+  kept.set(url, answer);
+  for (const oldest of kept.keys()) {
+    if (kept.size <= MOST_KEPT) break;
+    kept.delete(oldest);
+  }
 }
 
 /** Fill the names of a path and add the query; empty values of the query are left out. */

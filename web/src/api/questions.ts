@@ -116,7 +116,18 @@ export async function matrixOf(at: Place, signal?: AbortSignal): Promise<Answer<
       answer = await ask();
     }
   }
-  return answer.ok ? { ...answer, data: gridOf(answer.data) } : answer;
+  return answer.ok ? { ...answer, data: drawn(answer.data) } : answer;
+}
+
+const grids = new WeakMap<Schemas["MatrixReply"], Grid>();
+
+/** The grid of an answer; the same one for the same answer. */
+function drawn(found: Schemas["MatrixReply"]): Grid {
+  const before = grids.get(found);
+  if (before) return before;
+  const grid = gridOf(found);
+  grids.set(found, grid);
+  return grid;
 }
 
 /** The matrix as it is drawn. */

@@ -12,9 +12,11 @@ export function after(line: Pick<Line, "removed" | "release_id">): string | null
   return line.removed ? null : line.release_id;
 }
 
+const NAMES = new Intl.Collator("en", { numeric: true });
+
 /** The order of names: numbers in them count as numbers. */
 export function byName(one: string, other: string): number {
-  return one.localeCompare(other, "en", { numeric: true });
+  return NAMES.compare(one, other);
 }
 
 /** Time of the oldest of these changes that the operator has not recorded yet; null: it has recorded all. */

@@ -77,6 +77,34 @@ export function unrecorded(rows: readonly Row[]): number {
   return rows.reduce((count, one) => count + one.cells.filter((cell) => cell && !cell.recorded).length, 0);
 }
 
+/** Letters of code are as wide as this, and others at most about as wide as that, in rem. */
+const CODE_REM = 0.52;
+const LETTER_REM = 0.47;
+const PADDING_REM = 1.75;
+const NARROWEST_REM = 9.5;
+const WIDEST_REM = 16;
+
+/**
+ * How wide a column has to be for its cells and names to be read whole, in rem. All columns are equally wide, and their
+ * width does not depend on what is drawn at the moment: so nothing moves while one scrolls or types.
+ */
+export function roomOf(grid: Grid): number {
+  let widest = 0;
+  for (const column of grid.columns) widest = Math.max(widest, column.name.length * LETTER_REM);
+  for (const one of grid.rows) {
+    for (const cell of one.cells) if (cell) widest = Math.max(widest, roomOfCell(cell));
+    if (widest + PADDING_REM >= WIDEST_REM) break;
+  }
+  return Math.min(WIDEST_REM, Math.max(NARROWEST_REM, widest + PADDING_REM));
+}
+
+function roomOfCell(cell: Cell): number {
+  const sign = cell.distance && cell.distance.relation !== "same" ? 1 + String(cell.distance.changes ?? "").length : 0;
+  const state = cell.phase !== null && cell.phase !== "Healthy" ? 2.5 + cell.phase.length * LETTER_REM : 0;
+  const above = (cell.release?.length ?? 0) * CODE_REM + sign + state;
+  return Math.max(above, (4 + (cell.by?.length ?? 0)) * LETTER_REM);
+}
+
 /** Rows in the order of their names. */
 export function inOrder(rows: readonly Row[]): Row[] {
   return [...rows].sort((one, other) => byName(one.app, other.app));

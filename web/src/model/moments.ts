@@ -6,6 +6,18 @@ const UNITS: readonly [Intl.RelativeTimeFormatUnit, number][] = [
   ["minute", 60],
 ];
 
+// Making one of these takes longer than all that a cell of the matrix needs besides, so each is made once.
+const WORDS = new Intl.RelativeTimeFormat("en", { numeric: "always" });
+const CLOCK: Intl.DateTimeFormatOptions = {
+  day: "numeric",
+  month: "short",
+  year: "numeric",
+  hour: "2-digit",
+  minute: "2-digit",
+  second: "2-digit",
+};
+const CLOCKS = new Map<string | undefined, Intl.DateTimeFormat>();
+
 /** Milliseconds of an API time; NaN for what is none ("unknown" and "" occur). */
 export function millis(text: string | null | undefined): number {
   return text ? Date.parse(text) : Number.NaN;
@@ -14,11 +26,10 @@ export function millis(text: string | null | undefined): number {
 /** How long ago, or in how long: "3 days ago", "in 2 hours"; whole units, the largest that fits. */
 export function relative(from: number, now: number): string {
   const seconds = Math.round((from - now) / 1000);
-  const words = new Intl.RelativeTimeFormat("en", { numeric: "always" });
   for (const [unit, size] of UNITS) {
-    if (Math.abs(seconds) >= size) return words.format(Math.trunc(seconds / size), unit);
+    if (Math.abs(seconds) >= size) return WORDS.format(Math.trunc(seconds / size), unit);
   }
-  return words.format(seconds, "second");
+  return WORDS.format(seconds, "second");
 }
 
 /** The same, for narrow cells: "3d", "2h", "5m", "10s". */
@@ -46,15 +57,12 @@ export function duration(seconds: number): string {
 
 /** Date and time in the reader's zone. */
 export function local(at: number, zone?: string): string {
-  return new Intl.DateTimeFormat("en-GB", {
-    day: "numeric",
-    month: "short",
-    year: "numeric",
-    hour: "2-digit",
-    minute: "2-digit",
-    second: "2-digit",
-    ...(zone ? { timeZone: zone } : {}),
-  }).format(at);
+  let clock = CLOCKS.get(zone);
+  if (!clock) {
+    clock = new Intl.DateTimeFormat("en-GB", zone === undefined ? CLOCK : { ...CLOCK, timeZone: zone });
+    CLOCKS.set(zone, clock);
+  }
+  return clock.format(at);
 }
 
 /** Exactly, in UTC. */

@@ -3,15 +3,10 @@
 import { useEffect, useRef, useState } from "preact/hooks";
 
 import type { Answer, Failure } from "../api/client";
+import { Asker } from "./asker";
 import { tick } from "./clock";
 import { pulse } from "./live";
-import { heard, isBusy } from "./session";
-
-/** How long to wait before a question is asked again of a facade that is busy, or that failed for a reason that passes. */
-const BUSY_MILLIS = 1_000;
-const PASSING_MILLIS = 5_000;
-/** No answer, too many requests, and no connection to the cluster. */
-const PASSING: ReadonlySet<number> = new Set([0, 429, 503]);
+import { heard } from "./session";
 
 export interface Asked<T> {
   /** The last good answer to this question. */
@@ -23,44 +18,46 @@ export interface Asked<T> {
 
 /** The answer to a question. `key` names the question: another key is another question, and forgets the answer. */
 export function useAnswer<T>(key: string, ask: (signal: AbortSignal) => Promise<Answer<T>>): Asked<T> {
-  const [state, setState] = useState<{ key: string; data: T | null; failure: Failure | null }>({ key, data: null, failure: null });
+  const [state, setState] = useState<Known<T>>({ key, data: null, failure: null });
   const [attempt, setAttempt] = useState(0);
   const asking = useRef(ask);
   asking.current = ask;
-  const news = pulse.value;
+  const asker = useRef<Asker | null>(null);
   useEffect(() => {
-    const control = new AbortController();
-    let later = 0;
-    const askLater = (millis: number): void => {
-      later = window.setTimeout(() => setAttempt((before) => before + 1), millis);
-    };
-    asking
-      .current(control.signal)
-      .then(heard)
-      .then((answer) => {
-        if (control.signal.aborted) return;
+    const one = new Asker(
+      (signal) => asking.current(signal).then(heard),
+      (answer) => {
         tick();
-        // The facade may still work on a question that news has made us ask twice: that is not a failure to tell.
-        if (!answer.ok && isBusy(answer.failure)) return askLater(BUSY_MILLIS);
-        if (!answer.ok && PASSING.has(answer.failure.status)) askLater(PASSING_MILLIS);
-        setState((before) =>
-          answer.ok
-            ? { key, data: answer.data, failure: null }
-            : { key, data: before.key === key ? before.data : null, failure: answer.failure },
-        );
-      })
-      .catch((error: unknown) => {
-        if (!control.signal.aborted) throw error;
-      });
-    return () => {
-      control.abort();
-      clearTimeout(later);
-    };
-  }, [key, attempt, news]);
+        setState((before) => after(before, key, answer as Answer<T>));
+      },
+    );
+    asker.current = one;
+    one.ask();
+    return () => one.stop();
+  }, [key, attempt]);
+  const news = pulse.value;
+  const known = useRef(news);
+  useEffect(() => {
+    if (known.current !== news) asker.current?.ask();
+    known.current = news;
+  }, [news]);
   const current = state.key === key;
   return {
     data: current ? state.data : null,
     failure: current ? state.failure : null,
     again: () => setAttempt((before) => before + 1),
   };
+}
+
+interface Known<T> {
+  key: string;
+  data: T | null;
+  failure: Failure | null;
+}
+
+/** What is known after an answer. The same object if that is what was known before: then nothing is drawn again. */
+function after<T>(before: Known<T>, key: string, answer: Answer<T>): Known<T> {
+  const data = before.key === key ? before.data : null;
+  if (!answer.ok) return { key, data, failure: answer.failure };
+  return before.key === key && data === answer.data && before.failure === null ? before : { key, data: answer.data, failure: null };
 }

@@ -1,9 +1,9 @@
-// Apps × environments. Only the rows that are seen are drawn, so that 500 apps stay fluid.
+// Apps × environments. Only the rows and columns that are seen are drawn, so that 500 apps in 20 environments stay fluid.
 
 import { useEffect, useLayoutEffect, useMemo, useRef, useState } from "preact/hooks";
 
 import { matrixOf } from "../api/questions";
-import { filtered, unrecorded, waitingSince, type Cell, type Column, type Distance, type Grid, type Row } from "../model/grid";
+import { filtered, roomOf, unrecorded, waitingSince, type Cell, type Column, type Distance, type Grid, type Row } from "../model/grid";
 import type { Place } from "../model/route";
 import { visible } from "../model/visible";
 import { Answered } from "../parts/answered";
@@ -31,6 +31,7 @@ function Filtered({ at, grid }: { at: Place; grid: Grid }) {
   const field = useRef<HTMLInputElement>(null);
   useEffect(() => focusBySlash(field.current), []);
   const [waiting, since] = useMemo(() => [unrecorded(grid.rows), waitingSince(grid.rows)], [grid]);
+  const room = useMemo(() => roomOf(grid), [grid]);
   const rows = useMemo(() => filtered(grid.rows, filter, onlyDifferent), [grid, filter, onlyDifferent]);
   if (!grid.columns.length) return <Empty title={texts.matrix.noEnvironments} hint={texts.matrix.noEnvironmentsHint} />;
   return (
@@ -47,7 +48,7 @@ function Filtered({ at, grid }: { at: Place; grid: Grid }) {
         </span>
       </div>
       <Unrecorded since={since} />
-      <Table at={at} columns={grid.columns} rows={rows} />
+      <Table at={at} columns={grid.columns} rows={rows} room={room} />
       {grid.columns.some((column) => column.before !== null) && rows.length > 0 && <Legend />}
       {!rows.length && <Nothing filter={filter} any={grid.rows.length > 0} clear={() => (setFilter(""), setOnlyDifferent(false))} />}
     </>
@@ -76,16 +77,13 @@ function focusBySlash(field: HTMLInputElement | null): () => void {
   return () => removeEventListener("keydown", press);
 }
 
-function Table({ at, columns, rows }: { at: Place; columns: readonly Column[]; rows: readonly Row[] }) {
+function Table({ at, columns, rows, room }: { at: Place; columns: readonly Column[]; rows: readonly Row[]; room: number }) {
   const box = useRef<HTMLDivElement>(null);
-  const [seen, setSeen] = useState({ scrolled: 0, height: 1200, row: ROW_REM * 16 });
+  const [seen, setSeen] = useState(() => guessed(room));
   useLayoutEffect(() => {
     const element = box.current;
     if (!element) return;
-    const measure = (): void => {
-      const row = ROW_REM * Number.parseFloat(getComputedStyle(document.documentElement).fontSize);
-      setSeen({ scrolled: element.scrollTop, height: element.clientHeight, row });
-    };
+    const measure = (): void => setSeen(measured(element));
     measure();
     const sizes = new ResizeObserver(measure);
     sizes.observe(element);
@@ -94,16 +92,23 @@ function Table({ at, columns, rows }: { at: Place; columns: readonly Column[]; r
       sizes.disconnect();
       element.removeEventListener("scroll", measure);
     };
-  }, []);
-  const { first, end } = visible(seen.scrolled, seen.height, seen.row, rows.length);
+  }, [columns.length, room]);
+  const { first, end } = visible(seen.down, seen.height, seen.row, rows.length);
+  const across = visible(seen.along, seen.width, seen.column, columns.length, 2);
   return (
     <div class="matrix" ref={box} tabIndex={0} role="region" aria-label={texts.matrix.title}>
-      <table aria-rowcount={rows.length + 1}>
+      <table aria-rowcount={rows.length + 1} aria-colcount={columns.length + 1}>
+        <colgroup>
+          <col class="app" />
+          <col span={columns.length} style={{ width: `${room}rem` }} />
+        </colgroup>
         <thead>
           <tr aria-rowindex={1}>
-            <th scope="col">{texts.matrix.app}</th>
-            {columns.map((column) => (
-              <ColumnHead key={column.slug} at={at} column={column} />
+            <th scope="col" aria-colindex={1}>
+              {texts.matrix.app}
+            </th>
+            {columns.map((column, place) => (
+              <ColumnHead key={column.slug} at={at} column={column} place={place} />
             ))}
           </tr>
         </thead>
@@ -111,22 +116,62 @@ function Table({ at, columns, rows }: { at: Place; columns: readonly Column[]; r
           <Gap height={first * seen.row} />
           {/* Rows are known by their place: another filter changes texts and creates few elements. */}
           {rows.slice(first, end).map((row, index) => (
-            <tr key={first + index} aria-rowindex={first + index + 2}>
-              <th scope="row">
-                <Link to={{ view: "app", at, app: row.app }} title={row.app}>
-                  {row.app}
-                </Link>
-              </th>
-              {row.cells.map((cell, place) => {
-                const column = columns[place];
-                return column && <Position key={column.slug} at={at} app={row.app} cell={cell} column={column} />;
-              })}
-            </tr>
+            <Apps key={first + index} at={at} row={row} place={first + index} columns={columns} first={across.first} end={across.end} />
           ))}
           <Gap height={(rows.length - end) * seen.row} />
         </tbody>
       </table>
     </div>
+  );
+}
+
+/** What of the table is seen: how far it is scrolled, how large its box is, and how large a row and a column are, in pixels. */
+interface Seen {
+  down: number;
+  along: number;
+  height: number;
+  width: number;
+  row: number;
+  column: number;
+}
+
+/** Before anything is drawn: about what the style sheet will make of it, so that hardly anything is drawn twice. */
+function guessed(room: number): Seen {
+  return { down: 0, along: 0, height: Math.max(192, innerHeight - 208), width: innerWidth, row: ROW_REM * rem(), column: room * rem() };
+}
+
+function measured(box: HTMLElement): Seen {
+  const [corner, column] = box.querySelectorAll("thead th");
+  const covered = corner?.getBoundingClientRect().width ?? 0;
+  return {
+    down: box.scrollTop,
+    along: box.scrollLeft,
+    height: box.clientHeight,
+    width: Math.max(0, box.clientWidth - covered),
+    row: ROW_REM * rem(),
+    column: column?.getBoundingClientRect().width ?? box.clientWidth,
+  };
+}
+
+/** The size of the usual text in pixels, which readers choose. */
+function rem(): number {
+  return Number.parseFloat(getComputedStyle(document.documentElement).fontSize);
+}
+
+/**
+ * An app in the columns that are seen. A row is one component, and what is in it are calls: a component for each link,
+ * time and release of each cell would cost more than everything else that happens while one types.
+ */
+function Apps({ at, row, place, columns, first, end }: { at: Place; row: Row; place: number; columns: readonly Column[]; first: number; end: number }) {
+  return (
+    <tr aria-rowindex={place + 2}>
+      <th scope="row" aria-colindex={1}>
+        {Link({ to: { view: "app", at, app: row.app }, title: row.app, children: row.app })}
+      </th>
+      {first > 0 && <td class="beside" aria-hidden="true" colSpan={first} />}
+      {columns.slice(first, end).map((column, index) => position(at, row.app, row.cells[first + index] ?? null, column, first + index + 2))}
+      {end < columns.length && <td class="beside" aria-hidden="true" colSpan={columns.length - end} />}
+    </tr>
   );
 }
 
@@ -139,9 +184,9 @@ function Gap({ height }: { height: number }) {
   ) : null;
 }
 
-function ColumnHead({ at, column }: { at: Place; column: Column }) {
+function ColumnHead({ at, column, place }: { at: Place; column: Column; place: number }) {
   return (
-    <th scope="col">
+    <th scope="col" aria-colindex={place + 2}>
       <Link to={{ view: "environment", at, environment: column.slug, query: {} }} title={column.slug}>
         {column.name}
       </Link>
@@ -172,40 +217,42 @@ function ColumnHead({ at, column }: { at: Place; column: Column }) {
   );
 }
 
-function Position({ at, app, cell, column }: { at: Place; app: string; cell: Cell | null; column: Column }) {
+function position(at: Place, app: string, cell: Cell | null, column: Column, place: number) {
   if (!column.visible) {
     return (
-      <td class="none" title={texts.matrix.hiddenHint}>
+      <td class="none" key={place} aria-colindex={place} title={texts.matrix.hiddenHint}>
         {texts.matrix.hidden}
       </td>
     );
   }
+  const to = { view: "binding", at, environment: column.slug, app } as const;
   if (cell?.release == null) {
     return (
-      <td class="none">
-        <Link to={{ view: "binding", at, environment: column.slug, app }} aria-label={`${app}, ${column.name}: ${texts.matrix.nothing}`}>
-          {texts.none}
-        </Link>
+      <td class="none" key={place} aria-colindex={place}>
+        {Link({ to, "aria-label": `${app}, ${column.name}: ${texts.matrix.nothing}`, children: texts.none })}
       </td>
     );
   }
+  const children = (
+    <>
+      {Release({ id: cell.release })}
+      {distanceSign(cell.distance, column.before)}
+      {cell.phase !== null && cell.phase !== "Healthy" && <Phase phase={cell.phase} />}
+      <span class="under">
+        {Moment({ at: cell.since, form: "short" })}
+        {cell.by && <span title={cell.by}>{cell.by}</span>}
+        {!cell.recorded && <Sign kind="warn" />}
+      </span>
+    </>
+  );
   return (
-    <td>
-      <Link to={{ view: "binding", at, environment: column.slug, app }}>
-        <Release id={cell.release} />
-        <DistanceSign distance={cell.distance} before={column.before} />
-        {cell.phase !== null && cell.phase !== "Healthy" && <Phase phase={cell.phase} />}
-        <span class="under">
-          <Moment at={cell.since} form="short" />
-          {cell.by && <span title={cell.by}>{cell.by}</span>}
-          {!cell.recorded && <Sign kind="warn" />}
-        </span>
-      </Link>
+    <td key={place} aria-colindex={place}>
+      {Link({ to, children })}
     </td>
   );
 }
 
-function DistanceSign({ distance, before }: { distance: Distance | null; before: string | null }) {
+function distanceSign(distance: Distance | null, before: string | null) {
   const sign = distance ? SIGNS[distance.relation] : undefined;
   const sentence = distance ? texts.matrix.distance[distance.relation] : undefined;
   if (!distance || before === null || !sign || !sentence) return null;
