@@ -114,5 +114,5 @@ def event_operations(events: Events) -> list[Operation]:
 def overview_operations(operations: Sequence[Operation], catalog: Catalog) -> list[Operation]:
     """All of them. `operations`: those of environments, which the caller may do or not."""
     matrix = Matrix(catalog)
-    of_workspaces = [*workspace_operations(Overview(matrix)), *event_operations(Events(matrix))]
+    of_workspaces = [*workspace_operations(Overview(matrix)), *event_operations(Events(catalog, matrix))]
     return [*caller_operations(Callers([*operations, *of_workspaces])), *of_workspaces]

@@ -61,10 +61,12 @@ class Listeners:
 
     Attributes:
         limit: how many there may be.
+        stirs: differs after every `stirred`.
     """
 
     def __init__(self) -> None:
         self.limit = MAX_STREAMS
+        self.stirs = 0
         self._known: dict[str, set[Listener]] = {}
 
     def __len__(self) -> int:
@@ -96,6 +98,7 @@ class Listeners:
 
     def stirred(self, namespace: str) -> None:
         """Something else in a Namespace has changed; empty: in all of them."""
+        self.stirs += 1
         those: Iterable[Listener] = self._known.get(namespace, ())
         if not namespace:
             those = [one for every in self._known.values() for one in every]

@@ -13,13 +13,14 @@ The id of an event says how far the records and the Deployments had come, so any
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Set
 from contextlib import AbstractContextManager
+from datetime import datetime
 from typing import Any, Final
 
 import orjson
 
 from moorage_api.cache.catalog import Catalog
 from moorage_api.cache.line import Line
-from moorage_api.cache.listeners import Listener
+from moorage_api.cache.listeners import MAX_STREAMS, Listener
 from moorage_api.reads.gates import freezes_of
 from moorage_api.reads.matrix import Matrix, MatrixSight
 from moorage_api.reads.owners import Owners
@@ -42,12 +43,52 @@ _State = tuple[bytes, Mapping[str, Any], Set[str]]
 _ID: Final = re.compile(r"([0-9]{1,20})\.([0-9]{1,20})")
 
 
+class Columns:
+    """The environments of workspaces as streams tell of them, made once for all streams that may see the same.
+
+    Args:
+        catalog: the cache.
+        matrix: presents environments.
+    """
+
+    def __init__(self, catalog: Catalog, matrix: Matrix) -> None:
+        self._catalog = catalog
+        self._matrix = matrix
+        self._kept: dict[tuple[str, MatrixSight], tuple[tuple[int, int], Mapping[str, _State]]] = {}
+
+    def of(self, workspace: Workspace, sight: MatrixSight, now: datetime) -> Mapping[str, _State]:
+        """Slug → state of an environment at that moment. The same objects for as long as nothing differs."""
+        # Locks and Freezes begin and end with whole seconds; everything else stirs the listeners.
+        state = (self._catalog.history.journal.listeners.stirs, int(now.timestamp()))
+        key = (workspace.namespace, sight)
+        before, told = self._kept.get(key, (None, {}))
+        if before == state:
+            return told
+        if len(self._kept) > MAX_STREAMS:
+            # Nobody listens there any more, or they have other rights; what is still asked for is made again.
+            self._kept.clear()
+        made = self._made(workspace, sight, now)
+        if made == told:
+            made = told
+        self._kept[key] = (state, made)
+        return made
+
+    def _made(self, workspace: Workspace, sight: MatrixSight, now: datetime) -> Mapping[str, _State]:
+        freezes = list(freezes_of(self._catalog, workspace)) if sight.closed else []
+        found: dict[str, _State] = {}
+        for view in self._catalog.environments_of(workspace.namespace):
+            column = orjson.dumps(self._matrix.column(view, view.comes_after, freezes, sight, now))
+            approvals = {one.uid for one in self._catalog.approvals_of(workspace.namespace, view.name)}
+            found[view.name] = (column, view.evidence, approvals)
+        return found
+
+
 class WorkspaceEvents:
     """The events of one stream.
 
     Args:
         catalog: the cache.
-        matrix: presents environments.
+        columns: what is told of environments.
         workspace: whose events.
         sight: says what the reader may see now; None: nothing any more.
         clock: for rights, the end of Freezes, and the end of the stream.
@@ -56,18 +97,18 @@ class WorkspaceEvents:
     def __init__(
         self,
         catalog: Catalog,
-        matrix: Matrix,
+        columns: Columns,
         workspace: Workspace,
         sight: Callable[[], Awaitable[MatrixSight | None]],
         clock: Clock,
     ) -> None:
         self._catalog = catalog
-        self._matrix = matrix
+        self._columns = columns
         self._workspace = workspace
         self._ask_sight = sight
         self._clock = clock
         #: By slug, as it was told last.
-        self._shown: dict[str, _State] = {}
+        self._shown: Mapping[str, _State] = {}
         self._asked = clock.monotonic()
 
     async def chunks(
@@ -122,24 +163,17 @@ class WorkspaceEvents:
 
     def _environments(self, sight: MatrixSight) -> bytes:
         """The environments that are not as they were sent last."""
-        views = {view.name: view for view in self._catalog.environments_of(self._workspace.namespace)}
-        freezes = list(freezes_of(self._catalog, self._workspace)) if sight.closed else []
-        now = self._clock.now()
-        parts: list[bytes] = []
-        for slug, view in views.items():
-            column = orjson.dumps(self._matrix.column(view, view.comes_after, freezes, sight, now))
-            state: _State = (column, view.evidence, self._approvals(slug))
-            if self._shown.get(slug) != state:
-                self._shown[slug] = state
-                parts.append(b"event: environment\ndata: " + column + b"\n\n")
-        for slug in self._shown.keys() - views.keys():
-            del self._shown[slug]
-            parts.append(_event("environment_gone", {"slug": slug}))
+        now, before = self._columns.of(self._workspace, sight, self._clock.now()), self._shown
+        if now is before:
+            return b""
+        self._shown = now
+        parts = [
+            b"event: environment\ndata: " + state[0] + b"\n\n"
+            for slug, state in now.items()
+            if before.get(slug) != state
+        ]
+        parts += [_event("environment_gone", {"slug": slug}) for slug in before.keys() - now.keys()]
         return b"".join(parts)
-
-    def _approvals(self, slug: str) -> set[str]:
-        """The Approvals that an environment has."""
-        return {one.uid for one in self._catalog.approvals_of(self._workspace.namespace, slug)}
 
     def _id(self) -> str:
         catalog = self._catalog
