@@ -34,3 +34,12 @@ export async function comingBack(page, locator, state, patience) {
     }
   }
 }
+
+/** Look at every column of the matrix: those that are not seen are not drawn. */
+export async function acrossTheMatrix(page) {
+  const columns = Number(await page.locator(".matrix table").getAttribute("aria-colcount"));
+  for (let column = 2; column <= columns; column += 1) {
+    await page.locator(`.matrix thead th[aria-colindex="${column}"]`).scrollIntoViewIfNeeded();
+    await page.locator(`.matrix tbody [aria-colindex="${column}"]`).first().waitFor();
+  }
+}

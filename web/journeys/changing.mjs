@@ -3,7 +3,7 @@
 
 import assert from "node:assert/strict";
 
-import { checkAndSend, turnTo } from "./acts.mjs";
+import { acrossTheMatrix, checkAndSend, turnTo } from "./acts.mjs";
 import { expect } from "./expect.mjs";
 
 export const journeys = {
@@ -92,12 +92,44 @@ export const journeys = {
     await watching.getByRole("row", { name: /search/ }).getByText("0.15.0").waitFor();
   },
 
+  async "find a release in one of many environments"({ person, at, given, axe, fits }) {
+    const page = await person("alice");
+    await page.goto(given.url);
+    const environments = `/v1/orgs/${given.org}/workspaces/${given.workspace}/environments`;
+    const made = await page.evaluate(async (path) => {
+      const headers = { "Content-Type": "application/json" };
+      const body = (number) => JSON.stringify({ name: `Place ${number}`, slug: `place-${number}` });
+      const answers = Array.from({ length: 14 }, (_unused, number) => fetch(path, { method: "POST", headers, body: body(number + 10) }));
+      return (await Promise.all(answers)).map((answer) => answer.status);
+    }, environments);
+    assert.deepEqual(new Set(made), new Set([201]));
+    await page.goto(at());
+    const row = page.getByRole("row", { name: /search/ });
+    const [head, cell] = [page.locator('thead a[href$="/env/staging"]'), row.getByText("0.14.0")];
+    await row.waitFor();
+    await expect.count(cell, 0);
+    // Who goes by keys, or listens, comes to every column by its link; what stands below it is drawn by then.
+    await head.focus();
+    await cell.waitFor();
+    const places = await page.evaluate(() => {
+      const place = (one) => [one.getAttribute("aria-colindex"), Math.round(one.getBoundingClientRect().left)];
+      const found = [...document.querySelectorAll("tbody code")].find((one) => one.textContent === "0.14.0");
+      return [place(found.closest("td")), place(document.querySelector('thead a[href$="/env/staging"]').closest("th"))];
+    });
+    assert.deepEqual(places[0], places[1]);
+    await axe(page);
+    await fits(page);
+    await acrossTheMatrix(page);
+  },
+
   async "run no script of a stranger"({ person, at, given }) {
     const page = await person("viewer");
     for (const path of ["", "/env/staging", "/env/staging/web-shop", "/env/staging/web-shop?at=<script>alert(1)</script>", "/app/web-shop", "/app/<img src=x onerror=alert(1)>", "/freezes", "/history", "/env/odd-0", "/env/production", "/compare?from=staging&to=production", "/numbers"]) {
       await page.goto(at(path));
       await page.locator("main a").first().waitFor();
     }
+    await page.goto(at());
+    await acrossTheMatrix(page);
     // All of them are there, as texts.
     await page.goto(at("/env/staging/web-shop"));
     await page.getByRole("button", { name: "Older changes" }).click();

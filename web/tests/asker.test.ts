@@ -43,7 +43,7 @@ test("news does not throw away an answer that is under way, and is asked for aft
   expect(open).toHaveLength(2);
 });
 
-test("an answer that does not come is not waited for for ever", async () => {
+test("an answer that does not come is waited for ten seconds, when there is news", async () => {
   const { asker, open, told } = asked();
   await vi.advanceTimersByTimeAsync(10_000);
   asker.ask();
@@ -70,7 +70,7 @@ test("what passes is asked again later, what is refused is not", async () => {
   expect(told).toEqual([bad(403)]);
 });
 
-test("a busy facade is no failure to tell, and after the end nothing is told", async () => {
+test("that the facade is busy is not told, and nothing is told after the end", async () => {
   const { asker, open, told } = asked();
   await open[0]?.answer(bad(503, "Busy"));
   expect(told).toEqual([]);

@@ -2,9 +2,10 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -13,7 +14,9 @@ from facade_world import BASE, NAMESPACE, World
 
 from moorage_api.cache.listeners import MAX_OF_USER, MAX_WAITING
 from moorage_api.reads import events
+from moorage_api.reads.matrix import Matrix, MatrixSight
 from moorage_client.events import Event, Parser
+from moorage_crds.moments import to_text
 from moorage_dev import patience
 
 PATH = BASE.removesuffix("/environments") + "/events"
@@ -188,3 +191,48 @@ async def test_streams_need_the_right_to_list_environments() -> None:
     assert (await world.call("GET", PATH, user="mallory")).status == 403
     assert (await world.call("GET", PATH, user=None)).status == 401
     assert (await world.call("GET", f"{PATH}?x=1")).status == 422
+
+
+async def _locked(world: World, until: str) -> None:
+    reply = await world.call("PUT", f"{BASE}/staging/lock", {"reason": "stop", "until": until})
+    assert reply.status == 200, reply.content
+
+
+async def test_environments_are_made_once_for_all_streams_that_may_see_the_same() -> None:
+    world = World()
+    world.environment()
+    columns = events.Columns(world.catalog, Matrix(world.catalog))
+    everything, little = MatrixSight(True, True, True, True), MatrixSight(True, True, False, False)
+    place = world.catalog.workspaces()[0]
+
+    def told(sight: MatrixSight) -> Mapping[str, Any]:
+        return columns.of(place, sight, world.clock.now())
+
+    first = told(everything)
+    world.clock.advance(60)
+    assert told(everything) is first, "nothing has changed, however late it is"
+    until = world.clock.now() + timedelta(seconds=30)
+    await _locked(world, to_text(until))
+    locked = told(everything)
+    assert (locked is first, b"stop" in locked["staging"][0]) == (False, True)
+    assert b"stop" not in told(little)["staging"][0]
+    assert told(everything) is locked, "another sight does not push it out"
+    world.clock.advance(29)
+    assert told(everything) is locked
+    world.clock.advance(1)
+    assert b"stop" not in told(everything)["staging"][0], "a lock that has ended by itself changes no object"
+
+
+async def test_many_streams_hear_of_the_same_lock_once_each() -> None:
+    world = World()
+    world.environment()
+    async with listening(world) as port, AsyncExitStack() as stack:
+        readers = [await stack.enter_async_context(reading(port)) for _ in range(5)]
+        for reader in readers:
+            assert (await reader.next("environment"))["lock"] is None
+        await world.call("PUT", f"{BASE}/staging/lock", {"reason": "stop"})
+        for reader in readers:
+            assert (await reader.next("environment"))["lock"]["reason"] == "stop"
+        await world.call("DELETE", f"{BASE}/staging/lock")
+        for reader in readers:
+            assert (await reader.next("environment"))["lock"] is None
