@@ -184,6 +184,8 @@ export const journeys = {
       ["/numbers?environment=staging", "Day by day"],
       ["/freezes", "No freeze in this workspace"],
       ["/nowhere/x", "There is nothing"],
+      ["/env/nowhere", "This could not be loaded"],
+      ["/env/nowhere/web-shop", "This could not be loaded"],
     ];
     const dialogs = [
       ["/env/staging", "Deploy …"],

@@ -14,11 +14,12 @@ export const texts = {
   nav: { matrix: "Matrix", history: "History", compare: "Compare", numbers: "Numbers", freezes: "Freezes", api: "API" },
   errors: {
     unreachable: "The facade does not answer. The page tries again by itself.",
+    needed: "Needed:",
     notFound: "There is nothing at this address.",
     toStart: "Go to the workspaces",
     failed: "This could not be loaded",
   },
-  unrecorded: "The operator does not record changes. They are made and wait in the cluster; evidence for protected environments stands still. Waiting since",
+  unrecorded: "The operator does not record changes. They are made and wait in the cluster; evidence for protected environments stands still. The oldest of them was made",
   lost: (moment: string) => `The cluster does not answer. What is shown is from ${moment}, and nothing can be changed.`,
   stale: (age: string) => `The facade has no connection to the cluster. What is shown is ${age} old.`,
   offline: "The facade does not answer. What is shown may be old.",
@@ -304,7 +305,7 @@ export const texts = {
     would: (env: string) => `${env} would take no release changes.`,
     wouldUntil: (env: string, end: string) => `${env} would take no release changes until ${end}.`,
   },
-  unlock: { title: "Unlock the environment", send: "Unlock", would: (env: string) => `${env} would take release changes again, unless another gate is closed.` },
+  unlock: { title: "Unlock the environment", send: "Unlock", hint: "The log of the operator keeps who unlocked.", would: (env: string) => `${env} would take release changes again, unless another gate is closed.` },
   promote: { title: "Promote", send: "Promote", from: "From", before: "the environment before", all: "every app that differs", nothing: (env: string) => `${env} has the same releases already.` },
   approve: {
     title: "Approve or reject a release",

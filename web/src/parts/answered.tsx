@@ -9,7 +9,14 @@ import { Refusal, Waiting } from "./basics";
 /** No answer, and a facade without its cluster: the bar above every view says so, and from when the data is. */
 const BY_THE_BAR: ReadonlySet<number> = new Set([0, 503]);
 
-export function Answered<T>({ asked, children }: { asked: Asked<T>; children: (data: T) => ComponentChildren }) {
+interface Props<T> {
+  asked: Asked<T>;
+  /** Stands above what is waited for or refused: a view whose title comes with its data has one without it, too. */
+  head?: ComponentChildren;
+  children: (data: T) => ComponentChildren;
+}
+
+export function Answered<T>({ asked, head, children }: Props<T>) {
   if (asked.data !== null) {
     return (
       <>
@@ -18,6 +25,10 @@ export function Answered<T>({ asked, children }: { asked: Asked<T>; children: (d
       </>
     );
   }
-  if (asked.failure) return <Refusal failure={asked.failure} title={texts.errors.failed} again={asked.again} />;
-  return <Waiting />;
+  return (
+    <>
+      {head}
+      {asked.failure ? <Refusal failure={asked.failure} title={texts.errors.failed} again={asked.again} /> : <Waiting />}
+    </>
+  );
 }

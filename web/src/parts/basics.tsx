@@ -129,7 +129,7 @@ function Needed({ details }: { details: Readonly<Record<string, unknown>> }) {
   const wanted = details.required_permission;
   return typeof wanted === "string" ? (
     <p class="quiet">
-      <code>{wanted}</code>
+      {texts.errors.needed} <code>{wanted}</code>
     </p>
   ) : null;
 }

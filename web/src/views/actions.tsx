@@ -8,7 +8,7 @@ import type { Line } from "../model/changes";
 import { fromInput, local, millis, toInput } from "../model/moments";
 import type { Place } from "../model/route";
 import { ActionDialog, Field, queryOf, ReasonField, type Sending } from "../parts/dialog";
-import { Release } from "../parts/basics";
+import { Moment, Release } from "../parts/basics";
 import { now } from "../state/clock";
 import { me } from "../state/session";
 import { texts } from "../texts";
@@ -160,7 +160,8 @@ export function LockDialog({ at, environment, close, present }: Common & { prese
   );
 }
 
-export function UnlockDialog({ at, environment, close }: Common) {
+/** Ends a lock, after saying whose it is and why it is there. */
+export function UnlockDialog({ at, environment, close, present }: Common & { present: Schemas["LockState"] }) {
   return (
     <ActionDialog
       title={texts.unlock.title}
@@ -170,7 +171,12 @@ export function UnlockDialog({ at, environment, close }: Common) {
       complete
       send={(sending) => send("delete", `${ONE}/lock`, { path: names(at, { environment_id: environment }), query: withoutGates(sending) })}
       would={() => texts.unlock.would(environment)}
-    />
+    >
+      <p>
+        {texts.states.lockedBy(present.locked_by)} <Moment at={present.locked_at} />: {present.reason}
+      </p>
+      <p class="quiet">{texts.unlock.hint}</p>
+    </ActionDialog>
   );
 }
 

@@ -20,19 +20,17 @@ export function BindingView({ at, environment, app }: { at: Place; environment: 
   const asked = useAnswer(`environment ${place}?`, (signal) => ask(at, environment, "", signal));
   const lines = useAnswer(`recent ${place}/${app}`, (signal) => historyOf(at, environment, { app_id: app, limit: 50 }, signal));
   const recent = lines.data?.deployments ?? [];
+  const up = (name: string) => [
+    { to: { view: "matrix", at }, label: texts.nav.matrix } as const,
+    { to: { view: "environment", at, environment, query: {} }, label: name } as const,
+  ];
   return (
-    <Answered asked={asked}>
+    <Answered asked={asked} head={<Heading title={app} up={up(environment)} />}>
       {(found) => {
         const current = found.active_deployments?.[app] ?? null;
         return (
           <>
-            <Heading
-              title={app}
-              up={[
-                { to: { view: "matrix", at }, label: texts.nav.matrix },
-                { to: { view: "environment", at, environment, query: {} }, label: found.name },
-              ]}
-            >
+            <Heading title={app} up={up(found.name)}>
               <Actions at={at} environment={environment} app={app} current={current} recent={recent} active={found.active_deployments} />
             </Heading>
             <p class="current">

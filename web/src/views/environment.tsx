@@ -27,7 +27,7 @@ export function EnvironmentView({ at, environment, query }: { at: Place; environ
   const when = query.at ?? "";
   const asked = useAnswer(`environment ${at.org}/${at.workspace}/${environment}?${when}`, (signal) => ask(at, environment, when, signal));
   return (
-    <Answered asked={asked}>
+    <Answered asked={asked} head={<Heading title={environment} up={[{ to: { view: "matrix", at }, label: texts.nav.matrix }]} />}>
       {(found) => (
         <>
           <Head at={at} found={found} past={when !== ""} />
@@ -128,7 +128,7 @@ function Head({ at, found, past }: { at: Place; found: Environment; past: boolea
       {open === "promote" && <PromoteDialog {...common} />}
       {open === "deploy" && <DeployDialog {...common} active={found.active_deployments} />}
       {open === "lock" && <LockDialog {...common} present={found.lock} />}
-      {open === "unlock" && <UnlockDialog {...common} />}
+      {open === "unlock" && found.lock && <UnlockDialog {...common} present={found.lock} />}
     </>
   );
 }

@@ -143,12 +143,12 @@ function Times({ freeze }: { freeze: Freeze }) {
       ))}
       {(freeze.weekly ?? []).map((one) => (
         <li key={JSON.stringify(one)}>
-          {one.days.join(", ")} {one.from}–{one.until} {freeze.time_zone}
+          {one.days.join(", ")} <span class="whole">{`${one.from}–${one.until}`}</span> {freeze.time_zone}
         </li>
       ))}
       {(freeze.yearly ?? []).map((one) => (
         <li key={JSON.stringify(one)}>
-          {texts.freezes.yearly} {one.from}–{one.until} {freeze.time_zone}
+          {texts.freezes.yearly} <span class="whole">{`${one.from} – ${one.until}`}</span> {freeze.time_zone}
         </li>
       ))}
     </ul>

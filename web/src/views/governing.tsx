@@ -44,7 +44,11 @@ export function PromoteDialog({ at, environment, close, app, release, from: give
       accepts={(done) => done.promoted > 0}
       would={(done) => <Prognosis lines={done.lines} environment={environment} />}
       gatesIn={(done) => done.lines.flatMap((line) => refusing(line.details))}
-      verdicts={(signal) => gatesOf(at, environment, { ...(app ? { app_id: app } : {}), ...(release ? { release_id: release } : {}) }, signal)}
+      verdicts={async (signal) => {
+        const answer = await gatesOf(at, environment, { ...(app ? { app_id: app } : {}), ...(release ? { release_id: release } : {}) }, signal);
+        // What is asked of a release cannot be said of several; the check says it of each.
+        return answer.ok && !release ? { ...answer, data: answer.data.filter((one) => !(one.gate in texts.environment.asks)) } : answer;
+      }}
     >
       {given === undefined ? (
         <Field label={texts.promote.from}>
