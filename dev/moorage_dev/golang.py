@@ -4,12 +4,14 @@ import json
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
+import threading
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import IO
 
@@ -151,23 +153,42 @@ def _go_build(
 ) -> None:
     command: list[str | Path] = [go, "build", "-v", "-mod=readonly", "-trimpath", "-buildvcs=false"]
     command += _completed(module, go, folder)
-    with subprocess.Popen(
-        [*command, "-ldflags", module.link_flags, "-o", f"{folder}/", *packages],
-        cwd=module.folder,
-        env=build_environment(go, module.toolchain),
-        stderr=subprocess.PIPE,
-        text=True,
-    ) as process:
-        assert process.stderr is not None
-        try:
-            last = follow(process.stderr)
-        except BaseException:
+    with ExitStack() as ended:
+        with _signals_later():
+            process = subprocess.Popen(
+                [*command, "-ldflags", module.link_flags, "-o", f"{folder}/", *packages],
+                cwd=module.folder,
+                env=build_environment(go, module.toolchain),
+                stderr=subprocess.PIPE,
+                text=True,
+            )
             # Leaving the block waits for the process, and a build that nobody wants takes minutes.
-            process.kill()
-            raise
+            ended.enter_context(process)
+            ended.callback(process.kill)
+        assert process.stderr is not None
+        last = follow(process.stderr)
+        process.wait()
     if process.returncode != 0:
         tail = "\n  ".join(last)
         raise DevError(f"go build of {', '.join(packages)} failed (is the network there?), it said last:\n  {tail}")
+
+
+@contextmanager
+def _signals_later() -> Iterator[None]:
+    """What ends this program meanwhile ends it afterwards: a process that was just started would be left behind."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    came: list[int] = []
+    both = (signal.SIGTERM, signal.SIGINT)
+    previous = [(number, signal.signal(number, lambda number, _: came.append(number))) for number in both]
+    try:
+        yield
+    finally:
+        for ended, handler in previous:
+            signal.signal(ended, handler)
+        for number in came:
+            signal.raise_signal(number)
 
 
 @contextmanager
