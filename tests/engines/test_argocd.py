@@ -1,7 +1,9 @@
 """What docs/gitops.md says of Argo CD, with Argo CD itself and the Applications of examples/argocd."""
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,6 +13,7 @@ from gitops import ENVIRONMENTS, FIRST, DeclaredShop, example
 from identities import lock
 from services import Facade, Operators
 from waiting import eventually
+from watching import Watch
 
 from moorage_crds.gates.calendar import DAYS
 from moorage_dev.engines import argocd as engine
@@ -102,7 +105,22 @@ class Applications:
 
     def conditions(self, name: str) -> str:
         """Its conditions, such as a ComparisonError."""
-        return " | ".join(f"{one['type']}: {one['message']}" for one in self.status(name).get("conditions") or [])
+        return _conditions(self.status(name))
+
+    @contextmanager
+    def remembered(self, name: str, folder: Path) -> Iterator[Callable[[], str]]:
+        """Ask for all conditions that it has had meanwhile: some stand until its next look only."""
+        query = (f"applications.argoproj.io/{name}", f"--namespace={engine.NAMESPACE}")
+        watch = Watch(self._cluster.underlying.admin(), folder / f"{name}.json", *query)
+        try:
+            eventually(watch.events, PATIENCE)
+            yield lambda: " | ".join(_conditions(one["object"].get("status") or {}) for one in watch.events())
+        finally:
+            watch.stop()
+
+    def refresh(self, name: str) -> None:
+        """Ask for a look that believes no cache, as the button and `argocd app get --refresh` do."""
+        self._patch(name, {"metadata": {"annotations": {"argocd.argoproj.io/refresh": "normal"}}})
 
     def clean(self) -> None:
         """Remove the Applications; what they brought stays."""
@@ -110,8 +128,14 @@ class Applications:
             self._cluster.raw("DELETE", f"{APPLICATIONS}/{name}")
 
 
+def _conditions(status: Object) -> str:
+    return " | ".join(f"{one['type']}: {one['message']}" for one in status.get("conditions") or [])
+
+
 #: What a refusal says while `freeze` holds.
 FROZEN = "is frozen by freeze/quiet: inventory"
+#: And while the lock of production does.
+LOCKED = "environment production is locked by admin: audit"
 
 
 def freeze(shop: DeclaredShop, environment: str) -> None:
@@ -189,7 +213,7 @@ def test_lock_holds_up_its_own_application_and_no_other(
     commit = shop.declare("development", {**FIRST, "web-shop": "2"})
     eventually(lambda: applications.arrived(declared["development"], commit), PATIENCE)
     eventually(
-        lambda: "environment production is locked by admin: audit" in applications.complaint(declared["production"]),
+        lambda: LOCKED in applications.complaint(declared["production"]),
         PATIENCE,
     )
     assert shop.release("production.web-shop") == "1"
@@ -230,18 +254,23 @@ def test_dry_run_of_a_sync_is_argo_cds_own_and_the_sync_meets_the_freeze(
     assert shop.history("production.checkout") == [("1", ARGOCD), ("2", ARGOCD)]
 
 
-def test_comparison_by_the_api_server_meets_the_freeze(
-    applications: Applications, shop: DeclaredShop, cluster: LiveCluster
+def test_comparison_by_the_api_server_meets_the_freeze_and_forgets_it(
+    applications: Applications, shop: DeclaredShop, cluster: LiveCluster, tmp_path: Path
 ) -> None:
     name = applications.create("production", server_side_diff=True)
     commit = shop.head()
     eventually(lambda: applications.arrived(name, commit), PATIENCE)
     freeze(shop, "production")
-    commit = shop.declare("production", {**FIRST, "checkout": "2"})
-    eventually(lambda: "ComparisonError" in applications.conditions(name), PATIENCE)
-    assert FROZEN in applications.conditions(name)
+    with applications.remembered(name, tmp_path) as said:
+        commit = shop.declare("production", {**FIRST, "checkout": "2"})
+        eventually(lambda: "ComparisonError" in said() and FROZEN in said(), PATIENCE)
+    # The next look takes an empty comparison from Argo CD's cache (argo-cd#28722), and calls synced what it has not
+    # applied; only a look without the cache, another commit or another write to the object ends that.
+    eventually(lambda: applications.arrived(name, commit), PATIENCE)
     assert shop.history("production.checkout") == [("1", ARGOCD)]
     assert cluster.raw("DELETE", shop.here.path("freezes", "quiet")).status == 200
+    applications.refresh(name)
+    eventually(lambda: shop.history("production.checkout") == [("1", ARGOCD), ("2", ARGOCD)], PATIENCE)
     eventually(lambda: applications.arrived(name, commit), PATIENCE)
 
 
@@ -308,25 +337,43 @@ def test_rest_leaves_what_argo_cd_declares_alone(shop: DeclaredShop, declared: d
     eventually(lambda: shop.history("production.web-shop") == expected, PATIENCE)
 
 
-@pytest.mark.parametrize(
-    ("diff", "passed"),
-    # With its own diff Argo CD syncs until it is refused; with the diff of the API server it is refused at once.
-    [("client", "2"), ("server", "1")],
-)
 def test_one_application_for_both_environments_is_held_up_by_either(
-    applications: Applications, shop: DeclaredShop, cluster: LiveCluster, diff: str, passed: str
+    applications: Applications, shop: DeclaredShop, cluster: LiveCluster
 ) -> None:
     shop.unite()
-    name = applications.create("production", path=shop.folder, server_side_diff=diff == "server")
+    name = applications.create("production", path=shop.folder)
     commit = shop.head()
     eventually(lambda: applications.arrived(name, commit), PATIENCE)
     lock(shop.here, "production", user=ADMIN)
     commit = shop.declare_everywhere({**FIRST, "web-shop": "2"})
-    said = "environment production is locked by admin: audit"
-    eventually(lambda: said in applications.complaint(name) + applications.conditions(name), PATIENCE)
-    eventually(lambda: shop.release("development.web-shop") == passed, PATIENCE)
+    eventually(lambda: LOCKED in applications.complaint(name), PATIENCE)
+    # It syncs what it can until it is refused.
+    eventually(lambda: shop.release("development.web-shop") == "2", PATIENCE)
     assert shop.release("production.web-shop") == "1"
     assert not applications.arrived(name, commit)
     assert cluster.raw("DELETE", shop.here.path("environmentlocks", "production")).status == 200
     eventually(lambda: applications.arrived(name, commit), PATIENCE)
-    assert shop.release("development.web-shop") == "2"
+    assert shop.release("production.web-shop") == "2"
+
+
+def test_one_application_for_both_that_the_api_server_compares_applies_nothing(
+    applications: Applications, shop: DeclaredShop, cluster: LiveCluster, tmp_path: Path
+) -> None:
+    shop.unite()
+    name = applications.create("production", path=shop.folder, server_side_diff=True)
+    commit = shop.head()
+    eventually(lambda: applications.arrived(name, commit), PATIENCE)
+    lock(shop.here, "production", user=ADMIN)
+    with applications.remembered(name, tmp_path) as said:
+        commit = shop.declare_everywhere({**FIRST, "web-shop": "2"})
+        eventually(lambda: "ComparisonError" in said() and LOCKED in said(), PATIENCE)
+    # As with the Freeze above: synced is what it says from its next look on.
+    eventually(lambda: applications.arrived(name, commit), PATIENCE)
+    for environment in ENVIRONMENTS:
+        assert shop.history(f"{environment}.web-shop") == [("1", ARGOCD)]
+    assert cluster.raw("DELETE", shop.here.path("environmentlocks", "production")).status == 200
+    applications.refresh(name)
+    expected = [("1", ARGOCD), ("2", ARGOCD)]
+    for environment in ENVIRONMENTS:
+        eventually(lambda at=environment: shop.history(f"{at}.web-shop") == expected, PATIENCE)
+    eventually(lambda: applications.arrived(name, commit), PATIENCE)

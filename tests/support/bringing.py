@@ -26,6 +26,9 @@ Place = tuple[str, str]
 #: Of a status, what is kept: all that Flux writes, and of Argo CD's what is not about single objects.
 _STATUS = ("conditions", "health", "observedGeneration", "reconciledAt", "lastAppliedRevision", "lastAttemptedRevision")
 
+#: How an Application is to be compared.
+_OPTIONS = "argocd.argoproj.io/compare-options"
+
 
 def _of_application(raw: Object) -> str:
     return str(raw["spec"]["source"]["helm"]["valuesObject"]["image"]["tag"])
@@ -43,10 +46,13 @@ _RELEASE: Mapping[str, Callable[[Object], str]] = {
 
 
 @contextmanager
-def judged_while(cluster: LiveCluster, folder: Path, resource: str, tool: Place, workload: Place) -> Iterator[None]:
+def judged_while(
+    cluster: LiveCluster, folder: Path, resource: str, tool: Place, workload: Place, *, story: str = ""
+) -> Iterator[None]:
     """Both objects exist; afterwards every version of the tool's that was stored meanwhile is judged.
 
-    `MOORAGE_RECORD=1` writes them down, for tests/unit/operator/test_recorded_health.py.
+    `MOORAGE_RECORD=1` writes them down, for tests/unit/operator/test_recorded_health.py; `story` tells recordings of
+    one resource from each other.
     """
     kubectl = cluster.underlying.admin()
     queries = [
@@ -67,7 +73,7 @@ def judged_while(cluster: LiveCluster, folder: Path, resource: str, tool: Place,
     versions = list(_versions(*(one.events() for one in watches)))
     judged(resource, versions)
     if os.environ.get("MOORAGE_RECORD"):
-        keep(resource, versions)
+        keep(resource, versions, story)
 
 
 def judged(resource: str, versions: Sequence[Version]) -> list[tuple[str, str]]:
@@ -115,10 +121,17 @@ def _trimmed(raw: Object) -> Object:
     if "operationState" in status:
         names = ("phase", "message", "startedAt", "finishedAt")
         kept["operationState"] = {name: status["operationState"].get(name) for name in names}
+        result = status["operationState"].get("syncResult") or {}
+        kept["operationState"]["syncResult"] = {name: result[name] for name in ("source", "sources") if name in result}
+    names = ("name", "namespace", "uid", "generation", "resourceVersion")
+    options = (meta.get("annotations") or {}).get(_OPTIONS)
     return {
         "apiVersion": raw["apiVersion"],
         "kind": raw["kind"],
-        "metadata": {name: meta[name] for name in ("name", "namespace", "uid", "generation", "resourceVersion")},
+        "metadata": {
+            **{name: meta[name] for name in names},
+            **({"annotations": {_OPTIONS: options}} if options else {}),
+        },
         "spec": raw["spec"],
         **({"operation": raw["operation"]} if raw.get("operation") else {}),
         "status": kept,

@@ -217,15 +217,19 @@ def judged(resource: str, versions: Sequence[Version]) -> dict[int, list[str]]:
 # --- kept for tests without a cluster
 
 
-def keep(resource: str, versions: Sequence[Version]) -> None:
+def keep(resource: str, versions: Sequence[Version], story: str = "") -> None:
     """Write down what was seen, one version a line."""
     RECORDED.mkdir(exist_ok=True)
     lines = (json.dumps([one.raw, [[pod.release, pod.ready] for pod in one.pods]]) for one in versions)
-    (RECORDED / f"{resource}.jsonl").write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
+    _file(resource, story).write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
 
 
-def recorded(resource: str) -> list[Version]:
+def recorded(resource: str, story: str = "") -> list[Version]:
     """What was seen of that kind once."""
-    lines = (RECORDED / f"{resource}.jsonl").read_text(encoding="utf-8").splitlines()
+    lines = _file(resource, story).read_text(encoding="utf-8").splitlines()
     found = map(json.loads, lines)
     return [Version(raw, tuple(Pod(release, ready) for release, ready in pods)) for raw, pods in found]
+
+
+def _file(resource: str, story: str) -> Path:
+    return RECORDED / f"{resource}{'-' if story else ''}{story}.jsonl"

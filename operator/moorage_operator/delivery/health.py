@@ -12,6 +12,9 @@ from moorage_crds.objects import RawObject, mapping, metadata
 from moorage_operator.facts import Health, Phase
 
 _ON_ITS_WAY: Final = "its controller has not looked at the present spec yet"
+_NOT_SYNCED: Final = (
+    "Argo CD has not synced the present source; with ServerSideDiff it may call it synced although it was refused"
+)
 
 
 def health_of(raw: RawObject) -> Health:
@@ -125,11 +128,31 @@ def _application(raw: RawObject) -> Health:
     sync, operation = mapping(status.get("sync")), mapping(status.get("operationState"))
     if not _compared_with(mapping(raw.get("spec")), mapping(sync.get("comparedTo"))):
         return Health(Phase.PROGRESSING, "Argo CD has not compared the present spec yet")
-    if operation.get("phase") in {"Failed", "Error"}:
-        return Health(Phase.FAILED, _message(operation, "the sync failed"))
     if operation.get("phase") == "Running" or raw.get("operation"):
         return Health(Phase.PROGRESSING, "a sync is running")
+    of_present = _is_about(mapping(raw.get("spec")), mapping(operation.get("syncResult")))
+    # An operation that broke off before it had a result may be about the present source.
+    if operation.get("phase") in {"Failed", "Error"} and (of_present or not operation.get("syncResult")):
+        return Health(Phase.FAILED, _message(operation, "the sync failed"))
+    if _diff_is_the_api_servers(raw) and not of_present:
+        return Health(Phase.PROGRESSING, _NOT_SYNCED)
     return _synced(status, sync.get("status"), operation.get("finishedAt"))
+
+
+def _diff_is_the_api_servers(raw: RawObject) -> bool:
+    """Argo CD may then say Synced of a source that it never applied.
+
+    A refused dry run is a ComparisonError at first; its next look takes the empty result from its cache, and finds no
+    difference (argo-cd#28722). So only a sync proves something.
+    """
+    options = str(mapping(metadata(raw).get("annotations")).get("argocd.argoproj.io/compare-options") or "")
+    return "ServerSideDiff=true" in {one.strip() for one in options.split(",")}
+
+
+def _is_about(spec: Mapping[str, Any], result: Mapping[str, Any]) -> bool:
+    """Whether a sync took the present source."""
+    wanted = {field: spec[field] for field in ("source", "sources") if spec.get(field)}
+    return bool(wanted) and all(result.get(field) == value for field, value in wanted.items())
 
 
 def _synced(status: Mapping[str, Any], sync: Any, finished: Any) -> Health:

@@ -155,6 +155,43 @@ def test_an_application_counts_for_the_spec_that_was_compared(path: str, value: 
     assert health_of(changed(APPLICATION, path, value)).phase is phase
 
 
+#: The same compared by the API server, and what its last sync took.
+BY_THE_SERVER = copy.deepcopy(APPLICATION)
+BY_THE_SERVER["metadata"]["annotations"] = {
+    "argocd.argoproj.io/compare-options": "IncludeMutationWebhook=true, ServerSideDiff=true"
+}
+BY_THE_SERVER["status"]["operationState"]["syncResult"] = {"source": dict(APPLICATION["spec"]["source"])}
+OLDER: dict[str, Any] = {"source": APPLICATION["spec"]["source"] | {"targetRevision": "v1"}}
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "phase"),
+    [
+        ("status.health.status", "Healthy", HEALTHY),
+        # Refused by the dry run, and called synced at the next look.
+        ("status.operationState.syncResult", OLDER, PROGRESSING),
+        ("status.operationState.syncResult", None, PROGRESSING),
+        ("status.operationState", None, PROGRESSING),
+        ("spec.sources", [{"repoURL": "https://git.example.com/more"}], PROGRESSING),
+        ("metadata.annotations", {"argocd.argoproj.io/compare-options": "ServerSideDiff=false"}, HEALTHY),
+    ],
+)
+def test_an_application_that_the_api_server_compares_is_healthy_after_a_sync_only(
+    path: str, value: object, phase: Phase
+) -> None:
+    assert health_of(changed(BY_THE_SERVER, path, value)).phase is phase
+
+
+def test_a_sync_that_failed_for_another_source_says_nothing_of_this_one() -> None:
+    failed = changed(APPLICATION, "status.operationState", {"phase": "Failed", "syncResult": OLDER})
+    failed["status"]["sync"]["status"] = "OutOfSync"
+    assert health_of(failed).phase is PROGRESSING
+    assert health_of(changed(failed, "operation", {"sync": {}})).message == "a sync is running"
+
+    failed["status"]["operationState"]["syncResult"] = {"source": dict(APPLICATION["spec"]["source"])}
+    assert health_of(failed).phase is FAILED
+
+
 def changed(raw: dict[str, Any], path: str, value: object) -> dict[str, Any]:
     found = raw = copy.deepcopy(raw)
     *above, last = path.split(".")
