@@ -4,7 +4,6 @@ import os
 import secrets
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from datetime import datetime
 from random import Random
 
@@ -19,7 +18,7 @@ from time_forgery import MANAGERS_OF_CLIENTS, Target, attack, honest, target_bod
 from waiting import eventually
 
 from moorage_crds import names
-from moorage_dev.rest_client import JSON, MERGE_PATCH, Answer
+from moorage_dev.rest_client import JSON, MERGE_PATCH
 
 #: Objects of the campaign; it takes about half a minute for 120.
 CAMPAIGN = int(os.environ.get("MOORAGE_FORGED_OBJECTS", "6000"))
@@ -284,82 +283,6 @@ def test_a_name_with_a_line_break_leaves_the_refusal_of_a_lock_readable(shop: Wo
     answer = cluster.raw("POST", shop.path("deployments"), user=DEPLOYER, body=wanted)
     assert refused_by(answer, names.POLICY_DEPLOYMENT_LOCKS), answer.body
     assert "by mal lory: audit" in answer.json()["message"]
-
-
-MEDDLER = {
-    "the release": "{op: 'replace', path: '/spec/release', value: 'evil'}",
-    "the user": "{op: 'replace', path: '/changeLog/entries/0/by', value: 'somebody'}",
-    "the time": "{op: 'add', path: '/changeLog/entries/0/at', value: '2020-01-02T03:04:05Z'}",
-    "the number": "{op: 'replace', path: '/changeLog/sequence', value: 7}",
-    "all of it": "{op: 'remove', path: '/changeLog'}",
-}
-
-
-@pytest.mark.parametrize("where", MEDDLER)
-def test_no_other_policy_changes_a_release_or_its_stamp(
-    workspace: Workspaces, cluster: LiveCluster, where: str
-) -> None:
-    """What another mutating policy does after the stamp would be a change by nobody."""
-    shop = workspace("production")
-    made = _Meddler(cluster, shop, MEDDLER[where])
-    try:
-        eventually(lambda: refused_by(made.probe(), names.POLICY_STAMPS), timeout=30)
-    finally:
-        made.remove()
-    eventually(lambda: made.probe().status == 201, timeout=30)
-
-
-@dataclass(slots=True)
-class _Meddler:
-    """A mutating policy of somebody else's, in force in one Namespace."""
-
-    cluster: LiveCluster
-    shop: Workspace
-    patch: str
-
-    def __post_init__(self) -> None:
-        spec = {
-            "failurePolicy": "Fail",
-            # Whatever the order of the policies is: it is called again when ours has changed something.
-            "reinvocationPolicy": "IfNeeded",
-            "matchConstraints": {
-                "namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": self.shop.namespace}},
-                "resourceRules": [
-                    {
-                        "apiGroups": ["moorage.dev"],
-                        "apiVersions": ["v1"],
-                        "resources": ["deployments"],
-                        "operations": ["CREATE", "UPDATE"],
-                    }
-                ],
-            },
-            "mutations": [
-                {
-                    "patchType": "JSONPatch",
-                    "jsonPatch": {"expression": f"has(object.changeLog) ? [JSONPatch{self.patch}] : []"},
-                }
-            ],
-        }
-        self._post("mutatingadmissionpolicies", "MutatingAdmissionPolicy", spec)
-        self._post("mutatingadmissionpolicybindings", "MutatingAdmissionPolicyBinding", {"policyName": self._name})
-
-    @property
-    def _name(self) -> str:
-        return f"zz-{self.shop.namespace}.example.com"
-
-    def _post(self, plural: str, kind: str, spec: Object) -> None:
-        group = "admissionregistration.k8s.io/v1"
-        body = {"apiVersion": group, "kind": kind, "metadata": {"name": self._name}, "spec": spec}
-        answer = self.cluster.raw("POST", f"/apis/{group}/{plural}", body=body)
-        assert answer.status == 201, answer.body
-
-    def probe(self) -> Answer:
-        target = Target(self.shop, "deployments", "production.probe")
-        return self.shop.cluster.raw("POST", self.shop.path("deployments") + "?dryRun=All", body=target_body(target))
-
-    def remove(self) -> None:
-        for plural in ("mutatingadmissionpolicybindings", "mutatingadmissionpolicies"):
-            self.cluster.raw("DELETE", f"/apis/admissionregistration.k8s.io/v1/{plural}/{self._name}")
 
 
 @pytest.mark.campaign

@@ -36,12 +36,12 @@ def refused_by(answer: Answer, policy: str) -> bool:
     return answer.status == 403 and f"'{policy}'" in text and "failed expression" not in text
 
 
-def change(shop: Workspace, plural: str, name: str, way: str, wanted: Object, *, user: str) -> Answer:
+def change(shop: Workspace, plural: str, name: str, way: str, wanted: Object, *, user: str, query: str = "") -> Answer:
     """Merge `wanted` (parts of `metadata` and `spec`, two levels deep) into an object, in one of the `WAYS`.
 
-    None removes a field, except by `apply`, which leaves out what it does not name.
+    None removes a field, except by `apply`, which leaves out what it does not name. `query` is sent along.
     """
-    path, raw = shop.path(plural, name), shop.cluster.raw
+    path, raw = f"{shop.path(plural, name)}?{query}", shop.cluster.raw
     if way == "merge patch":
         return raw("PATCH", path, user=user, body=wanted, content_type=MERGE_PATCH)
     if way == "JSON patch":
@@ -52,7 +52,7 @@ def change(shop: Workspace, plural: str, name: str, way: str, wanted: Object, *,
         return raw("PUT", path, user=user, body=_merged(stored, wanted), content_type=JSON)
     kept = {"apiVersion": stored["apiVersion"], "kind": stored["kind"], "metadata": {"name": name}}
     body = _merged({**kept, "spec": stored["spec"]}, wanted)
-    return raw("PATCH", f"{path}?fieldManager=applier&force=true", user=user, body=body, content_type=APPLY_PATCH)
+    return raw("PATCH", f"{path}&fieldManager=applier&force=true", user=user, body=body, content_type=APPLY_PATCH)
 
 
 def _merged(stored: Object, wanted: Object) -> Object:
