@@ -185,6 +185,7 @@ def test_a_past_must_carry_the_label_that_tells_it_apart(workspace: Workspaces, 
 
 
 @pytest.mark.campaign
+@pytest.mark.timeout(2 * 3600)
 def test_all_of_a_real_past_comes_along(
     operator: Service,
     facade: Facade,
