@@ -17,6 +17,7 @@ from moorage_api.access import Access
 from moorage_api.app import create_app
 from moorage_api.cache.catalog import Catalog
 from moorage_api.cache.freshness import Freshness
+from moorage_api.cache.recording import Recording
 from moorage_api.config import ApiSettings
 from moorage_api.edge import probes
 from moorage_api.edge.metrics import Metrics
@@ -33,6 +34,7 @@ from moorage_api.session.seal import Seal, WeakSecretError
 from moorage_api.session.sessions import Sessions
 from moorage_crds import names
 from moorage_crds.clock import Clock, SystemClock
+from moorage_crds.identifiers import ClusterObjectName, NamespaceName
 from moorage_crds.kube.client import Client, KubernetesStore
 from moorage_crds.kube.paths import FACADE_CALLS
 from moorage_crds.kube.reflector import Reflector
@@ -40,7 +42,8 @@ from moorage_crds.kube.session import ClusterConfigError, connect
 from moorage_crds.process import listening, settings
 from moorage_crds.process.start import StartError, tune_collector
 from moorage_crds.process.telemetry import configure_logging
-from moorage_crds.store import StoreError, TransientError
+from moorage_crds.rights import LEASE_NAME
+from moorage_crds.store import ObjectRef, StoreError, TransientError
 
 _log = logging.getLogger(__name__)
 
@@ -91,17 +94,18 @@ async def serve(wanted: ApiSettings) -> None:
         catalog = Catalog(wanted.gitops_managers, clock=clock)
         reflectors = _reflectors(client.store, catalog, clock, doubt=wanted.max_input_staleness_seconds)
         reviewer = HeardReviewer(client.reviewer, clock)
+        recording = _recording(client.store, clock, wanted)
         freshness = Freshness(
             reflectors,
             max_staleness=wanted.max_staleness_seconds,
             clock=clock,
             silence=reviewer.silent_seconds,
+            recording_stopped_at=recording.stopped_at,
         )
         keys, sessions = Keys(), Sessions(_seal(wanted), clock)
         lanes = Lanes(clock, rate=wanted.failed_rate_limit, burst=wanted.failed_rate_burst, keys=keys)
         facade = Facade(catalog, Access(reviewer, clock, lanes), client.store, freshness, clock, wanted, sessions)
-        metrics = Metrics(catalog, freshness, facade.access)
-        readiness = Readiness()
+        metrics, readiness = Metrics(catalog, freshness, facade.access), Readiness()
         server = create_app(facade, metrics, readiness)
         probing = Probes(facade, server.edge, metrics, readiness)
         certificate = _certificate(wanted)
@@ -115,6 +119,7 @@ async def serve(wanted: ApiSettings) -> None:
                     *([certificate.follow()] if certificate is not None else []),
                     _sample(facade, metrics),
                     follow(keys, client.reviewer.signing_keys),
+                    recording.run(),
                 ]
             ),
         ):
@@ -136,6 +141,12 @@ def _reflectors(store: KubernetesStore, catalog: Catalog, clock: Clock, *, doubt
     for reflector in made:
         reflector.doubt(doubt)
     return made
+
+
+def _recording(store: KubernetesStore, clock: Clock, wanted: ApiSettings) -> Recording:
+    """Operators run in the Namespace of the facade."""
+    lease = ObjectRef(names.LEASES, NamespaceName.parse(wanted.namespace), ClusterObjectName.parse(LEASE_NAME))
+    return Recording(lambda: store.get(lease), clock, wanted.operator_silence_seconds)
 
 
 @contextlib.asynccontextmanager

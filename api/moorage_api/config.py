@@ -50,6 +50,13 @@ class ApiSettings(ProcessSettings):
         le=300,
         description="Age of the cache beyond which Argo CD and Flux get an error instead of releases.",
     )
+    operator_silence_seconds: float = Field(
+        default=30.0,
+        ge=4,
+        le=3_600,
+        description="Seconds without a renewal of the operator's Lease after which answers say that nothing is "
+        "recorded.",
+    )
     max_connections: int = Field(default=1_000, ge=1, le=100_000, description="Open connections at once.")
     max_connections_per_client: int = Field(
         default=250, ge=1, le=100_000, description="Open connections at once from one address (IPv6: from one /64)."

@@ -49,7 +49,7 @@ def needs(process: Process, namespace: str) -> Sequence[Need]:
         process: which one.
         namespace: where it runs.
     """
-    return _operator(namespace) if process is Process.OPERATOR else _FACADE
+    return _operator(namespace) if process is Process.OPERATOR else _facade(namespace)
 
 
 def to(verb: str, plural: str, *, namespace: str = "", name: str = "") -> Right:
@@ -73,6 +73,18 @@ def _operator(namespace: str) -> Sequence[Need]:
                 *(to(verb, names.LEASES, namespace=namespace, name=LEASE_NAME) for verb in ("get", "patch")),
             ),
             f"every replica acts at once: double work, and nothing lost (Namespace {namespace})",
+            vital=False,
+        ),
+    )
+
+
+def _facade(namespace: str) -> Sequence[Need]:
+    return (
+        *_FACADE,
+        Need(
+            "the Lease of the operator",
+            (to("get", names.LEASES, namespace=namespace, name=LEASE_NAME),),
+            f"that no operator works is seen only by changes that wait to be recorded (Namespace {namespace})",
             vital=False,
         ),
     )

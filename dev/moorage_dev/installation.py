@@ -87,6 +87,8 @@ def _accounts() -> list[dict[str, Any]]:
         _cluster_binding(FACADE),
         _role(OPERATOR, "operator-namespace"),
         _role_binding(OPERATOR),
+        _role(FACADE, "api-namespace"),
+        _role_binding(FACADE),
     ]
 
 

@@ -21,6 +21,8 @@ _HEADS: Final[dict[str, str]] = {
     "avoid double work.",
     "api-cluster": "What the facade's own account may do in the whole cluster: ask who somebody is and what they may, "
     "and read. It writes nothing: every write goes out with the caller's own token.",
+    "api-namespace": "What the facade may do in the Namespace that it runs in: look at the Lease that a working "
+    "operator renews, to say when none does.",
     Role.VIEW: "Read everything of a workspace, by REST and kubectl.",
     Role.DEPLOYER: "Read everything of a workspace, and change which release is deployed.",
     Role.EDIT: "Read everything of a workspace, change which release is deployed, and create, change, lock and remove "
@@ -54,7 +56,8 @@ def files() -> dict[str, str]:
     rules: dict[str, list[Rule]] = {
         "operator-cluster": of_rights((right for right in operator if not right.namespace), Process.OPERATOR),
         "operator-namespace": of_rights((right for right in operator if right.namespace), Process.OPERATOR),
-        "api-cluster": of_rights(facade, Process.API),
+        "api-cluster": of_rights((right for right in facade if not right.namespace), Process.API),
+        "api-namespace": of_rights((right for right in facade if right.namespace), Process.API),
         **{role: of_role(role) for role in Role},
         "workspace-admin": [
             Rule(

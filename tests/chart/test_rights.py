@@ -32,7 +32,7 @@ pytestmark = pytest.mark.cluster
 ASKED_BY_POLICIES = {("moorage.dev", "deploymentrecords", "record", "*")}
 #: In the User-Agent of everything that our processes send; the tests' own client says something else.
 PROCESSES = "aiohttp"
-ROLES = {"moorage-operator": ("operator-cluster", "operator-namespace"), "moorage-api": ("api-cluster",)}
+ROLES = {f"moorage-{part}": (f"{part}-cluster", f"{part}-namespace") for part in ("operator", "api")}
 
 #: (group, resource, verb, name); the name is `ANY` where a role does not say one.
 Right = tuple[str, str, str, str]

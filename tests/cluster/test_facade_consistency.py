@@ -251,6 +251,8 @@ def test_facade_asks_only_for_reviews_and_writes_nothing_itself(
         ("create", "subjectaccessreviews"),
         # Is the environment still there, after a deploy into it?
         ("get", "environments"),
+        # Does an operator work?
+        ("get", "leases"),
     }
 
 

@@ -8,9 +8,11 @@ from typing import Any
 import httpx
 import pytest
 from cluster import LiveCluster, Workspace, Workspaces
-from services import Facade, Facades
+from services import Facade, Facades, Operators
+from waiting import eventually
 
 from moorage_client.events import Event, Parser
+from moorage_crds.moments import to_moment
 from moorage_dev import patience
 
 pytestmark = pytest.mark.cluster
@@ -88,3 +90,19 @@ def test_a_login_is_good_for_its_page_alone(facade: Facade, workspace: Workspace
     log = facade.service.child.log.read_text()
     assert token not in log
     assert not any(one.partition(";")[0].partition("=")[2] in log for one in cookies)
+
+
+def test_answers_say_that_no_operator_works(facades: Facades, workspace: Workspaces, operators: Operators) -> None:
+    space = workspace("staging")
+    operators.ensure()
+    own = facades.start({"MOORAGE_OPERATOR_SILENCE_SECONDS": "5"})
+
+    def stopped_at() -> str | None:
+        return own.call("GET", space.rest).headers.get("x-recording-stopped-at")
+
+    operators.stop()
+    said = eventually(stopped_at, 30)
+    operators.ensure()
+    eventually(lambda: stopped_at() is None, 60)
+
+    assert to_moment(said) is not None

@@ -22,6 +22,9 @@ from moorage_dev.processes import Service
 _SOURCE = (page.WEB / "journeys/governing.mjs").read_text(encoding="utf-8")
 JOURNEYS = re.findall(r'^  async "([^"]+)"', _SOURCE, re.MULTILINE)
 AWAY = "hear that the cluster is away"
+SILENT = "hear that nobody records before anything is changed"
+#: These have a facade of their own.
+ELSEWHERE = {AWAY, SILENT}
 #: A folder for pictures of the dialogs, to look at them.
 PICTURES = os.environ.get("MOORAGE_PICTURES", "")
 
@@ -62,7 +65,7 @@ def _frozen(shop: Workspace, facade: Facade, opens: str) -> None:
     assert facade.call("PUT", f"{root}/freezes/audit", body=body).status == 200
 
 
-@pytest.mark.parametrize("name", [name for name in JOURNEYS if name != AWAY])
+@pytest.mark.parametrize("name", [name for name in JOURNEYS if name not in ELSEWHERE])
 def test_journey(name: str, journey: Journey, shop: Workspace, facade: Facade, operators: Operators) -> None:
     opens = to_text(datetime.now(UTC) + timedelta(days=2))
     if "agreed" in name:
@@ -89,3 +92,12 @@ def test_the_page_says_when_the_cluster_is_away(
     finally:
         facades.clean()
         proxy.close()
+
+
+def test_the_page_says_before_a_change_that_nobody_records(
+    journey: Journey, shop: Workspace, facades: Facades, operators: Operators, built_page: object
+) -> None:
+    """A facade of its own, which does not wait for long."""
+    own = facades.start({"MOORAGE_OPERATOR_SILENCE_SECONDS": "5"})
+    deeds: Mapping[str, Callable[[], object]] = {"stop the operator": operators.stop, "start it": operators.ensure}
+    journey(SILENT, shop, {"url": own.service.url, "pictures": PICTURES}, deeds)

@@ -148,6 +148,26 @@ export const journeys = {
     await picture(page, "unrecorded");
   },
 
+  async "hear that nobody records before anything is changed"({ person, at, axe, given, picture }) {
+    const page = await person("bob");
+    const banner = page.locator(".banner").getByText("The operator does not record changes: it worked last at");
+    await page.goto(at("/env/staging/search"));
+    await page.getByRole("button", { name: "Deploy …", exact: true }).waitFor();
+    await ask("stop the operator");
+    await comingBack(page, banner, "visible", 4 * given.patience);
+    await page.getByRole("button", { name: "Deploy …", exact: true }).click();
+    const dialog = page.getByRole("dialog");
+    await dialog.getByText("The operator does not record changes at present").waitFor();
+    await axe(page);
+    await picture(page, "silent");
+    await dialog.getByLabel("Release", { exact: true }).fill("0.15.0");
+    await checkAndSend(page, "Deploy");
+    await page.getByText("not recorded yet").waitFor();
+    await ask("start it");
+    await comingBack(page, banner, "detached", 4 * given.patience);
+    await page.getByText("not recorded yet").waitFor({ state: "detached" });
+  },
+
   async "hear that the cluster is away"({ person, at, given, picture }) {
     const page = await person("viewer");
     await page.goto(at());
@@ -159,5 +179,7 @@ export const journeys = {
     await picture(page, "away");
     await ask("mend it");
     await comingBack(page, banner, "detached", 4 * given.patience);
+    // No answer of before speaks for the one of now.
+    await page.locator(".banner").waitFor({ state: "detached" });
   },
 };

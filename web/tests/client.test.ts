@@ -66,3 +66,24 @@ test("an answer with the tag of the one before is that one, and any other is rea
   expect(refused).toMatchObject({ ok: false, failure: { status: 403 } });
   expect(again.ok && other.ok && again.data === other.data).toBe(true);
 });
+
+test("the facade is asked whether the answer before is still so, and headers are those of this answer", async () => {
+  const asked: Request[] = [];
+  const next = [
+    new Response('{"freezes": [1]}', { headers: { ETag: '"1"', Age: "7", "X-Recording-Stopped-At": "2026-01-31T12:00:00Z" } }),
+    new Response(null, { status: 304, headers: { ETag: '"1"' } }),
+    new Response('{"freezes": [2]}', { headers: { ETag: '"2"' } }),
+  ];
+  vi.stubGlobal("fetch", async (url: string, init: RequestInit) => {
+    asked.push(new Request(`http://facade${url}`, init));
+    return next.shift();
+  });
+  const ask = () => send("get", "/v1/orgs/{org_id}/workspaces/{workspace_id}/freezes", { path: { org_id: "o", workspace_id: "tagged" } });
+  const [first, same, other] = [await ask(), await ask(), await ask()];
+  expect(asked.map((one) => one.headers.get("If-None-Match"))).toEqual([null, '"1"', '"1"']);
+  expect(asked.map((one) => one.cache)).toEqual(["no-store", "no-store", "no-store"]);
+  expect(first).toMatchObject({ ok: true, age: 7, stoppedAt: "2026-01-31T12:00:00Z" });
+  expect(same).toMatchObject({ ok: true, data: { freezes: [1] }, age: null, stoppedAt: null });
+  expect(same.ok && first.ok && same.data === first.data).toBe(true);
+  expect(other).toMatchObject({ ok: true, data: { freezes: [2] } });
+});

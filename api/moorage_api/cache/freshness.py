@@ -1,4 +1,4 @@
-"""Whether the cache can be trusted: synced, and how long its watches have been cut."""
+"""Whether the cache can be trusted: synced, how long its watches have been cut, and whether changes are recorded."""
 
 from collections.abc import Callable, Collection, Sequence
 from typing import Protocol
@@ -49,6 +49,7 @@ class Freshness:
         max_staleness: seconds beyond which reads are refused.
         clock: for the time since a cut.
         silence: seconds for which the API server has not answered what it was asked, beside the feeds.
+        recording_stopped_at: when an operator worked last, RFC 3339; None while one does, or it is not known.
     """
 
     def __init__(
@@ -58,12 +59,14 @@ class Freshness:
         max_staleness: float,
         clock: Clock,
         silence: Callable[[], float] = lambda: 0.0,
+        recording_stopped_at: Callable[[], str | None] = lambda: None,
     ) -> None:
         self.feeds = tuple(feeds)
         self._max_staleness = max_staleness
         self._now: Callable[[], float] = clock.monotonic
         self._connected_at = {feed.plural: self._now() for feed in feeds}
         self._silence = silence
+        self.recording_stopped_at = recording_stopped_at
         self._cut_seconds = 0.0
         self.synced = False
 

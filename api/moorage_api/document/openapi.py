@@ -79,6 +79,8 @@ _ANSWER_HEADERS: Final = {
     "rule that only warns.",
     "X-Dry-Run": "`true` if nothing was stored, because the request said `dry_run=true`.",
     "Age": "Seconds since the cluster was last heard of, with `Warning` 110.",
+    "X-Recording-Stopped-At": "When an operator worked last, if none does now: changes are accepted and wait to be "
+    "recorded.",
 }
 #: Headers of errors beside the usual ones.
 _ERROR_HEADERS: Final = {
@@ -276,7 +278,7 @@ def _responses(operation: Operation) -> dict[str, Any]:
 def _headers(operation: Operation, status: int) -> dict[str, Any]:
     names = ["X-Request-Id"]
     if not operation.public:
-        names += ["Warning", "Age"]
+        names += ["Warning", "Age", "X-Recording-Stopped-At"]
         if operation.method != "GET":
             names += ["X-Resource-Version", "X-Dry-Run"]
     if operation.name in _TAGGED:

@@ -165,6 +165,9 @@ class Edge:
         if stale:
             said.insert(0, '110 - "Response is Stale"')
             headers["Age"] = str(int(stale))
+        stopped_at = self._facade.freshness.recording_stopped_at()
+        if stopped_at is not None:
+            headers["X-Recording-Stopped-At"] = stopped_at
         if said:
             headers["Warning"] = ", ".join(said)
         if answer.status == 304:

@@ -84,7 +84,7 @@ def test_every_role_for_people_reads_every_kind_and_none_writes_records(role: Ro
 def test_roles_of_our_accounts_say_each_right_once_and_nothing_else() -> None:
     for process, files in (
         (Process.OPERATOR, ("operator-cluster", "operator-namespace")),
-        (Process.API, ("api-cluster",)),
+        (Process.API, ("api-cluster", "api-namespace")),
     ):
         said = [
             (group, resource, verb, name)

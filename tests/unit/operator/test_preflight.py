@@ -11,7 +11,7 @@ from fixed_clock import FixedClock
 
 from moorage_cli.preflight import Check, Verdict, preflight
 from moorage_crds import names, schema
-from moorage_crds.rights import Process, needs
+from moorage_crds.rights import LEASE_NAME, Process, needs
 from moorage_crds.store import ForbiddenError, Right
 from moorage_dev.layout import ROOT
 
@@ -153,7 +153,7 @@ def of_the_chart(file: str, namespace: str) -> set[Right]:
     ("process", "given"),
     [
         (Process.OPERATOR, of_the_chart("operator-cluster", "") | of_the_chart("operator-namespace", SYSTEM)),
-        (Process.API, of_the_chart("api-cluster", "")),
+        (Process.API, of_the_chart("api-cluster", "") | of_the_chart("api-namespace", SYSTEM)),
     ],
 )
 def test_preflight_asks_for_what_the_chart_gives(process: Process, given: set[Right]) -> None:
@@ -192,6 +192,7 @@ async def test_a_right_that_the_operator_lacks_is_named(store: FakeCluster, deni
         (Right("create", "tokenreviews", group="authentication.k8s.io"), Verdict.MISSING),
         (Right("watch", names.RECORDS), Verdict.MISSING),
         (Right("get", names.DEPLOYMENTS), Verdict.DEGRADED),
+        (Right("get", names.LEASES, SYSTEM, "coordination.k8s.io", LEASE_NAME), Verdict.DEGRADED),
     ],
 )
 async def test_a_right_that_the_facade_lacks_is_named(store: FakeCluster, denied: Right, verdict: Verdict) -> None:

@@ -17,7 +17,15 @@ export interface Failure {
 }
 
 export type Answer<T> =
-  | { ok: true; status: number; data: T; age: number | null }
+  | {
+      ok: true;
+      status: number;
+      data: T;
+      /** Seconds since the facade heard of the cluster; null while it hears of it. */
+      age: number | null;
+      /** When an operator worked last, if none does now. */
+      stoppedAt?: string | null;
+    }
   | { ok: false; failure: Failure };
 
 type Method = "get" | "post" | "put" | "delete";
@@ -60,13 +68,16 @@ export async function send<M extends Method, P extends PathsWith<M>>(
   const url = address(String(path), options.path ?? {}, options.query ?? {});
   const headers: Record<string, string> = { Accept: "application/json", ...options.headers };
   if (written.size) headers["X-Resource-Version"] = [...written].map(([kind, at]) => `${kind}=${at}`).join(",");
-  const init: RequestInit = { method: method.toUpperCase(), headers, credentials: "same-origin", cache: "no-cache" };
+  // Nothing of the browser's cache: it would put headers of older answers, such as Age, on an answer that lacks them.
+  const init: RequestInit = { method: method.toUpperCase(), headers, credentials: "same-origin", cache: "no-store" };
+  const before = method === "get" ? kept.get(url) : undefined;
+  if (before) headers["If-None-Match"] = before.tag;
   if (options.body !== undefined) {
     headers["Content-Type"] = "application/json";
     init.body = JSON.stringify(options.body);
   }
   if (options.signal) init.signal = options.signal;
-  return answerOf<Reply<P, M>>(() => fetch(url, init), method === "get" ? url : null);
+  return answerOf<Reply<P, M>>(() => fetch(url, init), method === "get" ? url : null, before);
 }
 
 /** What a login takes: a token, or the code of a link. */
@@ -82,10 +93,15 @@ export async function session(method: "POST" | "DELETE", credential?: Credential
 /** Answers that are kept: those of the views between which somebody goes back and forth. */
 const MOST_KEPT = 16;
 // By address, with their tags: what has not changed is neither read nor drawn again.
-const kept = new Map<string, { tag: string; data: unknown }>();
+const kept = new Map<string, Kept>();
 
-/** The answer of a request; `url` if the facade may answer with what it answered before. */
-async function answerOf<T>(ask: () => Promise<Response>, url: string | null = null): Promise<Answer<T>> {
+interface Kept {
+  tag: string;
+  data: unknown;
+}
+
+/** The answer of a request; `url` if it may be kept, `before`: what the facade may say is still so. */
+async function answerOf<T>(ask: () => Promise<Response>, url: string | null = null, before?: Kept): Promise<Answer<T>> {
   let response: Response;
   try {
     response = await ask();
@@ -95,20 +111,20 @@ async function answerOf<T>(ask: () => Promise<Response>, url: string | null = nu
   }
   remember(response.headers.get("X-Resource-Version"));
   const seconds = response.headers.get("Age");
-  const age = seconds === null ? null : Number(seconds);
-  const tag = url === null ? null : response.headers.get("ETag");
-  const before = url === null ? undefined : kept.get(url);
-  if (response.ok && tag !== null && before?.tag === tag) {
+  const heard = { status: response.status, age: seconds === null ? null : Number(seconds), stoppedAt: response.headers.get("X-Recording-Stopped-At") };
+  const tag = response.headers.get("ETag");
+  // A proxy may have asked the facade without our tag.
+  if (before && (response.status === 304 || (response.ok && tag === before.tag))) {
     void response.body?.cancel().catch(() => undefined);
-    return { ok: true, status: response.status, data: before.data as T, age };
+    return { ok: true, ...heard, data: before.data as T };
   }
   const body: unknown = await response.json().catch(() => null);
   if (!response.ok) return { ok: false, failure: failureOf(response.status, body) };
   if (url !== null && tag !== null) keep(url, { tag, data: body });
-  return { ok: true, status: response.status, data: body as T, age };
+  return { ok: true, ...heard, data: body as T };
 }
 
-function keep(url: string, answer: { tag: string; data: unknown }): void {
+function keep(url: string, answer: Kept): void {
   kept.delete(url);
   kept.set(url, answer);
   for (const oldest of kept.keys()) {

@@ -7,6 +7,7 @@ import { local, millis, relative, short, utc } from "../model/moments";
 import { href, type Route } from "../model/route";
 import { now } from "../state/clock";
 import { go } from "../state/router";
+import { stoppedAt } from "../state/session";
 import { texts } from "../texts";
 
 type LinkProps = Pick<AnchorHTMLAttributes<HTMLAnchorElement>, "class" | "title" | "aria-label"> & {
@@ -139,7 +140,8 @@ const RECORDING_MILLIS = 30_000;
 
 /** Says that nobody records the changes. Nothing is lost: they wait in their objects. */
 export function Unrecorded({ since }: { since: string | null }) {
-  const late = since !== null && now.value - millis(since) > RECORDING_MILLIS;
+  // The bar above every view says it, too, when it is known.
+  const late = stoppedAt.value === null && since !== null && now.value - millis(since) > RECORDING_MILLIS;
   return (
     <div role="status" aria-live="polite">
       {late && (

@@ -7,7 +7,7 @@ import { useEffect, useId, useRef, useState } from "preact/hooks";
 import type { Answer, Failure } from "../api/client";
 import { refusing, type Verdict } from "../model/verdicts";
 import { refresh } from "../state/live";
-import { heard } from "../state/session";
+import { heard, stoppedAt } from "../state/session";
 import { texts } from "../texts";
 import { FailureText, Sign } from "./basics";
 import { Verdicts } from "./verdicts";
@@ -111,6 +111,11 @@ export function ActionDialog<T>(props: Props<T>) {
           ownership={ownership}
           setOwnership={setOwnership}
         />
+        {stoppedAt.value !== null && (
+          <p class="note warn">
+            <Sign kind="warn" /> {texts.dialog.unrecorded}
+          </p>
+        )}
         <footer>
           <button type="button" onClick={() => box.current?.close()}>
             {texts.cancel}

@@ -2,11 +2,11 @@
 
 import type { ComponentChildren } from "preact";
 
-import { local } from "../model/moments";
+import { local, millis } from "../model/moments";
 import { href, type Place, type Route } from "../model/route";
 import { live } from "../state/live";
 import { route } from "../state/router";
-import { logOut, lostSince, me, offline, staleFor } from "../state/session";
+import { logOut, lostSince, me, offline, staleFor, stoppedAt } from "../state/session";
 import { texts } from "../texts";
 import { Link, Mark } from "./basics";
 
@@ -93,9 +93,12 @@ function Freshness() {
   const seconds = staleFor.value;
   const lost = lostSince.value;
   const text = offline.value ? texts.offline : lost !== null ? texts.lost(local(lost)) : seconds !== null && seconds > 0 ? texts.stale(`${seconds} s`) : null;
+  // Of a cluster that is away nobody knows whether it has an operator.
+  const stopped = text === null && stoppedAt.value !== null ? texts.stopped(local(millis(stoppedAt.value))) : null;
   return (
     <div role="status" aria-live="polite">
       {text && <p class="banner">{text}</p>}
+      {stopped && <p class="banner">{stopped}</p>}
     </div>
   );
 }

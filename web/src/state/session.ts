@@ -16,7 +16,12 @@ export const staleFor = signal<number | null>(null);
 
 /** When the cluster was heard of last, while it does not answer the facade; null while it does. */
 export const lostSince = signal<number | null>(null);
+/** When an operator worked last, if none does now: changes are made, and wait to be recorded. */
+export const stoppedAt = signal<string | null>(null);
 let fresh = Date.now();
+
+/** How often the session is asked for while nothing else is asked, in milliseconds: news that no event tells. */
+const ASK_MILLIS = 20_000;
 
 const granted = signal<ReadonlySet<string>>(new Set());
 /** How often rights were asked for. */
@@ -38,6 +43,7 @@ export function heard<T>(answer: Answer<T>): Answer<T> {
   if (answer.ok) {
     offline.value = false;
     staleFor.value = answer.age;
+    stoppedAt.value = answer.stoppedAt ?? null;
     lostSince.value = null;
     fresh = Date.now() - (answer.age ?? 0) * 1000;
     return answer;
@@ -96,3 +102,7 @@ export async function logOut(): Promise<void> {
   granted.value = new Set();
   loggedIn.value = false;
 }
+
+setInterval(() => {
+  if (loggedIn.value && document.visibilityState === "visible") void identify();
+}, ASK_MILLIS);
