@@ -271,6 +271,7 @@ class EnvironmentReply(TypedDict):
     closed: bool | None
     next_open: str | None
     next_close: str | None
+    last_unlock: UnlockState | None
 
 
 class EnvironmentUnlocked(TypedDict):
@@ -304,6 +305,7 @@ class EnvironmentUpdate(TypedDict):
     closed: NotRequired[Any]
     next_open: NotRequired[Any]
     next_close: NotRequired[Any]
+    last_unlock: NotRequired[Any]
 
 
 class EnvironmentUpdated(TypedDict):
@@ -756,6 +758,15 @@ class Undeployed(TypedDict):
 
     message: str
     deployment_id: str
+
+
+class UnlockState(TypedDict):
+    """Who ended the last lock of an environment, and when."""
+
+    unlocked_by: str
+    unlocked_at: str
+    unlocked_by_known: bool
+    first_locked_by: str
 
 
 class ValidationReply(TypedDict):

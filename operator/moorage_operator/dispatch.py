@@ -127,6 +127,8 @@ class Intake:
         """A lock, a Freeze or an Approval is not there any more."""
         self._world.bury(uid)
         rule = self._world.rules.drop(plural, uid)
+        if rule is not None and plural == names.LOCKS:
+            self._world.lock_gone(rule.view)
         if rule is not None and self._speaks:
             journal.rule_changed(plural, rule, None)
         self._rule_changed(plural, rule)

@@ -125,6 +125,15 @@ class Published:
 
 
 @dataclass(frozen=True, slots=True)
+class Unlock:
+    """Somebody ended a lock, RFC 3339; by None: nobody is known."""
+
+    at: str
+    by: str | None = None
+    locked_by: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class EnvironmentFacts:
     """Everything that the status of an Environment is made of.
 
@@ -132,6 +141,7 @@ class EnvironmentFacts:
         gates: what stands before it; None: nothing.
         published: what became of its ConfigMap; None while that is not known: what is stored of it stays then.
         is_left: nothing of ours is left in the ConfigMap that the stored status names.
+        unlock: the last one that this process has seen; None: none.
     """
 
     environment: Environment
@@ -141,6 +151,7 @@ class EnvironmentFacts:
     gates: Mapping[str, Any] | None = None
     published: Published | None = None
     is_left: bool = False
+    unlock: Unlock | None = None
 
 
 @dataclass(frozen=True, slots=True)

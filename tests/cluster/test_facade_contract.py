@@ -45,7 +45,7 @@ def test_eight_documented_calls(  # noqa: PLR0915 — one story
         '{"environment_id":"<id>","workspace_id":"<space>","org_id":"<org>","name":"NAME","slug":"staging",'
         '"description":"","is_default":false,"active_deployments":ACTIVE,"status":"active","created_by":"alice",'
         '"created_at":"<second>","updated_at":"<second>","lock":null,"managed_by":null,"deleting":false,"hidden":[],'
-        '"created_by_known":true,"rollouts":{},"closed":false,"next_open":null,"next_close":null}'
+        '"created_by_known":true,"rollouts":{},"closed":false,"next_open":null,"next_close":null,"last_unlock":null}'
     )
 
     def one(name: str, active: str = "{}") -> str:

@@ -59,7 +59,7 @@ def _delete(shop: Workspace, *, user: str) -> Any:
 
 
 @pytest.mark.parametrize("unlock", [_by_rest, _by_kubectl])
-def test_the_log_says_who_unlocked(
+def test_log_and_rest_say_who_unlocked(
     attributed: Workspace, facade: Facade, acting: Service, unlock: Callable[[Workspace, Facade], None]
 ) -> None:
     """In force at once: the write that ends the lock opens the environment."""
@@ -74,6 +74,13 @@ def test_the_log_says_who_unlocked(
     eventually(gone)
     [line], username = gone(), attributed.cluster.username
     assert (line["by"], line["unlockedBy"]) == (username(OWNER), username(OWNER))
+
+    def told() -> Any:
+        answer = facade.call("GET", f"{attributed.rest}/production", user=EDITOR)
+        return answer.json()["last_unlock"]
+
+    said = eventually(told)
+    assert (said["unlocked_by"], said["first_locked_by"]) == (username(OWNER), username(EDITOR))
     assert _lines(acting, attributed)[0]["by"] == username(EDITOR)
 
 

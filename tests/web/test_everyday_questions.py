@@ -107,6 +107,13 @@ QUESTIONS = (
         lambda found: (found["lock"]["locked_by"][-5:], found["lock"]["reason"]), ("alice", "Quarter end"),
     ),
     Question(
+        "who unlocked staging, and when?",
+        "/env/staging", (("Unlocked by bob",),),
+        ("GET", "/environments/staging"),
+        lambda found: (found["last_unlock"]["unlocked_by"][-3:], found["last_unlock"]["first_locked_by"][-5:]),
+        ("bob", "alice"),
+    ),
+    Question(
         "did my change arrive?",
         "/env/staging/web-shop/{line}", (("Recorded", "yes", "New basket"), ("2.3.0", "2.4.0")),
         ("GET", "/deployments?environment_id=staging&app_id=web-shop&limit=1"),
@@ -142,9 +149,12 @@ def facts(workspace: Workspaces, facade: Facade, operator: Service) -> Mapping[s
         _deploy(facade, shop, "staging", app, release, user="bob", why="Winter")
     line = _deploy(facade, shop, "staging", "web-shop", "2.4.0", user="bob", why="New basket")
     assert facade.call("POST", f"{shop.rest}/staging/deploy/search/rollback", user="bob", body={}).status == 200
+    assert facade.call("PUT", f"{shop.rest}/staging/lock", body={"reason": "Stocktaking"}).status == 200
+    assert facade.call("DELETE", f"{shop.rest}/staging/lock", user="bob").status == 200
     lock = {"reason": "Quarter end", "until": OPENS}
     assert facade.call("PUT", f"{shop.rest}/production/lock", body=lock).status == 200
     eventually(lambda: settled(shop))
+    eventually(lambda: "lastUnlock" in shop.get("environments", "staging")["status"])
     hour = to_text(datetime.now(UTC) - timedelta(hours=1))
     return {"shop": shop, "before": before, "hour": hour, "line": line}
 

@@ -43,6 +43,7 @@ export const journeys = {
     await page.getByRole("button", { name: "Unlock …" }).click();
     await checkAndSend(page, "Unlock");
     await page.locator(".facts").getByText("Locked by alice").waitFor({ state: "detached" });
+    await page.locator(".facts").getByText("Unlocked by alice").waitFor();
   },
 
   async "let a lock end by itself"({ person, at }) {

@@ -79,6 +79,7 @@ export const texts = {
   states: {
     locked: "Locked",
     lockedBy: (who: string) => `Locked by ${who}`,
+    unlockedBy: (who: string) => `Unlocked by ${who}`,
     frozen: "Frozen",
     opens: "opens",
     closes: "closes",
@@ -307,7 +308,7 @@ export const texts = {
     would: (env: string) => `${env} would take no release changes.`,
     wouldUntil: (env: string, end: string) => `${env} would take no release changes until ${end}.`,
   },
-  unlock: { title: "Unlock the environment", send: "Unlock", hint: "The log of the operator keeps who unlocked.", would: (env: string) => `${env} would take release changes again, unless another gate is closed.` },
+  unlock: { title: "Unlock the environment", send: "Unlock", hint: "The environment then says that you unlocked it, and the log of the operator keeps it.", would: (env: string) => `${env} would take release changes again, unless another gate is closed.` },
   promote: { title: "Promote", send: "Promote", from: "From", before: "the environment before", all: "every app that differs", nothing: (env: string) => `${env} has the same releases already.` },
   approve: {
     title: "Approve or reject a release",

@@ -86,7 +86,7 @@ class EnvironmentView:
     Attributes:
         stamp: the time of the last change as the policy stamped it; `updated_at` is made of it when the cache takes it.
         protection: what it asks of a release before it may enter.
-        evidence: `status.gates`, where something is asked.
+        evidence, last_unlock: `status.gates`, where something is asked, and `status.lastUnlock`.
         deleting: it is being deleted, and goes when the last finalizer is removed.
         finalizers: what holds it.
         parameters: short texts about the place, sorted by name.
@@ -112,6 +112,7 @@ class EnvironmentView:
     comes_after: str | None = None
     protection: Protection = NO_PROTECTION
     evidence: Mapping[str, Any] = field(default_factory=dict)
+    last_unlock: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -237,6 +238,7 @@ class Reader:
             comes_after=self._words.maybe((raw["spec"].get("promotion") or {}).get("from")),
             protection=read.protection,
             evidence=read.status.get("gates") or {} if read.protection.is_set else {},
+            last_unlock=read.status.get("lastUnlock") or {},
         )
 
     def binding(self, raw: RawObject) -> BindingView:

@@ -27,6 +27,15 @@ class LockState(Reply):
     first_locked_by: str = Field(description="Who made the lock; `locked_by` changed it last.")
 
 
+class UnlockState(Reply):
+    """Who ended the last lock of an environment, and when."""
+
+    unlocked_by: str
+    unlocked_at: str
+    unlocked_by_known: bool = Field(description="False: nobody is known, and `unlocked_by` is `unknown`.")
+    first_locked_by: str = Field(description="Who had made the lock.")
+
+
 class RolloutState(Reply):
     """What became of a release, as the objects say that follow its binding."""
 
@@ -58,7 +67,7 @@ class EnvironmentReply(Reply):
     )
     managed_by: str | None = Field(description="The field manager that declares the environment.")
     deleting: bool = Field(description="It is being deleted, and goes when the last of its finalizers is removed.")
-    hidden: list[Literal["active_deployments", "lock", "closed", "next_open", "next_close"]] = Field(
+    hidden: list[Literal["active_deployments", "lock", "closed", "next_open", "next_close", "last_unlock"]] = Field(
         description="Fields that are null because the caller may not see them."
     )
     created_by_known: bool = Field(description="False: nobody is known, and `created_by` is `unknown`.")
@@ -72,6 +81,10 @@ class EnvironmentReply(Reply):
     )
     next_open: str | None = Field(description="While it is closed: when it opens by itself; null: nobody knows.")
     next_close: str | None = Field(description="While it is open: when it closes; null: no such moment is in sight.")
+    last_unlock: UnlockState | None = Field(
+        description="The last unlock that an operator has seen. Null: nobody, or without the right to `get "
+        "environmentlocks`; `hidden` says so then."
+    )
 
 
 class GateVerdict(Reply):

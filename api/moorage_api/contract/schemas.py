@@ -132,6 +132,7 @@ class EnvironmentUpdate(Body):
     closed: Any = Field(default=None, description="Ignored.")
     next_open: Any = Field(default=None, description="Ignored.")
     next_close: Any = Field(default=None, description="Ignored.")
+    last_unlock: Any = Field(default=None, description="Ignored.")
 
 
 #: Fields of `EnvironmentUpdate` that must equal what is there.

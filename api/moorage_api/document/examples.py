@@ -51,6 +51,12 @@ _ENVIRONMENT: Final[dict[str, Any]] = {
     "closed": False,
     "next_open": None,
     "next_close": "2026-02-06T14:00:00Z",
+    "last_unlock": {
+        "unlocked_by": "alice",
+        "unlocked_at": "2026-01-30T16:00:00Z",
+        "unlocked_by_known": True,
+        "first_locked_by": "bob",
+    },
 }
 _LOCKED: Final = {
     **_ENVIRONMENT,

@@ -32,7 +32,12 @@ class Sight:
     @property
     def hidden(self) -> list[str]:
         """The fields of an environment that are not shown."""
-        shown = {"active_deployments": self.releases, "lock": self.lock, **dict.fromkeys(SCHEDULE, self.gates)}
+        shown = {
+            "active_deployments": self.releases,
+            "lock": self.lock,
+            **dict.fromkeys(SCHEDULE, self.gates),
+            "last_unlock": self.lock,
+        }
         return [field for field, visible in shown.items() if not visible]
 
 

@@ -62,6 +62,7 @@ def environment(workspace: Workspace, view: EnvironmentView, within: Within, *, 
         "created_by_known": view.created_by is not None,
         "rollouts": within.rollouts if sight.releases else None,
         **(opening(within.schedule) if sight.gates else dict.fromkeys(SCHEDULE)),
+        "last_unlock": unlock_state(view.last_unlock) if sight.lock else None,
     }
 
 
@@ -142,6 +143,18 @@ def outcome(binding: BindingView | None, sequence: int) -> tuple[str | None, str
         return ("healthy" if present.healthy_at else failed), present.healthy_at
     ended = next((one for one in binding.outcomes if one.sequence == sequence), None)
     return (ended.phase, ended.healthy_at) if ended is not None else (None, None)
+
+
+def unlock_state(said: Mapping[str, Any]) -> dict[str, Any] | None:
+    """The last unlock, as the status of an environment has it, as REST shows it; None where it has none."""
+    if not said:
+        return None
+    return {
+        "unlocked_by": said.get("by") or names.UNKNOWN_USER,
+        "unlocked_at": said["at"],
+        "unlocked_by_known": bool(said.get("by")),
+        "first_locked_by": said.get("lockedBy") or names.UNKNOWN_USER,
+    }
 
 
 def lock_state(lock: LockView | None) -> dict[str, Any] | None:

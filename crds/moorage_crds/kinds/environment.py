@@ -10,7 +10,7 @@ from moorage_crds import names, patterns
 from moorage_crds.admission import LOCKED, Policy, PolicyRefusal
 from moorage_crds.identifiers import EnvironmentSlug
 from moorage_crds.kinds.kind import READ, WRITE, AccountRights, Kind, Role
-from moorage_crds.kinds.parts import App, Conditions, Generation, Moment, Part, Provenance, Release, Slug
+from moorage_crds.kinds.parts import App, Conditions, Generation, Moment, Part, Provenance, Release, Slug, UserName
 from moorage_crds.kinds.protection import ApprovalsSpec, GatesStatus, PromotionSpec, Protection, protection_of
 from moorage_crds.objects import RawObject, metadata, version_of
 from moorage_crds.patterns import whole
@@ -98,6 +98,14 @@ class DeliveryStatus(Part):
     )
 
 
+class LastUnlock(Part):
+    """The end of the last lock that somebody ended."""
+
+    by: UserName | None = Field(default=None, description="Who unlocked; absent: a bare delete left no name.")
+    at: Moment = Field(description="When.")
+    locked_by: UserName | None = Field(default=None, description="Who had made the lock; absent: nobody is known.")
+
+
 class EnvironmentStatus(Part):
     """What the operator observed."""
 
@@ -119,6 +127,7 @@ class EnvironmentStatus(Part):
     )
     gates: GatesStatus | None = None
     delivery: DeliveryStatus | None = None
+    last_unlock: LastUnlock | None = Field(default=None, description="The last unlock that an operator has seen.")
     conditions: Conditions | None = None
 
 

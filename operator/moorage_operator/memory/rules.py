@@ -15,6 +15,7 @@ from moorage_crds.kinds.lock import EnvironmentLock
 from moorage_crds.kinds.workspace import Workspace
 from moorage_crds.moments import parse
 from moorage_crds.objects import RawObject, is_newer, metadata
+from moorage_operator.facts import Unlock
 
 #: The kinds that are rules, and how each is read.
 READERS: Final[dict[str, Any]] = {
@@ -84,11 +85,19 @@ class Rules:
 
     def lock(self, namespace: str, environment: str) -> Lock | None:
         """The lock of an environment."""
-        views: Iterator[EnvironmentLock] = (one.view for one in self._of(names.LOCKS, namespace))
-        found = next((view for view in views if view.name == environment), None)
+        found = self._lock(namespace, environment)
         if found is None:
             return None
         return Lock(found.name, found.reason, found.locked_by, _moment(found.until))
+
+    def ended(self, namespace: str, environment: str) -> Unlock | None:
+        """Who unlocked an environment whose lock is still there, ended by name."""
+        found = self._lock(namespace, environment)
+        return unlocked(found) if found is not None else None
+
+    def _lock(self, namespace: str, environment: str) -> EnvironmentLock | None:
+        views: Iterator[EnvironmentLock] = (one.view for one in self._of(names.LOCKS, namespace))
+        return next((view for view in views if view.name == environment), None)
 
     def freezes(self, namespace: str, workspace: Workspace | None) -> Iterator[Freeze]:
         """The Freezes that a Namespace has, and the ClusterFreezes that are about it, by name."""
@@ -108,6 +117,11 @@ class Rules:
 
     def _of(self, plural: str, namespace: str) -> Iterator[Rule]:
         return iter(self._in.get((plural, namespace), {}).values())
+
+
+def unlocked(lock: EnvironmentLock) -> Unlock | None:
+    """Who ended a lock by name; None: nobody."""
+    return Unlock(lock.locked_at, lock.ended_by, lock.first_locked_by) if lock.ended_by is not None else None
 
 
 def read(plural: str, raw: RawObject) -> Rule:

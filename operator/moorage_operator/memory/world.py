@@ -13,16 +13,17 @@ from moorage_crds.clock import Clock
 from moorage_crds.identifiers import EnvironmentSlug, NamespaceName
 from moorage_crds.kinds.deployment import Deployment
 from moorage_crds.kinds.environment import Environment
+from moorage_crds.kinds.lock import EnvironmentLock
 from moorage_crds.kinds.workspace import Workspace
-from moorage_crds.moments import to_text
+from moorage_crds.moments import to_moment, to_text
 from moorage_crds.objects import is_newer
 from moorage_crds.store import ObjectRef
-from moorage_operator.facts import ActiveApp
+from moorage_operator.facts import ActiveApp, Unlock
 from moorage_operator.history import decisions as history
 from moorage_operator.memory import chain_state
 from moorage_operator.memory.chain import Chain, EnvironmentKey
 from moorage_operator.memory.chain_state import NO_STATUS, Fact, Gone, Now, Seen, packed
-from moorage_operator.memory.rules import Rules
+from moorage_operator.memory.rules import Rules, unlocked
 from moorage_operator.memory.stays import Stays
 
 #: How long an object that was deleted is remembered, so that an older list does not bring it back. Seconds.
@@ -78,6 +79,7 @@ class World:
     unseen: dict[ObjectKey, float] = field(default_factory=dict)
     rules: Rules = field(default_factory=Rules)
     stays: Stays = field(default_factory=Stays)
+    _unlocks: dict[EnvironmentKey, Unlock] = field(default_factory=dict)
     _slugs: dict[str, set[str]] = field(default_factory=dict)
     _members: dict[EnvironmentKey, set[str]] = field(default_factory=dict)
     _dependents: dict[EnvironmentKey, set[EnvironmentKey]] = field(default_factory=dict)
@@ -220,9 +222,24 @@ class World:
         if not self._slugs[gone.namespace]:
             del self._slugs[gone.namespace]
         self.stays.forget(key)
+        self._unlocks.pop(key, None)
         self._note_end(key, gone.resource_version)
         self.missing_seconds(key)
         return True
+
+    def lock_gone(self, lock: EnvironmentLock) -> None:
+        """A lock is not there any more: who unlocked is remembered, unless it had ended by itself."""
+        key = (lock.namespace, lock.name)
+        until = to_moment(lock.until)
+        ended = unlocked(lock)
+        if ended is None and (until is None or until > self.clock.now()):
+            ended = Unlock(self._present_second(), None, lock.first_locked_by)
+        if ended is not None and key in self.environments:
+            self._unlocks[key] = ended
+
+    def unlock(self, key: EnvironmentKey) -> Unlock | None:
+        """The last unlock of an Environment that this process has seen."""
+        return self.rules.ended(*key) or self._unlocks.get(key)
 
     def _note_end(self, key: EnvironmentKey, version: str) -> None:
         now = self.clock.monotonic()

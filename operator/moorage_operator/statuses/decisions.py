@@ -141,6 +141,7 @@ def wanted_environment_status(facts: EnvironmentFacts) -> dict[str, Any]:
         "activeDeployments": [_active(one) for one in active[: names.MAX_ACTIVE_DEPLOYMENTS]],
         **({"gates": dict(facts.gates)} if facts.gates is not None else {}),
         **publishing.parts(facts),
+        **_last_unlock(facts),
         "conditions": with_conditions(
             facts.stored.get("conditions") or (),
             [ready, *publishing.conditions(facts)],
@@ -148,6 +149,18 @@ def wanted_environment_status(facts: EnvironmentFacts) -> dict[str, Any]:
             now=facts.now,
         ),
     }
+
+
+def _last_unlock(facts: EnvironmentFacts) -> dict[str, Any]:
+    """The latest that is known: what this process has seen, or what is written already.
+
+    A lock of an Environment of the same name that was there before says nothing of this one.
+    """
+    stored, seen = mapping(facts.stored.get("lastUnlock")), facts.unlock
+    if seen is None or seen.at < str(stored.get("at", facts.environment.created_at)):
+        return {"lastUnlock": stored} if stored else {}
+    said = {"by": seen.by, "at": seen.at, "lockedBy": seen.locked_by}
+    return {"lastUnlock": {key: value for key, value in said.items() if value is not None}}
 
 
 def _takes(facts: EnvironmentFacts) -> str:

@@ -167,6 +167,7 @@ class EnvironmentStatusWriter:
             gates=self._evidence.gates(known, stored),
             published=self._publications.of(key),
             is_left=self._publications.is_left(key, (stored.get("delivery") or {}).get("configMap", "")),
+            unlock=self._world.unlock(key),
         )
         status = wanted_environment_status(facts)
         return None if status == stored else status

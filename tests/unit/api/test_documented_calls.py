@@ -46,6 +46,7 @@ async def test_documented_calls_answer_as_documented() -> None:
         "closed": False,
         "next_open": None,
         "next_close": None,
+        "last_unlock": None,
     }
     line = deployed.json["deployment_id"]
     assert deployed.json == {

@@ -41,7 +41,7 @@ async def test_reader_of_environments_sees_neither_releases_nor_locks() -> None:
     one = await world.call("GET", f"{BASE}/frozen", user="eve")
     listed = await world.call("GET", BASE, user="eve")
 
-    hidden = ["active_deployments", "lock", *SCHEDULE]
+    hidden = ["active_deployments", "lock", *SCHEDULE, "last_unlock"]
     assert (one.json["active_deployments"], one.json["lock"], one.json["hidden"]) == (None, None, hidden)
     assert [shown["hidden"] for shown in listed.json["environments"]] == [hidden, hidden]
     assert leaks(one) + leaks(listed) == []
@@ -50,10 +50,10 @@ async def test_reader_of_environments_sees_neither_releases_nor_locks() -> None:
 @pytest.mark.parametrize(
     ("right", "hidden"),
     [
-        ("list deployments", ["lock", *SCHEDULE]),
+        ("list deployments", ["lock", *SCHEDULE, "last_unlock"]),
         ("get environmentlocks", ["active_deployments", *SCHEDULE]),
-        ("list freezes", ["active_deployments", "lock", *SCHEDULE]),
-        ("get deployments", ["active_deployments", "lock", *SCHEDULE]),
+        ("list freezes", ["active_deployments", "lock", *SCHEDULE, "last_unlock"]),
+        ("get deployments", ["active_deployments", "lock", *SCHEDULE, "last_unlock"]),
     ],
 )
 async def test_each_field_has_its_own_right(right: str, hidden: list[str]) -> None:
@@ -64,6 +64,23 @@ async def test_each_field_has_its_own_right(right: str, hidden: list[str]) -> No
 
     assert shown["hidden"] == hidden
     assert (shown["active_deployments"] == {"checkout": "v2-secret"}) == ("active_deployments" not in shown["hidden"])
+
+
+@pytest.mark.parametrize(("by", "shown_as"), [("bob", ("bob", True)), (None, ("unknown", False))])
+async def test_who_unlocked_is_told_to_those_who_may_read_locks(by: str | None, shown_as: tuple[str, bool]) -> None:
+    world = World()
+    world.environment()
+    raw = world.raw(names.ENVIRONMENTS, "staging")
+    said = {"at": "2026-01-31T12:00:00Z", "lockedBy": "alice"} | ({"by": by} if by else {})
+    world.cluster.put({**raw, "status": {"lastUnlock": said}}, names.ENVIRONMENTS)
+    world.reviews.grant("eve", "get environments")
+    world.reviews.grant("dan", "get environments", "get environmentlocks")
+
+    eve, dan = [(await world.call("GET", STAGING, user=user)).json["last_unlock"] for user in ("eve", "dan")]
+
+    assert eve is None
+    assert (dan["unlocked_by"], dan["unlocked_by_known"]) == shown_as
+    assert (dan["unlocked_at"], dan["first_locked_by"]) == ("2026-01-31T12:00:00Z", "alice")
 
 
 async def test_those_with_all_rights_see_all() -> None:
@@ -101,7 +118,7 @@ async def test_state_of_the_past_is_history() -> None:
 
     details = {"required_permission": "deployments:read", "verb": "list", "resource": "deploymentrecords"}
     assert (refused.status, refused.json["details"], early.status) == (403, details, 403)
-    assert (shown.status, shown.json["lock"], shown.json["hidden"]) == (200, None, ["lock", *SCHEDULE])
+    assert (shown.status, shown.json["lock"], shown.json["hidden"]) == (200, None, ["lock", *SCHEDULE, "last_unlock"])
 
 
 WRITER = ("create deployments", "patch deployments")

@@ -108,6 +108,11 @@ function Head({ at, found, past }: { at: Place; found: Environment; past: boolea
             )}
           </li>
         )}
+        {!past && !found.lock && found.last_unlock && (
+          <li>
+            {texts.states.unlockedBy(found.last_unlock.unlocked_by)} <Moment at={found.last_unlock.unlocked_at} />
+          </li>
+        )}
         {!found.lock && found.closed && (
           <li>
             <State kind="closed">{texts.states.closed}</State>
