@@ -44,6 +44,8 @@ export const journeys = {
     await checkAndSend(page, "Unlock");
     await page.locator(".facts").getByText("Locked by alice").waitFor({ state: "detached" });
     await page.locator(".facts").getByText("Unlocked by alice").waitFor();
+    // The button that had the focus is gone: who goes by keys is still in the content.
+    await page.locator("main:focus").waitFor();
   },
 
   async "let a lock end by itself"({ person, at }) {

@@ -65,7 +65,7 @@ export const journeys = {
     const [deployer, manager] = [await person("bob"), await person("user-01")];
     for (const [page, may] of [[deployer, false], [manager, true]]) {
       await page.goto(at(PRODUCTION));
-      await page.locator(".facts").getByText("Closed").waitFor();
+      await page.locator(".facts li").filter({ hasText: /Closed.*frozen by freeze\/audit: Quarter end.*opens in/ }).waitFor();
       await page.getByRole("button", { name: "Deploy …", exact: true }).click();
       const dialog = page.getByRole("dialog");
       await dialog.getByLabel("App").fill("search");

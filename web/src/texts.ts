@@ -158,6 +158,8 @@ export const texts = {
     apply: "Show",
     reset: "Reset",
     more: "Older changes",
+    /** What is asked for most, and how many seconds it goes back. */
+    recent: { "Last hour": 3_600, "Last day": 86_400, "Last week": 604_800 },
   },
   columns: { when: "When", what: "What", app: "App", environment: "Environment", release: "Release", who: "Who", reason: "Reason" },
   actions: { deploy: "deployed", undeploy: "undeployed", rollback: "rolled back", adopt: "adopted", import: "changed" } as Readonly<Record<string, string>>,

@@ -1,6 +1,7 @@
 // What stands around every view: the bar with the places, who is logged in, and whether what is shown is fresh.
 
 import type { ComponentChildren } from "preact";
+import { useEffect, useRef } from "preact/hooks";
 
 import { local, millis } from "../model/moments";
 import { href, type Place, type Route } from "../model/route";
@@ -13,6 +14,8 @@ import { Link, Mark } from "./basics";
 export function Shell({ children }: { children: ComponentChildren }) {
   const here = route.value;
   const at = "at" in here ? here.at : null;
+  const content = useRef<HTMLElement>(null);
+  useEffect(() => (content.current ? keepFocus(content.current) : undefined), []);
   return (
     <>
       <a class="skip" href="#content">
@@ -28,11 +31,33 @@ export function Shell({ children }: { children: ComponentChildren }) {
         <Account inWorkspace={at !== null} />
       </header>
       <Freshness />
-      <main id="content" tabIndex={-1}>
+      <main id="content" tabIndex={-1} ref={content}>
         {children}
       </main>
     </>
   );
+}
+
+/**
+ * When what has the focus goes away, such as the button of a lock that has been ended, the focus stays with the content:
+ * otherwise those who go by keys would begin at the top of the page.
+ */
+function keepFocus(content: HTMLElement): () => void {
+  let last: Element | null = null;
+  const note = (event: FocusEvent): void => {
+    last = event.target instanceof Element ? event.target : null;
+  };
+  const changes = new MutationObserver(() => {
+    if (last === null || last.isConnected || document.activeElement !== document.body) return;
+    last = null;
+    content.focus({ preventScroll: true });
+  });
+  content.addEventListener("focusin", note);
+  changes.observe(content, { childList: true, subtree: true });
+  return () => {
+    content.removeEventListener("focusin", note);
+    changes.disconnect();
+  };
 }
 
 function Where({ at }: { at: Place }) {

@@ -116,6 +116,7 @@ function Head({ at, found, past }: { at: Place; found: Environment; past: boolea
         {!found.lock && found.closed && (
           <li>
             <State kind="closed">{texts.states.closed}</State>
+            {!past && <Why at={at} environment={found.slug} />}
             {found.next_open && (
               <>
                 {" · "}
@@ -136,6 +137,13 @@ function Head({ at, found, past }: { at: Place; found: Environment; past: boolea
       {open === "unlock" && found.lock && <UnlockDialog {...common} present={found.lock} />}
     </>
   );
+}
+
+/** What closes the environment, in the words of its refusal. */
+function Why({ at, environment }: { at: Place; environment: string }) {
+  const asked = useAnswer(`gates ${at.org}/${at.workspace}/${environment}`, (signal) => gatesOf(at, environment, {}, signal));
+  const closing = (asked.data ?? []).filter((one) => !one.allowed && one.enforced && !(one.gate in texts.environment.asks));
+  return closing.map((one) => <span key={one.gate}> {one.message}</span>);
 }
 
 function Gates({ at, environment }: { at: Place; environment: string }) {

@@ -3,7 +3,7 @@
 import { useState } from "preact/hooks";
 
 import { environments, historyOfWorkspace } from "../api/questions";
-import { fromInput, millis, toInput } from "../model/moments";
+import { fromInput, millis, toInput, utc } from "../model/moments";
 import type { Place, Search } from "../model/route";
 import { History } from "../parts/history";
 import { Heading } from "../parts/shell";
@@ -93,6 +93,11 @@ function Filter({ at, query }: { at: Place; query: Search }) {
       <button type="submit" class="main">
         {texts.history.apply}
       </button>
+      {Object.entries(texts.history.recent).map(([label, seconds]) => (
+        <button key={label} type="button" onClick={() => go({ view: "history", at, query: { ...wanted, since: utc(Date.now() - seconds * 1000), until: "" } })}>
+          {label}
+        </button>
+      ))}
       {Object.keys(query).length > 0 && (
         <button type="button" onClick={() => go({ view: "history", at, query: {} })}>
           {texts.history.reset}
