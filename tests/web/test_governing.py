@@ -80,6 +80,14 @@ def test_journey(name: str, journey: Journey, shop: Workspace, facade: Facade, o
     journey(name, shop, facts, deeds)
 
 
+def test_a_developer_gets_no_further_than_their_rights(
+    journey: Journey, shop: Workspace, workspace: Workspaces
+) -> None:
+    others = workspace("staging", members={"alice": "moorage-edit"})
+    others.create_deployment("staging", "secret-app", "6.6.0")
+    journey("get no further than one's own rights", shop, {"elsewhere": {"org": others.org, "workspace": others.name}})
+
+
 def test_the_page_says_when_the_cluster_is_away(
     journey: Journey, shop: Workspace, cluster: LiveCluster, facades: Facades, built_page: object
 ) -> None:

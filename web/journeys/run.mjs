@@ -9,6 +9,7 @@ import { createRequire } from "node:module";
 
 import { chromium } from "playwright-core";
 
+import { journeys as attacking } from "./attacking.mjs";
 import { journeys as changing } from "./changing.mjs";
 import { journeys as everyday } from "./everyday.mjs";
 import { journeys as governing } from "./governing.mjs";
@@ -16,7 +17,7 @@ import { journeys as looking } from "./looking.mjs";
 import { heard } from "./talk.mjs";
 
 const AXE = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
-const JOURNEYS = { ...looking, ...changing, ...everyday, ...governing };
+const JOURNEYS = { ...looking, ...changing, ...everyday, ...governing, ...attacking };
 
 let browser = null;
 /** What the journey that runs is given, and who takes part in it. */
