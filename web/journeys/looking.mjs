@@ -135,6 +135,24 @@ export const journeys = {
     await expect.count(today, 13);
   },
 
+  async "ask on a phone what changed in the last hour"({ person, at }) {
+    const page = await person("viewer", { width: 360, height: 740 });
+    await page.goto(at("/history"));
+    await page.getByRole("button", { name: "Last hour" }).click();
+    const newest = page.getByRole("row", { name: /2\.4\.0/ }).first();
+    await newest.waitFor();
+    const since = Date.parse(new URL(page.url()).searchParams.get("since"));
+    assert(Math.abs(Date.now() - since - 3_600_000) < 600_000, page.url());
+    assert(await newest.evaluate((row) => row.getBoundingClientRect().bottom <= innerHeight), "the newest change is seen only after scrolling");
+    await page.getByText("Filter", { exact: true }).click();
+    await page.getByLabel("Person").fill("nobody");
+    await page.getByRole("button", { name: "Show" }).click();
+    await page.getByText("No change matches").waitFor();
+    await page.getByText("Filter", { exact: true }).click();
+    await page.getByRole("button", { name: "Reset" }).click();
+    await newest.waitFor();
+  },
+
   async "log out"({ person, at }) {
     const page = await person("alice");
     await page.goto(at());
@@ -179,7 +197,7 @@ export const journeys = {
       ["/app/web-shop", "History across environments"],
       ["/compare", "Choose two environments"],
       ["/compare?from=staging&to=production", "apps differ"],
-      ["/history", "Person"],
+      ["/history", "Last hour"],
       ["/numbers", "Time to restore"],
       ["/numbers?environment=staging", "Day by day"],
       ["/freezes", "No freeze in this workspace"],

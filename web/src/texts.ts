@@ -68,8 +68,8 @@ export const texts = {
     legend: {
       ahead: "ahead of the environment before, in changes",
       behind: "behind it",
-      different: "another release",
-      only_here: "not there",
+      different: "another release than there",
+      only_here: "no release there",
     } as Readonly<Record<string, string>>,
     legendTitle: "Signs",
     hidden: "hidden",
@@ -155,6 +155,7 @@ export const texts = {
     empty: "No change matches",
     emptyHint: "Take back a filter, or look at a longer time.",
     total: (count: number) => plural(count, "change"),
+    filter: "Filter",
     apply: "Show",
     reset: "Reset",
     more: "Older changes",

@@ -38,14 +38,16 @@ export function ChangeView({ at, environment, app, line: id }: { at: Place; envi
                 <strong>{line.deployed_by}</strong> {texts.actions[line.action] ?? line.action} <strong>{line.app_id}</strong> {texts.binding.in} <strong>{name}</strong>, <Moment at={line.deployed_at} />
               </p>
               <div class="turn">
-                <div>
+                <div class="side">
                   <span class="quiet">{texts.change.before}</span>
                   <Release id={line.previous_release_id} />
                 </div>
-                <span aria-hidden="true">→</span>
-                <div>
-                  <span class="quiet">{texts.change.after}</span>
-                  <Release id={after(line)} />
+                <div class="after">
+                  <span aria-hidden="true">→</span>
+                  <div class="side">
+                    <span class="quiet">{texts.change.after}</span>
+                    <Release id={after(line)} />
+                  </div>
                 </div>
               </div>
               <dl class="details">

@@ -47,8 +47,8 @@ function List({ at, found }: { at: Place; found: readonly Freeze[] }) {
           <thead>
             <tr>
               <th scope="col">{texts.freezes.name}</th>
-              <th scope="col">{texts.columns.reason}</th>
               <th scope="col">{texts.freezes.now}</th>
+              <th scope="col">{texts.columns.reason}</th>
               <th scope="col">{texts.freezes.mode}</th>
               <th scope="col">{texts.freezes.environments}</th>
               <th scope="col">{texts.freezes.apps}</th>
@@ -65,10 +65,10 @@ function List({ at, found }: { at: Place; found: readonly Freeze[] }) {
             {found.map((one) => (
               <tr key={one.name}>
                 <th scope="row">{one.name}</th>
-                <td class="reason">{one.reason}</td>
                 <td>
                   <Present freeze={one} />
                 </td>
+                <td class="reason">{one.reason}</td>
                 <td>
                   {one.mode === "OpenOnly" ? texts.freezes.openOnly : texts.freezes.closed}
                   {one.enforcement === "Warn" && <div class="quiet">{texts.freezes.warn}</div>}

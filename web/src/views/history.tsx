@@ -16,7 +16,13 @@ export function HistoryView({ at, query }: { at: Place; query: Search }) {
   const name = `workspace ${at.org}/${at.workspace} ${JSON.stringify(filter)}`;
   return (
     <>
-      <Heading title={texts.history.title} up={[{ to: { view: "matrix", at }, label: texts.nav.matrix }]} />
+      <Heading title={texts.history.title} up={[{ to: { view: "matrix", at }, label: texts.nav.matrix }]}>
+        {Object.entries(texts.history.recent).map(([label, seconds]) => (
+          <button key={label} type="button" onClick={() => go({ view: "history", at, query: { ...query, since: utc(Date.now() - seconds * 1000), until: "" } })}>
+            {label}
+          </button>
+        ))}
+      </Heading>
       <Filter key={JSON.stringify(query)} at={at} query={query} />
       <History
         at={at}
@@ -39,70 +45,70 @@ function Filter({ at, query }: { at: Place; query: Search }) {
     go({ view: "history", at, query: wanted });
   };
   const moment = (name: "since" | "until"): string => (wanted[name] ? toInput(millis(wanted[name])) : "");
+  // On a small screen the changes are what is seen first.
+  const [open] = useState(() => matchMedia("(min-width: 40rem)").matches);
   return (
-    <form class="filter" onSubmit={submit}>
-      <label>
-        {texts.history.who}
-        <input value={wanted.user ?? ""} onInput={(event) => set("user", event.currentTarget.value.trim())} spellcheck={false} />
-      </label>
-      <label>
-        {texts.history.app}
-        <input value={wanted.app ?? ""} onInput={(event) => set("app", event.currentTarget.value.trim())} spellcheck={false} />
-      </label>
-      <label>
-        {texts.history.environment}
-        <select value={wanted.environment ?? ""} onChange={(event) => set("environment", event.currentTarget.value)}>
-          <option value="">{texts.history.all}</option>
-          {(known.data ?? []).map((one) => (
-            <option key={one.slug} value={one.slug}>
-              {one.name}
-            </option>
-          ))}
-        </select>
-      </label>
-      <label>
-        {texts.history.action}
-        <select value={wanted.action ?? ""} onChange={(event) => set("action", event.currentTarget.value)}>
-          <option value="">{texts.history.all}</option>
-          {Object.entries(texts.actionNames).map(([name, shown]) => (
-            <option key={name} value={name}>
-              {shown}
-            </option>
-          ))}
-        </select>
-      </label>
-      <label>
-        {texts.history.outcome}
-        <select value={wanted.outcome ?? ""} onChange={(event) => set("outcome", event.currentTarget.value)}>
-          <option value="">{texts.history.all}</option>
-          {Object.entries(texts.outcomeNames).map(([name, shown]) => (
-            <option key={name} value={name}>
-              {shown}
-            </option>
-          ))}
-        </select>
-      </label>
-      <label>
-        {texts.history.since}
-        <input type="datetime-local" step={1} value={moment("since")} onChange={(event) => set("since", fromInput(event.currentTarget.value))} />
-      </label>
-      <label>
-        {texts.history.until}
-        <input type="datetime-local" step={1} value={moment("until")} onChange={(event) => set("until", fromInput(event.currentTarget.value))} />
-      </label>
-      <button type="submit" class="main">
-        {texts.history.apply}
-      </button>
-      {Object.entries(texts.history.recent).map(([label, seconds]) => (
-        <button key={label} type="button" onClick={() => go({ view: "history", at, query: { ...wanted, since: utc(Date.now() - seconds * 1000), until: "" } })}>
-          {label}
+    <details class="filter" open={open}>
+      <summary>{texts.history.filter}</summary>
+      <form onSubmit={submit}>
+        <label>
+          {texts.history.who}
+          <input value={wanted.user ?? ""} onInput={(event) => set("user", event.currentTarget.value.trim())} spellcheck={false} />
+        </label>
+        <label>
+          {texts.history.app}
+          <input value={wanted.app ?? ""} onInput={(event) => set("app", event.currentTarget.value.trim())} spellcheck={false} />
+        </label>
+        <label>
+          {texts.history.environment}
+          <select value={wanted.environment ?? ""} onChange={(event) => set("environment", event.currentTarget.value)}>
+            <option value="">{texts.history.all}</option>
+            {(known.data ?? []).map((one) => (
+              <option key={one.slug} value={one.slug}>
+                {one.name}
+              </option>
+            ))}
+          </select>
+        </label>
+        <label>
+          {texts.history.action}
+          <select value={wanted.action ?? ""} onChange={(event) => set("action", event.currentTarget.value)}>
+            <option value="">{texts.history.all}</option>
+            {Object.entries(texts.actionNames).map(([name, shown]) => (
+              <option key={name} value={name}>
+                {shown}
+              </option>
+            ))}
+          </select>
+        </label>
+        <label>
+          {texts.history.outcome}
+          <select value={wanted.outcome ?? ""} onChange={(event) => set("outcome", event.currentTarget.value)}>
+            <option value="">{texts.history.all}</option>
+            {Object.entries(texts.outcomeNames).map(([name, shown]) => (
+              <option key={name} value={name}>
+                {shown}
+              </option>
+            ))}
+          </select>
+        </label>
+        <label>
+          {texts.history.since}
+          <input type="datetime-local" step={1} value={moment("since")} onChange={(event) => set("since", fromInput(event.currentTarget.value))} />
+        </label>
+        <label>
+          {texts.history.until}
+          <input type="datetime-local" step={1} value={moment("until")} onChange={(event) => set("until", fromInput(event.currentTarget.value))} />
+        </label>
+        <button type="submit" class="main">
+          {texts.history.apply}
         </button>
-      ))}
-      {Object.keys(query).length > 0 && (
-        <button type="button" onClick={() => go({ view: "history", at, query: {} })}>
-          {texts.history.reset}
-        </button>
-      )}
-    </form>
+        {Object.keys(query).length > 0 && (
+          <button type="button" onClick={() => go({ view: "history", at, query: {} })}>
+            {texts.history.reset}
+          </button>
+        )}
+      </form>
+    </details>
   );
 }

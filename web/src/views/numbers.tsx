@@ -103,7 +103,9 @@ function StepTable({ steps }: { steps: readonly Step[] }) {
         <tbody>
           {[...steps].reverse().map((step) => (
             <tr key={step.since}>
-              <th scope="row">{daysOf(step)}</th>
+              <th scope="row" class="whole">
+                {daysOf(step)}
+              </th>
               {MEASURES.map((measure) => (
                 <StepCell key={measure.name} measure={measure} numbers={step.numbers} />
               ))}
