@@ -54,6 +54,10 @@ class BySql:
             query = query.replace(f":{name}", repr(value))
         self._base.execute(query)
 
+    def close(self) -> None:
+        """End the database."""
+        self._base.close()
+
     def numbers(self, environment: str, app: str = "%") -> dict[str, Any]:
         """The numbers of an environment, or of one app in it."""
         where = f"environment = '{environment}' and app like '{app}'"

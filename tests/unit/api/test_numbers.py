@@ -5,6 +5,7 @@ import lzma
 import os
 import random
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -157,15 +158,15 @@ def _action(chance: random.Random) -> Action:
 
 def agree(entries: list[Entry], since: datetime, until: datetime) -> int:
     """Both computations say the same of every environment, and of every app in it; how many that were."""
-    found, by_sql = tallies(entries, since, until), BySql(entries, since, until)
-    compared = 0
-    for environment in sorted({key[0] for key in found}):
-        for app in ("%", *sorted(app for place, app in found if place == environment)):
-            parts = [tally for key, tally in found.items() if key[0] == environment and app in {"%", key[1]}]
-            ours = body(together(parts), since, until)
-            ours.pop("unknown")
-            assert ours == by_sql.numbers(environment, app), (environment, app)
-            compared += 1
+    found, compared = tallies(entries, since, until), 0
+    with closing(BySql(entries, since, until)) as by_sql:
+        for environment in sorted({key[0] for key in found}):
+            for app in ("%", *sorted(app for place, app in found if place == environment)):
+                parts = [tally for key, tally in found.items() if key[0] == environment and app in {"%", key[1]}]
+                ours = body(together(parts), since, until)
+                ours.pop("unknown")
+                assert ours == by_sql.numbers(environment, app), (environment, app)
+                compared += 1
     return compared
 
 
