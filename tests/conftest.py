@@ -202,9 +202,9 @@ def facade(facades: Facades) -> Facade:
 
 
 @pytest.fixture
-def workspace(cluster: LiveCluster) -> Iterator[Workspaces]:
-    """A factory of fresh workspaces, each a Namespace with members."""
-    made = Workspaces(cluster)
+def workspace(cluster: LiveCluster, _facades: Facades) -> Iterator[Workspaces]:
+    """A factory of fresh workspaces, each a Namespace with members; the shared facade knows them if it runs."""
+    made = Workspaces(cluster, _facades.hear)
     yield made
     made.clean()
 

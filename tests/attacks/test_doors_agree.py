@@ -13,6 +13,8 @@ from cluster import ADMIN, LiveCluster, Workspace, Workspaces
 from services import Facade, Facades, Operators
 from waiting import eventually
 
+from moorage_dev import patience
+
 MERGE = "application/merge-patch+json"
 HOLDER = "example.com/hold"
 #: How often calls meet. A race that is lost once in ten is lost here with near certainty.
@@ -77,7 +79,7 @@ def test_what_finalizers_hold_is_the_same_by_both_doors(
     assert facade.call("POST", f"{space.rest}/blind/deploy", body=body).status == 200
     hold(cluster, space, "deployments", "blind.app", HOLDER)
 
-    deleted = facade.call("DELETE", f"{space.rest}/blind")
+    deleted = facade.insist("DELETE", f"{space.rest}/blind")
     shown = facade.call("GET", f"{space.rest}/blind")
     deployed = facade.call("POST", f"{space.rest}/blind/deploy", body={"app_id": "app", "release_id": "evil"})
 
@@ -148,6 +150,15 @@ def test_lock_holds_from_its_answer_at_every_replica(
 # --- a deploy and the removal of its environment
 
 
+def _removal(facade: Facade, path: str) -> int:
+    """The status of a removal; on a busy machine the same call finishes it, and the environment may be gone by then."""
+    first = facade.call("DELETE", path).status
+    if first != 503:
+        return first
+    again = facade.insist("DELETE", path).status
+    return 200 if again == 404 else again
+
+
 def test_deploy_and_removal_at_once_leave_nothing_deployed(
     replicas: list[Facade], workspace: Workspaces, operators: Operators, figures: Callable[[str], None]
 ) -> None:
@@ -161,10 +172,11 @@ def test_deploy_and_removal_at_once_leave_nothing_deployed(
             space.create_environment(slug)
             known(replicas, path)
             removing, deploying = replicas[number % 2], replicas[number // 2 % 2]
-            removal = pool.submit(removing.call, "DELETE", path)
-            deploy = pool.submit(deploying.call, "POST", f"{path}/deploy", body={"app_id": "late", "release_id": "1"})
-            statuses = (removal.result().status, deploy.result().status)
-            assert statuses[0] == 200, removal.result().body
+            removal = pool.submit(_removal, removing, path)
+            late = {"app_id": "late", "release_id": "1"}
+            deploy = pool.submit(deploying.insist, "POST", f"{path}/deploy", body=late)
+            statuses = (removal.result(), deploy.result().status)
+            assert statuses[0] == 200
             assert statuses[1] in {200, 404, 409}, deploy.result().body
             seen[statuses] = seen.get(statuses, 0) + 1
             left = space.get("deployments", f"{slug}.late")
@@ -225,7 +237,7 @@ def test_frozen_api_server_is_noticed_and_reads_go_on_while_the_caller_is_believ
     assert (warned.status, refused.json()["details"]) == (200, {"reason": "ClusterUnavailable"})
     assert int(warned.headers["age"]) >= 2
     # 10 s of belief, and 3 s until a review is given up; the rest is the machine's.
-    assert ended < 20
+    assert ended < patience.scaled(20)
 
 
 def test_removal_without_an_operator_is_answered_soon_and_finished_by_the_same_call(
@@ -245,5 +257,5 @@ def test_removal_without_an_operator_is_answered_soon_and_finished_by_the_same_c
     assert (refused.status, refused.json()["details"]) == (503, {"reason": "Busy", "remaining": ["web"]})
     assert "repeat the call" in refused.json()["message"]
     # 4 s on a machine of its own; clients give up at 10.
-    assert seconds < 8
+    assert seconds < patience.scaled(8)
     assert finished.status == 200

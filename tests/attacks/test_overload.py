@@ -94,7 +94,7 @@ def test_connections_beyond_the_cap_are_answered_and_the_oldest_idle_ones_closed
     waits = [seconds_until_closed(client) for client in clients[:15]]
     for client in clients:
         client.close()
-    assert max(waits) < SLOW_LIMIT / 2
+    assert max(waits) < min(patience.scaled(SLOW_LIMIT / 2), SLOW_LIMIT - 1)
 
 
 class Flood:
@@ -120,7 +120,8 @@ def test_greedy_user_is_told_to_wait_and_others_are_served(
     cluster: LiveCluster, facades: Facades, workspace: Workspaces, figures: Callable[[str], None]
 ) -> None:
     path = f"{workspace('prod').rest}/prod"
-    limits = {"RATE_LIMIT": "50", "RATE_BURST": "100", "FAILED_RATE_LIMIT": "10", "FAILED_RATE_BURST": "20"}
+    # So little that also a slow machine asks for more.
+    limits = {"RATE_LIMIT": "20", "RATE_BURST": "40", "FAILED_RATE_LIMIT": "10", "FAILED_RATE_BURST": "20"}
     facade = facades.start({f"MOORAGE_{name}": value for name, value in limits.items()})
     # All come from one address: the guesses do not delay a client that was there before them.
     assert {facade.call("GET", path, user=user).status for user in ("alice", "viewer")} == {200}
@@ -135,7 +136,7 @@ def test_greedy_user_is_told_to_wait_and_others_are_served(
             begun = time.perf_counter()
             assert facade.call("GET", path, user="viewer").status == 200
             waits.append(time.perf_counter() - begun)
-            _pace(40)
+            _pace(12)
         for future in running:
             future.result()
     seconds = time.monotonic() - started
@@ -152,7 +153,7 @@ def test_greedy_user_is_told_to_wait_and_others_are_served(
 def _require_limits(statuses: Counter[int], reviews: int, seconds: float) -> None:
     """What the buckets hold, and what flows in meanwhile; however fast the clients were."""
     assert set(statuses) == {200, 401, 429}
-    assert statuses[200] <= 100 + 50 * seconds
+    assert statuses[200] <= 40 + 20 * seconds
     assert 0 < statuses[401] <= 20 + 10 * seconds
     # Those of the guesses, and one a second for each of the two others.
     assert reviews <= 20 + 10 * seconds + 2 * (seconds + 2)
@@ -211,7 +212,8 @@ def test_stop_in_the_middle_of_traffic_loses_nothing(
     took, answered, unanswered = [], 0, 0
     for _ in range(3):
         space = workspace("prod")
-        facade = facades.start({"MOORAGE_STOP_DELAY_SECONDS": "0.5"})
+        # As long as somebody needs who asks whether it is ready.
+        facade = facades.start({"MOORAGE_STOP_DELAY_SECONDS": f"{min(patience.scaled(1), 10):.1f}"})
         child, traffic = facade.service.child, Traffic(facade, space)
         with ThreadPoolExecutor(6) as pool:
             clients = [pool.submit(traffic.run) for _ in range(6)]

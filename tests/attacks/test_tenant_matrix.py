@@ -12,6 +12,7 @@ import tokens
 from cluster import ADMIN, LiveCluster, Workspace, Workspaces
 from services import Facade
 from tenant_accounts import APPROVALS, BINDINGS, ENVIRONMENTS, FREEZES, LOCKS, NARROW, identities, narrow_accounts
+from waiting import eventually
 
 from moorage_dev.rest_client import Answer
 
@@ -164,6 +165,8 @@ def furnish(space: Workspace, facade: Facade, secret: str) -> None:
     """The same state everywhere; `secret` stands where only readers of the workspace may see it."""
     for name in ("prod", "spare", "frozen"):
         space.create_environment(name, description=secret)
+    # The last one: they come in their order.
+    eventually(lambda: facade.call("GET", f"{space.rest}/frozen", user=ADMIN).status == 200)
     for release in ("r1", "r2"):
         body = {"app_id": "web", "release_id": release, "reason": secret}
         answer = facade.call("POST", f"{space.rest}/prod/deploy", user=ADMIN, body=body)

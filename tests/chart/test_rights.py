@@ -66,6 +66,8 @@ REFUSED_BY_ADMISSION: dict[str, set[tuple[str, str, str]]] = {
         ("moorage.dev", "deployments", "delete"),
         # What is told of a binding whose Namespace goes.
         ("events.k8s.io", "events", "create"),
+        # A ConfigMap that went before its Environment, in a Namespace that goes: an apply would make it again.
+        ("", "configmaps", "patch"),
     },
     "moorage-api": set(),
 }

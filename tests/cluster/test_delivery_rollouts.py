@@ -6,6 +6,7 @@ import pytest
 from cluster import LiveCluster, Workspace, Workspaces, account
 from following import Web, reaches, rollout
 from following import following as follow
+from oracles import settled
 from services import Facades, Operators
 from waiting import eventually, eventually_passes
 
@@ -68,6 +69,7 @@ def test_kubectl_shows_the_rollout_beside_what_is_recorded(
     space.create_deployment("production", "web", "v1")
     Web(space, release="v1").arrive()
     reaches(space, "Healthy", 1)
+    eventually(lambda: settled(space))
 
     found = space.get("deployments", "production.web") or {}
     table = cluster.kubectl("get", "mdep", "production.web", "-n", space.namespace).stdout.split()
@@ -86,6 +88,7 @@ def test_nothing_is_written_while_nothing_moves_and_a_new_operator_agrees(
     web = Web(space, release="v1")
     web.arrive()
     before = reaches(space, "Healthy", 1)
+    eventually(lambda: settled(space))
     version = (space.get("deployments", "production.web") or {})["metadata"]["resourceVersion"]
 
     following.stop()
@@ -99,7 +102,8 @@ def test_nothing_is_written_while_nothing_moves_and_a_new_operator_agrees(
     written = cluster.audit_since(
         mark, user=account("moorage-operator"), verbs={"patch"}, resource="deployments/status"
     )
-    assert {event.name for event in written} == {"production.other"}
+    # Workspaces of earlier tests may still be going.
+    assert {event.name for event in written if event.namespace == space.namespace} == {"production.other"}
 
 
 def test_a_rollout_costs_two_writes_beside_that_of_the_record(

@@ -121,7 +121,8 @@ def test_one_key_survives_a_facade_that_is_killed_in_the_middle(
         )
 
         assert (first.status, first.body) == (200, again.body)
-        lines = facade.call("GET", f"{space.rest}/staging/deployments?app_id={app}").json()
+        seen = {"X-Resource-Version": again.headers["x-resource-version"]}
+        lines = facade.call("GET", f"{space.rest}/staging/deployments?app_id={app}", headers=seen).json()
         assert lines["total"] == 1
 
 

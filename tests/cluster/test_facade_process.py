@@ -56,7 +56,8 @@ def test_token_that_is_not_accepted_is_one_sentence(cluster: LiveCluster) -> Non
 
 def test_running_requests_are_finished_at_the_end(facades: Facades, workspace: Workspaces) -> None:
     space = workspace("staging")
-    facade = facades.start({"MOORAGE_STOP_DELAY_SECONDS": "2"})
+    # As long as all of them need to be there, and somebody to ask whether it is ready.
+    facade = facades.start({"MOORAGE_STOP_DELAY_SECONDS": f"{min(patience.scaled(2), 10):.1f}"})
     child = facade.service.child
     with ThreadPoolExecutor(8) as pool:
         running = [

@@ -62,7 +62,7 @@ def test_policies_of_others_are_conflicts_with_their_message(facade: Facade, for
         return facade.call("POST", path + query, body={"app_id": "checkout", "release_id": f"no-{reason}"})
 
     # The API server needs a moment until a policy holds.
-    eventually(lambda: deploy("Forbidden", "?dry_run=true").status != 200)
+    eventually(lambda: deploy("Forbidden", "?dry_run=true").status == 409)
     for reason in REASONS:
         answer = deploy(reason)
         assert answer.status == 409, answer.body

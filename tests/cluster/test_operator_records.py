@@ -37,13 +37,19 @@ def test_an_applied_deployment_gets_its_record_and_status(
     cluster.apply(manifest, user="alice")
     eventually(lambda: recorded(shop, "production.web") == 1)
     assert rows(shop, "production.web") == [("deploy", None, "web-1", cluster.username("alice"))]
-    status = (shop.get("deployments", "production.web") or {})["status"]
-    environment = shop.get("environments", "production") or {}
     record = shop.records("production.web")[0]
     assert record["reason"] == "first"
-    assert status["environmentUid"] == environment["metadata"]["uid"]
-    assert status["history"]["tipHash"] == record["hash"]
-    assert {one["type"]: one["status"] for one in status["conditions"]} == {"Ready": "True", "HistoryComplete": "True"}
+
+    def told() -> None:
+        # The watch of Environments may be behind that of Deployments.
+        status = (shop.get("deployments", "production.web") or {})["status"]
+        environment = shop.get("environments", "production") or {}
+        assert status["environmentUid"] == environment["metadata"]["uid"]
+        assert status["history"]["tipHash"] == record["hash"]
+        said = {one["type"]: one["status"] for one in status["conditions"]}
+        assert said == {"Ready": "True", "HistoryComplete": "True"}
+
+    eventually_passes(told)
 
     def shown() -> None:
         found = (shop.get("environments", "production") or {}).get("status") or {}
@@ -80,7 +86,8 @@ def test_a_restart_with_nothing_to_do_writes_nothing_but_the_lease(
     for app in ("web", "api", "worker"):
         shop.create_deployment("production", app, "v1", user="alice")
     shop.set_release("production.web", None, user="bob")
-    eventually(lambda: recorded(shop, "production.web") == 2 and recorded(shop, "production.worker") == 1)
+    counts = {"web": 2, "api": 1, "worker": 1}
+    eventually(lambda: all(recorded(shop, f"production.{app}") == count for app, count in counts.items()))
     eventually_passes(lambda: _shows(shop, "production", 2))
     operators.stop()
     mark = cluster.audit_mark()

@@ -1,5 +1,6 @@
 """Overrides and locks with an end, with no operator: who passes which gate, and what the history keeps of it."""
 
+import math
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
@@ -12,6 +13,7 @@ from waiting import eventually
 
 from moorage_crds.gates.calendar import DAYS
 from moorage_crds.moments import to_text
+from moorage_dev import patience
 from moorage_dev.rest_client import Answer
 
 OVERRIDES = "overrides.moorage.dev"
@@ -109,7 +111,7 @@ def test_an_override_stands_in_the_log_and_counts_once(shop: Workspace, frozen: 
 
 def test_a_lock_ends_at_its_second(shop: Workspace, rules: Rules) -> None:
     """Each write lies between two looks at the clock: where both are on one side of the end, the verdict is known."""
-    end = datetime.now(UTC).replace(microsecond=0) + timedelta(seconds=4)
+    end = datetime.now(UTC).replace(microsecond=0) + timedelta(seconds=math.ceil(min(patience.scaled(4), 20)))
     spec = {"reason": "audit", "until": to_text(end)}
     assert create(shop, "EnvironmentLock", "environmentlocks", "production", spec).status == 201
     assert f"until {to_text(end)}: audit" in message(rules.refuses(LOCKS))

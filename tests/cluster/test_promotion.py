@@ -1,5 +1,6 @@
 """Promotion with no operator: what the API server refuses, by the evidence alone, and who may change the rule."""
 
+import math
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -12,6 +13,7 @@ from services import Facade, Operators
 from waiting import eventually
 
 from moorage_crds.moments import to_text
+from moorage_dev import patience
 
 POLICY = "promotion.moorage.dev"
 GUARD = "protection.moorage.dev"
@@ -86,7 +88,7 @@ def test_a_soak_written_differently_is_the_same_soak(rules: Rules) -> None:
 
 def test_a_release_enters_from_its_second_on(rules: Rules) -> None:
     """Each write lies between two looks at the clock: where both are on one side of the edge, the verdict is known."""
-    edge = datetime.now(UTC).replace(microsecond=0) + timedelta(seconds=3)
+    edge = datetime.now(UTC).replace(microsecond=0) + timedelta(seconds=math.ceil(min(patience.scaled(3), 20)))
     rules.proven("v2", to_text(edge))
     eventually(lambda: "may enter" in message(rules.deploys()))
     verdicts: list[tuple[bool, bool]] = []
@@ -287,6 +289,16 @@ def test_promote_by_rest_takes_on_what_is_proven_and_says_what_is_not(
         return said == {"ready": True, "raw": False}
 
     eventually(foretold)
+    # The facade and the policy hear of evidence by watches of their own.
+    spec = {"environment": "production", "app": "ready", "release": "v7"}
+    body = {
+        "apiVersion": "moorage.dev/v1",
+        "kind": "Deployment",
+        "metadata": {"name": "production.ready"},
+        "spec": spec,
+    }
+    first = shop.path("deployments") + "?dryRun=All"
+    eventually(lambda: shop.cluster.raw("POST", first, user=DEPLOYER, body=body).status == 201)
     assert shop.get("deployments", "production.ready") is None
 
     done = lines("")

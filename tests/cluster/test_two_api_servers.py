@@ -79,7 +79,12 @@ def test_facades_of_both_servers_give_one_answer(
 
 @pytest.mark.parametrize("door", ["rest", "kubectl"])
 def test_lock_of_one_server_holds_at_the_other_once_its_watch_has_it(
-    door: str, there: LiveCluster, facade: Facade, workspace: Workspaces, figures: Callable[[str], None]
+    door: str,
+    there: LiveCluster,
+    operator: Service,
+    facade: Facade,
+    workspace: Workspaces,
+    figures: Callable[[str], None],
 ) -> None:
     here = workspace("production")
     elsewhere = replace(here, cluster=there)

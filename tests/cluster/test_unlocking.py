@@ -1,6 +1,7 @@
 """Who unlocked: what the operator writes down, by each door, and workspaces in which no unlock goes without a name."""
 
 import json
+import math
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -15,6 +16,7 @@ from waiting import eventually
 from moorage_cli.people.model import Exit
 from moorage_crds import names
 from moorage_crds.moments import to_text
+from moorage_dev import patience
 from moorage_dev.processes import Service
 from moorage_dev.rest_client import MERGE_PATCH
 
@@ -103,7 +105,6 @@ def test_the_command_unlocks_with_a_name_by_every_way(
 def test_no_lock_goes_without_a_name_where_deletes_are_attributed(
     attributed: Workspace, cluster: LiveCluster, who: str
 ) -> None:
-    soon = datetime.now(UTC).replace(microsecond=0) + timedelta(seconds=2)
     token = garbage_collector(cluster) if who == "the collector" else cluster.token(who)
     path = attributed.path("environmentlocks", "production")
     lock(attributed, "production", user=EDITOR)
@@ -114,6 +115,7 @@ def test_no_lock_goes_without_a_name_where_deletes_are_attributed(
 
     assert refused()
     # An end that was ahead when it was written names nobody who has unlocked, even when it has come.
+    soon = datetime.now(UTC).replace(microsecond=0) + timedelta(seconds=1 + math.ceil(min(patience.scaled(1), 20)))
     body = {"spec": {"until": to_text(soon)}}
     assert cluster.raw("PATCH", path, user=EDITOR, body=body, content_type=MERGE_PATCH).status == 200
     assert refused()

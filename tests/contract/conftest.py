@@ -7,6 +7,7 @@ import pytest
 from cluster import LiveCluster, Workspaces
 from fake_cluster import FakeCluster
 from fixed_clock import FixedClock
+from services import Operators
 from store_place import Place
 
 from moorage_crds.identifiers import NamespaceName
@@ -23,6 +24,9 @@ async def place(request: pytest.FixtureRequest) -> AsyncIterator[Place]:
         return
     cluster: LiveCluster = request.getfixturevalue("cluster")
     workspaces: Workspaces = request.getfixturevalue("workspace")
+    # One that an earlier test left running would write statuses, and with them versions, between two calls.
+    operators: Operators = request.getfixturevalue("_operators")
+    operators.stop()
     here = workspaces()
     # Naming gates to pass needs a verb of its own.
     cluster.grant(here.namespace, "alice", "moorage-release-manager")

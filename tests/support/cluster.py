@@ -8,7 +8,7 @@ import json
 import secrets
 import subprocess
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from copy import copy
 from dataclasses import dataclass
@@ -216,27 +216,31 @@ class LiveCluster:
 
     def may(self, user: str, verb: str, plural: str, namespace: str, name: str = "") -> bool:
         """What the API server itself says about a user's right to one of our resources."""
+        return self._is_allowed(self.username(user), verb, plural, namespace, name)
+
+    def _is_allowed(self, username: str, verb: str, plural: str, namespace: str, name: str = "") -> bool:
         attributes = {"verb": verb, "group": "moorage.dev", "resource": plural, "namespace": namespace, "name": name}
-        spec = {"user": self.username(user), "groups": ["system:authenticated"], "resourceAttributes": attributes}
+        spec = {"user": username, "groups": ["system:authenticated"], "resourceAttributes": attributes}
         body = {"apiVersion": "authorization.k8s.io/v1", "kind": "SubjectAccessReview", "spec": spec}
         answer = self.raw("POST", "/apis/authorization.k8s.io/v1/subjectaccessreviews", body=body)
         return answer.json()["status"].get("allowed") is True
 
     def grant(self, namespace: str, user: str, role: str) -> None:
         """Bind a user to a ClusterRole in a Namespace, and wait until the right is there."""
-        stem = users.stem(user)
+        stem, witness = users.stem(user), f"witness-{secrets.token_hex(4)}"
         metadata = {"name": f"{stem}-{role}", "namespace": namespace}
         body = {
             "apiVersion": f"{RBAC}/v1",
             "kind": "RoleBinding",
             "metadata": metadata,
             "roleRef": {"apiGroup": RBAC, "kind": "ClusterRole", "name": role},
-            "subjects": [self.underlying.subject(user)],
+            # Somebody who has no other right: by an earlier binding the user may have some of these already.
+            "subjects": [self.underlying.subject(user), {"kind": "User", "apiGroup": RBAC, "name": witness}],
         }
         path = f"/apis/{RBAC}/v1/namespaces/{namespace}/rolebindings"
         answer = self.raw("POST", path, body=body)
         assert answer.status == 201, answer.body
-        eventually(lambda: self.may(user, "list", "deployments", namespace))
+        eventually(lambda: self._is_allowed(witness, "list", "deployments", namespace))
 
     def revoke(self, namespace: str, user: str, role: str) -> None:
         """Take back what `grant` gave, and wait until the right is gone at the API server."""
@@ -313,10 +317,19 @@ def _audit_event(line: dict[str, Any]) -> AuditEvent | None:
 
 
 class Workspaces:
-    """Makes workspaces, and deletes them without waiting when the test is over."""
+    """Makes workspaces, and deletes them without waiting when the test is over.
 
-    def __init__(self, cluster: LiveCluster) -> None:
+    Args:
+        cluster: where.
+        heard: called with each workspace and the names of its Environments; returns when those have heard of them who
+            answer from a memory of their own.
+    """
+
+    def __init__(
+        self, cluster: LiveCluster, heard: Callable[[Workspace, Sequence[str]], None] = lambda _space, _names: None
+    ) -> None:
         self._cluster = cluster
+        self._heard = heard
         self._made: list[str] = []
 
     def __call__(
@@ -342,6 +355,7 @@ class Workspaces:
             self._cluster.grant(made.namespace, user, role)
         for name in environments:
             made.create_environment(name)
+        self._heard(made, environments)
         return made
 
     def _create_namespace(self, made: Workspace, labels: Mapping[str, str]) -> None:

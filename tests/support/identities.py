@@ -3,7 +3,9 @@
 from typing import Any, Final
 
 from cluster import LiveCluster, Workspace
+from waiting import eventually
 
+from moorage_crds import names
 from moorage_dev.rest_client import APPLY_PATCH, JSON, JSON_PATCH, MERGE_PATCH, Answer
 
 DEPLOYER: Final = "bob"
@@ -77,13 +79,14 @@ def owner(uid: str = "00000000-0000-4000-8000-000000000000", **fields: object) -
 
 def lock(shop: Workspace, environment: str, *, user: str = EDITOR) -> None:
     """Lock an environment; returns when the API server acts on it."""
-    body = {
-        "apiVersion": "moorage.dev/v1",
-        "kind": "EnvironmentLock",
-        "metadata": {"name": environment},
-        "spec": {"reason": "audit"},
-    }
-    assert shop.cluster.raw("POST", shop.path("environmentlocks"), user=user, body=body).status == 201
+    header, raw = {"apiVersion": "moorage.dev/v1"}, shop.cluster.raw
+    body = {**header, "kind": "EnvironmentLock", "metadata": {"name": environment}, "spec": {"reason": "audit"}}
+    assert raw("POST", shop.path("environmentlocks"), user=user, body=body).status == 201
+    # Policies hear of a lock by a watch of the API server's own.
+    spec = {"environment": environment, "app": "probe", "release": "probe"}
+    probe = {**header, "kind": "Deployment", "metadata": {"name": f"{environment}.probe"}, "spec": spec}
+    path = shop.path("deployments") + "?dryRun=All"
+    eventually(lambda: refused_by(raw("POST", path, body=probe), names.POLICY_DEPLOYMENT_LOCKS))
 
 
 def garbage_collector(cluster: LiveCluster) -> str:

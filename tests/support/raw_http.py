@@ -3,6 +3,7 @@
 import re
 import socket
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
@@ -47,8 +48,10 @@ def exchange(url: str, data: bytes, *, until_closed: bool) -> Exchange:
     received = b""
     closed = False
     with connect(url) as connection:
-        try:
+        # What was answered before the server had read everything is read all the same.
+        with suppress(ConnectionResetError, BrokenPipeError, TimeoutError):
             connection.sendall(data)
+        try:
             while not closed and (until_closed or not _is_complete(received, headless=data.startswith(b"HEAD"))):
                 part = connection.recv(65_536)
                 received += part

@@ -2,12 +2,13 @@
 
 import asyncio
 import urllib.request
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import preloaded
-from cluster import LiveCluster
+from cluster import ADMIN, LiveCluster, Workspace
+from waiting import eventually
 
 from moorage_dev import children, patience, processes
 from moorage_dev.processes import Service
@@ -40,6 +41,20 @@ class Facade:
         bearer = token if token is not None else self.cluster.token(user) if user else None
         return self.client.request(method, path, token=bearer, body=body, content_type=content_type, headers=headers)
 
+    def insist(self, method: str, path: str, **options: Any) -> Answer:
+        """`call`, repeated while it is answered 503 Busy, as its message says; the last answer.
+
+        So it is answered while the operator, for which some calls wait a few seconds, is slower than that.
+        """
+
+        def done() -> Answer | None:
+            answer = self.call(method, path, **options)
+            return None if answer.status == 503 and answer.json()["details"]["reason"] == "Busy" else answer
+
+        answer = eventually(done, 30)
+        assert answer is not None
+        return answer
+
     async def call_async(self, method: str, path: str, **options: Any) -> Answer:
         """`call` for async tests."""
         return await asyncio.to_thread(self.call, method, path, **options)
@@ -65,12 +80,15 @@ class Operators:
         self._numbers: Iterator[int] = iter(range(1, 10_000))
 
     def ensure(self, count: int = 1) -> list[Service]:
-        """Exactly `count` shared operators that run and are ready."""
+        """Exactly `count` shared operators that run and are ready; when some were started, one of all acts."""
         self.shared = [service for service in self.shared if children.is_running(service.child)]
         while len(self.shared) > count:
             children.stop(self.shared.pop().child)
-        while len(self.shared) < count:
-            self.shared.append(self._start(None, wait=True))
+        missing = count - len(self.shared)
+        self.shared += [self._start(None, wait=True) for _ in range(missing)]
+        if missing > 0:
+            # The Lease may be that of an operator that an earlier test killed.
+            eventually(lambda: any(is_acting(service) for service in (*self.shared, *self.own)), 30)
         return list(self.shared)
 
     def start(self, settings: Mapping[str, str] | None = None, *, wait: bool = True) -> Service:
@@ -127,6 +145,17 @@ class Facades:
         facade = self._start(settings or {}, wait=wait)
         self.own.append(facade)
         return facade
+
+    def hear(self, space: Workspace, environments: Sequence[str]) -> None:
+        """Return when the shared facade has heard of a workspace and of these Environments; at once if none runs.
+
+        It answers from its cache, which its watches fill a moment after the API server has answered a write.
+        """
+        facade = self.shared
+        if facade is None or not children.is_running(facade.service.child):
+            return
+        for path in [space.rest, *(f"{space.rest}/{name}" for name in environments)]:
+            eventually(lambda path=path: facade.call("GET", path, user=ADMIN).status == 200, 60)
 
     def stop(self) -> None:
         """Stop all of them."""

@@ -3,6 +3,8 @@
 import tokens
 from cluster import ADMIN, LiveCluster, Workspace
 
+from moorage_dev import patience
+
 ENVIRONMENTS, BINDINGS, LOCKS, FREEZES = "environments", "deployments", "environmentlocks", "freezes"
 RBAC = "rbac.authorization.k8s.io"
 
@@ -75,7 +77,7 @@ def identities(cluster: LiveCluster, space: Workspace, other: Workspace, members
         "none": "",
         "garbage": "this-is-no-token",
         "expired": tokens.signed(cluster, accounts["late"], lifetime=-60),
-        "about to expire": tokens.signed(cluster, accounts["late"], lifetime=600),
+        "about to expire": tokens.signed(cluster, accounts["late"], lifetime=patience.scaled(600)),
         "wrong audience": cluster.service_account_token(space.namespace, "robot", audiences=["elsewhere"]),
         "revoked": revoked,
         "service account": cluster.service_account_token(space.namespace, "robot"),
