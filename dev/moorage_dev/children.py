@@ -10,6 +10,7 @@ import signal
 import subprocess
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -90,9 +91,11 @@ def stop(child: Child, *, grace: float = GRACE) -> None:
     """Ask the process to end and wait; after `grace` seconds its whole group is killed. No-op when it is gone."""
     if not is_running(child):
         return
-    os.kill(child.pid, signal.SIGTERM)
-    # A paused process takes the request only when it is resumed.
-    os.kill(child.pid, signal.SIGCONT)
+    # It may go by itself in this very moment, and somebody else may take its remains away.
+    with suppress(ProcessLookupError):
+        os.kill(child.pid, signal.SIGTERM)
+        # A paused process takes the request only when it is resumed.
+        os.kill(child.pid, signal.SIGCONT)
     if not _wait_gone(child, grace):
         kill(child)
 
@@ -101,7 +104,8 @@ def kill(child: Child) -> None:
     """SIGKILL the process and its group, and wait until it is gone. No-op when it is gone already."""
     if not is_running(child):
         return
-    os.killpg(child.pid, signal.SIGKILL)
+    with suppress(ProcessLookupError):
+        os.killpg(child.pid, signal.SIGKILL)
     if not _wait_gone(child, GRACE):
         raise DevError(f"{child.name} (process {child.pid}) does not end, even after SIGKILL: look at it with ps")
 

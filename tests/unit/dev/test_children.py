@@ -1,13 +1,15 @@
 """Processes are stopped by identity, never by a bare id."""
 
 import signal
+import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
 from waiting import eventually
 
-from moorage_dev import children, ports
+from moorage_dev import children, patience, ports
 from moorage_dev.failures import DevError
 
 _DEAF = """
@@ -49,6 +51,19 @@ def test_paused_process_can_be_stopped(tmp_path: Path) -> None:
     children.pause(child)
     children.stop(child)
     assert not children.is_running(child)
+
+
+def test_process_that_goes_while_it_is_stopped_is_gone(tmp_path: Path) -> None:
+    for _ in range(100):
+        process = subprocess.Popen(["sleep", "60"], start_new_session=True)
+        child = children.adopt("going", process.pid, tmp_path / "log")
+        # Takes the remains away at once, as the process does that forks operators and facades.
+        reaper = threading.Thread(target=process.wait)
+        process.kill()
+        reaper.start()
+        children.stop(child, grace=patience.scaled(10))
+        reaper.join()
+        assert not children.is_running(child)
 
 
 def test_early_end_shows_the_log(tmp_path: Path) -> None:

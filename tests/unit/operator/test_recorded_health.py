@@ -8,22 +8,26 @@ from rolling import BAD, Pod, judged, recorded, sequence_of
 
 from moorage_crds.kinds.target import TARGET_KINDS
 
-#: How a release without an image ends.
+#: What rolled → how a release without an image ends.
 ENDS = {
-    "deployments.apps": "Failed",
-    "statefulsets.apps": "Progressing",
-    "daemonsets.apps": "Progressing",
+    ("deployments.apps", ""): "Failed",
+    ("statefulsets.apps", ""): "Progressing",
+    ("daemonsets.apps", ""): "Progressing",
 }
 
 
-@pytest.mark.parametrize("resource", ENDS, ids=TARGET_KINDS.get)
-def test_a_release_is_healthy_in_the_end_and_never_before_its_pods_are(resource: str) -> None:
-    phases = judged(resource, recorded(resource))
+def _title(case: object) -> str:
+    return TARGET_KINDS.get(str(case), str(case))
+
+
+@pytest.mark.parametrize(("resource", "story"), ENDS, ids=_title)
+def test_a_release_is_healthy_in_the_end_and_never_before_its_pods_are(resource: str, story: str) -> None:
+    phases = judged(resource, recorded(resource, story))
 
     assert {at: said[-1] for at, said in phases.items()} == {
         1: "Healthy",
         2: "Healthy",
-        BAD: ENDS[resource],
+        BAD: ENDS[resource, story],
         4: "Healthy",
     }
     assert "Healthy" not in phases[BAD]
@@ -31,9 +35,9 @@ def test_a_release_is_healthy_in_the_end_and_never_before_its_pods_are(resource:
     assert all(said[0] == "Progressing" for at, said in phases.items() if at > 1)
 
 
-@pytest.mark.parametrize("resource", ENDS, ids=TARGET_KINDS.get)
-def test_a_status_that_does_not_fit_its_pods_is_noticed(resource: str) -> None:
-    versions = recorded(resource)
+@pytest.mark.parametrize(("resource", "story"), ENDS, ids=_title)
+def test_a_status_that_does_not_fit_its_pods_is_noticed(resource: str, story: str) -> None:
+    versions = recorded(resource, story)
     last = next(number for number, one in enumerate(versions) if sequence_of(one.raw) == BAD) - 1
     assert judged(resource, versions[: last + 1])[2][-1] == "Healthy"
 
@@ -45,7 +49,7 @@ def test_a_status_that_does_not_fit_its_pods_is_noticed(resource: str) -> None:
 
 #: Release and health, in their order: what Argo CD and Flux said while the workload that they brought rolled.
 SAID = {
-    "applications.argoproj.io": [
+    ("applications.argoproj.io", ""): [
         ("web-1", "Progressing"),
         ("web-1", "Healthy"),
         ("web-2", "Progressing"),
@@ -55,14 +59,24 @@ SAID = {
         ("web-2", "Progressing"),
         ("web-2", "Healthy"),
     ],
-    "helmreleases.helm.toolkit.fluxcd.io": [
+    # The API server refused web-2, and Argo CD called it synced.
+    ("applications.argoproj.io", "refused"): [
+        ("web-1", "Progressing"),
+        ("web-1", "Healthy"),
+        ("web-2", "Progressing"),
+        ("web-2", "Failed"),
+        ("web-2", "Progressing"),
+        ("web-3", "Progressing"),
+        ("web-3", "Healthy"),
+    ],
+    ("helmreleases.helm.toolkit.fluxcd.io", ""): [
         ("web-1", "Progressing"),
         ("web-1", "Healthy"),
         ("web-2", "Progressing"),
         ("web-2", "Healthy"),
     ],
     # It takes the release from a ConfigMap: while it begins, the workload has the old one.
-    "kustomizations.kustomize.toolkit.fluxcd.io": [
+    ("kustomizations.kustomize.toolkit.fluxcd.io", ""): [
         ("web-1", "Healthy"),
         ("web-1", "Progressing"),
         ("web-2", "Progressing"),
@@ -71,10 +85,10 @@ SAID = {
 }
 
 
-@pytest.mark.parametrize("resource", SAID, ids=TARGET_KINDS.get)
-def test_what_a_tool_brought_is_healthy_when_its_workload_is(resource: str) -> None:
-    versions = recorded(resource)
+@pytest.mark.parametrize(("resource", "story"), SAID, ids=_title)
+def test_what_a_tool_brought_is_healthy_when_its_workload_is(resource: str, story: str) -> None:
+    versions = recorded(resource, story)
 
-    assert bringing.judged(resource, versions) == SAID[resource]
+    assert bringing.judged(resource, versions) == SAID[resource, story]
     with pytest.raises(AssertionError):
         bringing.judged(resource, [*versions[:-1], replace(versions[-1], pods=(Pod("web-2", ready=False),))])
