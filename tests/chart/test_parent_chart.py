@@ -54,6 +54,8 @@ def workspace(chart_cluster: BuiltCluster, helm: Helm) -> Iterator[str]:
     kubectl.ok("delete", "crd", "--ignore-not-found", *schema.wanted_crds())
     name = f"shop-{secrets.token_hex(4)}"
     kubectl.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}})
+    # What the API server says of its kinds follows their removal.
+    eventually(lambda: "moorage.dev" not in kubectl.run("api-versions").stdout)
     yield name
     helm.ok("uninstall", "platform", f"--namespace={NAMESPACE}", "--ignore-not-found")
     kubectl.ok("delete", "namespace", name, "--wait=false", "--ignore-not-found")

@@ -14,6 +14,7 @@ from waiting import eventually
 
 from moorage_crds.kinds.deployment import Action, Change
 from moorage_crds.kinds.record import Binding, to_object
+from moorage_dev import patience
 from moorage_dev.rest_client import APPLY_PATCH, JSON, JSON_PATCH, MERGE_PATCH, Answer
 
 Object = dict[str, Any]
@@ -348,7 +349,7 @@ def _all_times_are_near(ledger: Ledger, shop: Workspace) -> None:
     for chain in ledger.chains.values():
         changes = sorted(chain.changes, key=lambda one: one.version)
         for change, spec in zip(changes, shop.records(chain.name), strict=True):
-            time_is_true(spec["at"], started=change.started, ended=change.started + CLOCK_SLACK)
+            time_is_true(spec["at"], started=change.started, ended=change.started + patience.scaled(CLOCK_SLACK))
 
 
 @pytest.mark.parametrize("spec", [{"description": "forged"}, {"description": None}], ids=["sets", "removes"])

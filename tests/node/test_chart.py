@@ -6,6 +6,7 @@ What takes a minute each is in `test_chart_campaign`.
 
 import os
 import signal
+import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,8 @@ from moorage_dev.node import addresses
 
 ENVIRONMENTS = "/v1/orgs/acme/workspaces/shop/environments"
 METRICS = 9090
+#: What a process may stand still before its liveness probe can have failed three times, seconds.
+LIVES = 20.0
 Figures = Callable[[str], None]
 
 
@@ -71,7 +74,7 @@ def test_helm_test_passes_under_enforced_network_policies(release: Installation)
 
 def test_process_that_stands_still_gets_no_requests_until_it_goes_on(workspace: Installation) -> None:
     pod, before = workspace.pods(FACADE)[0], workspace.total_restarts()
-    pid = workspace.process(pod)
+    pid, stopped = workspace.process(pod), time.monotonic()
     os.kill(pid, signal.SIGSTOP)
     try:
         eventually(lambda: not workspace.is_ready(pod), 60, interval=0.5)
@@ -79,10 +82,12 @@ def test_process_that_stands_still_gets_no_requests_until_it_goes_on(workspace: 
             flowing(workspace, "stopped")
     finally:
         os.kill(pid, signal.SIGCONT)
+    # Where the changes took longer than that, the kubelet is right to start it again.
+    may_start_again = int(time.monotonic() - stopped > LIVES)
     assert load.lost() == []
     assert_every_answer_is_recorded(workspace, load, prefix="stopped")
     eventually(lambda: workspace.is_ready(pod), 60, interval=0.5)
-    assert workspace.total_restarts() == before
+    assert workspace.total_restarts() - before <= may_start_again
 
 
 def test_upgrade_and_rollback_lose_no_request(workspace: Installation, figures: Figures) -> None:

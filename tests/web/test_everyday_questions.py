@@ -135,6 +135,11 @@ def _deploy(facade: Facade, shop: Workspace, environment: str, app: str, release
     return str(answer.json()["deployment_id"])
 
 
+def _is_recorded(facade: Facade, shop: Workspace) -> bool:
+    environments = facade.call("GET", f"{shop.rest.removesuffix('/environments')}/matrix").json()["environments"]
+    return all(cell["recorded"] for one in environments for cell in one["cells"].values())
+
+
 @pytest.fixture
 def facts(workspace: Workspaces, facade: Facade, operator: Service) -> Mapping[str, Any]:
     """A workspace in which all of that can be asked: `shop`, moments in it, and the `line` of one change."""
@@ -155,6 +160,8 @@ def facts(workspace: Workspaces, facade: Facade, operator: Service) -> Mapping[s
     assert facade.call("PUT", f"{shop.rest}/production/lock", body=lock).status == 200
     eventually(lambda: settled(shop))
     eventually(lambda: "lastUnlock" in shop.get("environments", "staging")["status"])
+    # The facade hears of the records a moment later.
+    eventually(lambda: _is_recorded(facade, shop))
     hour = to_text(datetime.now(UTC) - timedelta(hours=1))
     return {"shop": shop, "before": before, "hour": hour, "line": line}
 

@@ -128,7 +128,8 @@ export const journeys = {
     await page.getByText("As a table").click();
     const today = page.getByRole("region", { name: "As a table" }).locator("tbody tr");
     await expect.count(today, 7);
-    await expect.text(today.first().locator("td").first(), "4");
+    // The day of the deployments, which may be over by now.
+    await expect.count(today.filter({ has: page.locator("td:first-of-type", { hasText: /^4$/ }) }), 1);
     await page.getByLabel("Time", { exact: true }).selectOption({ label: "the last 90 days" });
     await page.getByRole("heading", { name: "Week by week" }).waitFor();
     await page.getByText("As a table").click();
