@@ -11,6 +11,7 @@ _CONTAINERD = "github.com/containerd/containerd/v2"
 _ARGOCD = "github.com/argoproj/argo-cd/v3"
 _FLUX = "github.com/fluxcd"
 _FLUX_OPERATOR = "github.com/controlplaneio-fluxcd/flux-operator"
+_ROLLOUTS = "github.com/argoproj/argo-rollouts"
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,5 +155,15 @@ FLUX_OPERATOR = Module(
     },
     # Its page, which these tests leave alone.
     {_FLUX_OPERATOR: "web/dist/index.html"},
+    toolchain="go1.27.0",
+)
+ROLLOUTS = Module(
+    "rollouts",
+    "building Argo Rollouts (once; about 5 minutes on two cores)",
+    {"rollouts-controller": f"{_ROLLOUTS}/cmd/rollouts-controller"},
+    {
+        f"{kind}.yaml": (_ROLLOUTS, f"manifests/crds/{kind}-crd.yaml")
+        for kind in ("rollout", "experiment", "analysis-run", "analysis-template", "cluster-analysis-template")
+    },
     toolchain="go1.27.0",
 )

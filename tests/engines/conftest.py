@@ -1,4 +1,7 @@
-"""Argo CD and Flux themselves beside the cluster. `make test-engines` asks for them; `make test` leaves them out."""
+"""Argo CD, Flux and Argo Rollouts themselves beside a cluster.
+
+`make test-engines` asks for them; `make test` leaves them out.
+"""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,12 +12,18 @@ from api_server_proxy import ApiServerProxy
 from cluster import LiveCluster
 from git_server import Repository, served
 from gitops import EXAMPLES
+from nodes import build_programs, running
 from services import Facade, Facades
 
 from moorage_dev import binaries, children, modules
 from moorage_dev.engines.argocd import ArgoCD
 from moorage_dev.engines.flux import Flux, FluxOperator
+from moorage_dev.engines.rollouts import ArgoRollouts
 from moorage_dev.modules import Module
+from moorage_dev.node.cluster import NodeCluster
+
+#: Fixtures whose logs are shown with a test that failed.
+_ENGINES = ("argocd", "flux", "flux_operator", "argo_rollouts")
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -65,6 +74,25 @@ def flux_operator(
         yield engine
 
 
+@pytest.fixture(scope="session")
+def node_cluster(tmp_path_factory: pytest.TempPathFactory, pytestconfig: pytest.Config) -> Iterator[NodeCluster]:
+    """A cluster of its own with a real node: what rolls needs pods."""
+    build_programs(tmp_path_factory.getbasetemp(), pytestconfig)
+    with running(tmp_path_factory.mktemp("node") / "cluster") as cluster:
+        yield cluster
+
+
+@pytest.fixture(scope="session")
+def argo_rollouts(
+    node_cluster: NodeCluster, tmp_path_factory: pytest.TempPathFactory, pytestconfig: pytest.Config
+) -> Iterator[ArgoRollouts]:
+    """The controller of Rollouts, in the cluster with a node."""
+    _built(modules.ROLLOUTS, pytestconfig)
+    engine = ArgoRollouts(node_cluster, tmp_path_factory.mktemp("argo-rollouts") / "files")
+    with _running(engine):
+        yield engine
+
+
 @pytest.fixture
 def proxied(cluster: LiveCluster, facades: Facades) -> Iterator[tuple[ApiServerProxy, Facade]]:
     """A facade whose way to the API server can be cut; its answers for tools are at most 5 seconds old."""
@@ -81,7 +109,7 @@ def _built(module: Module, pytestconfig: pytest.Config) -> None:
 
 
 @contextmanager
-def _running(engine: ArgoCD | Flux | FluxOperator) -> Iterator[None]:
+def _running(engine: ArgoCD | Flux | FluxOperator | ArgoRollouts) -> Iterator[None]:
     try:
         engine.start()
         yield
@@ -95,7 +123,7 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) ->
     report = yield
     if report.failed:
         used = getattr(item, "funcargs", {})
-        for engine in (used[name] for name in ("argocd", "flux", "flux_operator") if name in used):
+        for engine in (used[name] for name in _ENGINES if name in used):
             for log in engine.logs():
                 report.sections.append((f"end of {log}", children.tail(log, 40)))
     return report

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 from helm import Helm
+from nodes import build_programs, running
 from pods import Installation
 
-from moorage_dev import binaries, buildah, modules
-from moorage_dev.node import requirements
+from moorage_dev import binaries, buildah
 from moorage_dev.node.cluster import NodeCluster
 
 
@@ -23,34 +23,21 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 @pytest.fixture(scope="session")
 def node_programs(tmp_path_factory: pytest.TempPathFactory, pytestconfig: pytest.Config) -> None:
     """All programs of such a cluster are built; the first time this takes minutes, so its progress is seen."""
-    with pytestconfig.pluginmanager.getplugin("capturemanager").global_and_fixture_disabled():
-        if reason := requirements.why_not(tmp_path_factory.getbasetemp()):
-            pytest.skip(f"NOT RUN: no node can run here: {reason}")
-        binaries.control_plane()
-        for module in (modules.NODE, modules.CONTAINERD):
-            binaries.build(module)
+    build_programs(tmp_path_factory.getbasetemp(), pytestconfig)
 
 
 @pytest.fixture(scope="session")
 def node_cluster(node_programs: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[NodeCluster]:
     """A control plane and a Ready node, with nothing of ours in them."""
-    cluster = NodeCluster(tmp_path_factory.mktemp("node") / "cluster")
-    yield from _running(cluster)
+    with running(tmp_path_factory.mktemp("node") / "cluster") as cluster:
+        yield cluster
 
 
 @pytest.fixture
 def own_node_cluster(node_programs: None, tmp_path: Path) -> Iterator[NodeCluster]:
     """Another one, of one test alone."""
-    yield from _running(NodeCluster(tmp_path / "cluster"))
-
-
-def _running(cluster: NodeCluster) -> Iterator[NodeCluster]:
-    cluster.start()
-    try:
-        cluster.finish()
+    with running(tmp_path / "cluster") as cluster:
         yield cluster
-    finally:
-        cluster.stop()
 
 
 @pytest.fixture(scope="session")
