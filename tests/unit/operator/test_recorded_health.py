@@ -13,6 +13,8 @@ ENDS = {
     ("deployments.apps", ""): "Failed",
     ("statefulsets.apps", ""): "Progressing",
     ("daemonsets.apps", ""): "Progressing",
+    ("rollouts.argoproj.io", "canary"): "Degraded",
+    ("rollouts.argoproj.io", "blue-green"): "Degraded",
 }
 
 
