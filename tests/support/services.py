@@ -3,6 +3,7 @@
 import asyncio
 import urllib.request
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -88,8 +89,16 @@ class Operators:
         self.shared += [self._start(None, wait=True) for _ in range(missing)]
         if missing > 0:
             # The Lease may be that of an operator that an earlier test killed.
-            eventually(lambda: any(is_acting(service) for service in (*self.shared, *self.own)), 30)
+            eventually(self._one_acts, 30)
         return list(self.shared)
+
+    def _one_acts(self) -> bool:
+        """Whether one of those that still run does; a test may have killed or stopped others."""
+        for service in (*self.shared, *self.own):
+            with suppress(OSError):
+                if children.is_running(service.child) and is_acting(service):
+                    return True
+        return False
 
     def start(self, settings: Mapping[str, str] | None = None, *, wait: bool = True) -> Service:
         """Start one more for this test, with settings of its own."""
