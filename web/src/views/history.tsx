@@ -59,39 +59,9 @@ function Filter({ at, query }: { at: Place; query: Search }) {
           {texts.history.app}
           <input value={wanted.app ?? ""} onInput={(event) => set("app", event.currentTarget.value.trim())} spellcheck={false} />
         </label>
-        <label>
-          {texts.history.environment}
-          <select value={wanted.environment ?? ""} onChange={(event) => set("environment", event.currentTarget.value)}>
-            <option value="">{texts.history.all}</option>
-            {(known.data ?? []).map((one) => (
-              <option key={one.slug} value={one.slug}>
-                {one.name}
-              </option>
-            ))}
-          </select>
-        </label>
-        <label>
-          {texts.history.action}
-          <select value={wanted.action ?? ""} onChange={(event) => set("action", event.currentTarget.value)}>
-            <option value="">{texts.history.all}</option>
-            {Object.entries(texts.actionNames).map(([name, shown]) => (
-              <option key={name} value={name}>
-                {shown}
-              </option>
-            ))}
-          </select>
-        </label>
-        <label>
-          {texts.history.outcome}
-          <select value={wanted.outcome ?? ""} onChange={(event) => set("outcome", event.currentTarget.value)}>
-            <option value="">{texts.history.all}</option>
-            {Object.entries(texts.outcomeNames).map(([name, shown]) => (
-              <option key={name} value={name}>
-                {shown}
-              </option>
-            ))}
-          </select>
-        </label>
+        <Choice label={texts.history.environment} value={wanted.environment} options={(known.data ?? []).map((one) => [one.slug, one.name])} set={(value) => set("environment", value)} />
+        <Choice label={texts.history.action} value={wanted.action} options={Object.entries(texts.actionNames)} set={(value) => set("action", value)} />
+        <Choice label={texts.history.outcome} value={wanted.outcome} options={Object.entries(texts.outcomeNames)} set={(value) => set("outcome", value)} />
         <label>
           {texts.history.since}
           <input type="datetime-local" step={1} value={moment("since")} onChange={(event) => set("since", fromInput(event.currentTarget.value))} />
@@ -110,5 +80,30 @@ function Filter({ at, query }: { at: Place; query: Search }) {
         )}
       </form>
     </details>
+  );
+}
+
+interface ChoiceProps {
+  label: string;
+  value: string | undefined;
+  /** Each with what is shown of it. */
+  options: readonly (readonly [string, string])[];
+  set: (value: string) => void;
+}
+
+/** One of some, or all. */
+function Choice({ label, value, options, set }: ChoiceProps) {
+  return (
+    <label>
+      {label}
+      <select value={value ?? ""} onChange={(event) => set(event.currentTarget.value)}>
+        <option value="">{texts.history.all}</option>
+        {options.map(([name, shown]) => (
+          <option key={name} value={name}>
+            {shown}
+          </option>
+        ))}
+      </select>
+    </label>
   );
 }
