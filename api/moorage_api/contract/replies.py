@@ -31,7 +31,7 @@ class UnlockState(Reply):
     """Who ended the last lock of an environment, and when."""
 
     unlocked_by: str
-    unlocked_at: str
+    unlocked_at: str = Field(description="When; while nobody is known: when an operator heard of it.")
     unlocked_by_known: bool = Field(description="False: nobody is known, and `unlocked_by` is `unknown`.")
     first_locked_by: str = Field(description="Who had made the lock.")
 

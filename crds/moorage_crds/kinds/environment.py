@@ -102,7 +102,7 @@ class LastUnlock(Part):
     """The end of the last lock that somebody ended."""
 
     by: UserName | None = Field(default=None, description="Who unlocked; absent: a bare delete left no name.")
-    at: Moment = Field(description="When.")
+    at: Moment = Field(description="When; of a bare delete: when an operator heard of it.")
     locked_by: UserName | None = Field(default=None, description="Who had made the lock; absent: nobody is known.")
 
 

@@ -20,7 +20,7 @@ export const lostSince = signal<number | null>(null);
 export const stoppedAt = signal<string | null>(null);
 let fresh = Date.now();
 
-/** How often the session is asked for while nothing else is asked, in milliseconds: news that no event tells. */
+/** How often the session is asked for, in milliseconds: its answer brings what no event tells, such as an operator that stopped. */
 const ASK_MILLIS = 20_000;
 
 const granted = signal<ReadonlySet<string>>(new Set());
