@@ -2,7 +2,7 @@
 
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from typing import Annotated, Any, Final
 
@@ -203,10 +203,7 @@ class _How:
 
 
 async def _change(wanted: Change, how: _How, register: Register) -> None:
-    if how.override is not None:
-        gates = await how.override.against(register, wanted.environment, wanted.app, wanted.release)
-        wanted = replace(wanted, reason=how.override.reason, override=sorted(gates))
-    line = await register.change(wanted)
+    line, wanted = await passing.changed(register, wanted, how.override)
     row: dict[str, Any] = {
         "environment": wanted.environment,
         "app": wanted.app,

@@ -2,19 +2,28 @@
 
 import asyncio
 import sys
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
-from typing import Final
+from functools import partial
+from typing import Final, TypeVar
 
 from moorage_cli.people import questions
-from moorage_cli.people.model import Exit, Promoting, Promotion, State, TroubleError
+from moorage_cli.people.model import Change, Exit, Explained, GateSays, Promoting, Promotion, State, TroubleError
 from moorage_cli.people.register import Register
 from moorage_crds.clock import SystemClock
+from moorage_crds.gates.verdict import Code
 
 #: Between two looks. Seconds.
 LOOK_SECONDS: Final = 0.5
-_FREEZES: Final = ("freeze/", "clusterfreeze/")
+#: How often a change is made again with the gates that refuse it now.
+#: The policies hear of a rule, or of its end, a moment after it can be read, so both can differ for that long.
+TRIES: Final = 10
+#: Gates that only a release is asked for.
+_EVIDENCE: Final = frozenset({"promotion", "approvals"})
+
+#: What becomes of a change.
+Made = TypeVar("Made")
 
 
 class Until(StrEnum):
@@ -35,21 +44,40 @@ class Override:
     reason: str
     gates: Sequence[str] = ()
 
-    async def against(self, register: Register, environment: str, app: str, release: str | None) -> Sequence[str]:
-        """The gates to name for a change. Raises TroubleError.
+    async def over(
+        self,
+        register: Register,
+        wanted: Change,
+        make: Callable[[Sequence[str]], Awaitable[Made]],
+        refusal: Callable[[Made], str],
+    ) -> tuple[Made, Sequence[str]]:
+        """Make a change, and name the gates that refuse it; what became of it, and those named. Raises TroubleError.
 
         Args:
             register: the workspace.
-            environment: where.
-            app: which.
-            release: which; None: it is taken out, which only Freezes refuse.
+            wanted: the change.
+            make: makes it with the gates that it shall name.
+            refusal: the stable word of what refused it; empty if it was made.
         """
-        if self.gates:
-            return self.gates
-        found = await register.explain(environment, app, release, SystemClock().now())
-        refusing = [one.gate for one in found.gates if one.override and not one.allowed and one.enforcement == "Deny"]
-        chosen = dict.fromkeys(one for one in refusing if release is not None or one.startswith(_FREEZES))
-        return tuple(chosen)
+        made, gates = await make(self.gates), self.gates
+        for _ in range(TRIES):
+            if self.gates or refusal(made) not in set(Code):
+                break
+            found = await register.explain(wanted.environment, wanted.app, wanted.release, SystemClock().now())
+            refusing = _refusing(found, wanted.release)
+            if not all(one.override for one in refusing):
+                break
+            chosen = tuple(dict.fromkeys(one.gate for one in refusing))
+            if set(chosen) <= set(gates):
+                await asyncio.sleep(LOOK_SECONDS)
+            made, gates = await make(chosen), chosen
+        return made, gates
+
+
+def _refusing(found: Explained, release: str | None) -> list[GateSays]:
+    """The gates that refuse a change; what is taken out needs neither evidence nor approvals."""
+    refusing = [one for one in found.gates if not one.allowed and one.enforcement == "Deny"]
+    return [one for one in refusing if release is not None or one.gate not in _EVIDENCE]
 
 
 def override_of(reason: str | None, note: str | None, gates: Sequence[str] | None) -> Override | None:
@@ -63,6 +91,28 @@ def override_of(reason: str | None, note: str | None, gates: Sequence[str] | Non
     return Override(reason, tuple(gates or ()))
 
 
+async def changed(register: Register, wanted: Change, override: Override | None) -> tuple[str, Change]:
+    """Make a change; the id of its line, and the change as it was made. Raises TroubleError."""
+    if override is None:
+        return await register.change(wanted), wanted
+    wanted = replace(wanted, reason=override.reason)
+    made, gates = await override.over(register, wanted, partial(_made, register, wanted), _word)
+    if isinstance(made, TroubleError):
+        raise made
+    return made, replace(wanted, override=sorted(gates))
+
+
+async def _made(register: Register, wanted: Change, gates: Sequence[str]) -> str | TroubleError:
+    try:
+        return await register.change(replace(wanted, override=sorted(gates)))
+    except TroubleError as trouble:
+        return trouble
+
+
+def _word(made: str | TroubleError) -> str:
+    return made.reason if isinstance(made, TroubleError) else ""
+
+
 async def promoted(
     register: Register, wanted: Promoting, override: Override | None
 ) -> list[tuple[Promotion, list[str]]]:
@@ -73,12 +123,20 @@ async def promoted(
     found: list[tuple[Promotion, list[str]]] = []
     for line in await register.promote(replace(wanted, dry_run=True)):
         # Each app by itself, so that its line names the gates that refused it and no others.
-        gates: Sequence[str] = ()
-        if not line.promoted:
-            gates = await override.against(register, wanted.environment, line.app, line.release)
-        made = await register.promote(replace(wanted, app=line.app, override=gates))
-        found += [(one, sorted(gates)) for one in made]
+        change = Change(wanted.environment, line.app, line.release)
+        one, gates = await override.over(register, change, partial(_one, register, wanted, line), _refusal)
+        found.append((one, sorted(gates)))
     return found
+
+
+async def _one(register: Register, wanted: Promoting, line: Promotion, gates: Sequence[str]) -> Promotion:
+    made = await register.promote(replace(wanted, app=line.app, override=gates))
+    # Nothing is left to do where somebody else was quicker.
+    return next(iter(made), replace(line, promoted=True, code=Exit.DONE, reason="", message=""))
+
+
+def _refusal(line: Promotion) -> str:
+    return line.reason
 
 
 @dataclass(frozen=True, slots=True)

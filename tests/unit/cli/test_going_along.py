@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from typing import Any
@@ -56,6 +56,25 @@ def same(seen: list[Any]) -> Any:
     return seen[0]
 
 
+class Policies:
+    """Policies that refuse the changes of one register, each time with the next word; then they let them pass."""
+
+    def __init__(self, words: Sequence[str]) -> None:
+        self.words = list(words)
+        self.named: list[Sequence[str]] = []
+
+    async def make(self, gates: Sequence[str]) -> str:
+        self.named.append(list(gates))
+        return self.words.pop(0) if self.words else ""
+
+
+async def passed(register: Register, override: Override, release: str | None, *words: str) -> Policies:
+    policies = Policies(words)
+    _, gates = await override.over(register, Change("production", "web", release), policies.make, str)
+    assert list(gates) == policies.named[-1]
+    return policies
+
+
 async def test_an_override_names_what_refuses_and_nothing_else() -> None:
     seen = []
     for way in WAYS.values():
@@ -64,9 +83,43 @@ async def test_an_override_names_what_refuses_and_nothing_else() -> None:
         await register.freeze(Freezing("other", "elsewhere", BEGIN, END, ["staging"]), dry_run=False)
         override = Override("outage 4711")
         for release in ("9", None):
-            seen.append(list(await override.against(register, "production", "web", release)))
-        seen.append(list(await replace(override, gates=["approvals"]).against(register, "production", "web", "9")))
-    assert seen[:3] == seen[3:] == [["freeze/sale", "promotion"], ["freeze/sale"], ["approvals"]]
+            seen.append((await passed(register, override, release, "EnvironmentFrozen")).named)
+        seen.append((await passed(register, override, "9")).named)
+        seen.append((await passed(register, replace(override, gates=["approvals"]), "9")).named)
+    assert seen[:4] == seen[4:] == [[[], ["freeze/sale", "promotion"]], [[], ["freeze/sale"]], [[]], [["approvals"]]]
+
+
+async def test_a_gate_that_refuses_a_moment_longer_than_it_says_is_passed_all_the_same(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(passing, "LOOK_SECONDS", 0.0)
+    for way in WAYS.values():
+        register = way(world())
+        late = await passed(register, Override("outage"), "9", "NotPromoted", "NotPromoted", "NotPromoted")
+        assert late.named == [[], ["promotion"], ["promotion"], ["promotion"]]
+        other = await passed(register, Override("outage"), None, "EnvironmentFrozen", "EnvironmentFrozen")
+        assert other.named == [[], [], []]
+
+
+@pytest.mark.parametrize("word", ["PolicyRefused", "ReleaseMismatch"])
+async def test_what_no_gate_has_refused_is_not_tried_again(word: str) -> None:
+    for way in WAYS.values():
+        assert (await passed(way(world()), Override("outage"), "9", word, word)).named == [[]]
+
+
+async def test_a_lock_ends_the_attempts(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(passing, "LOOK_SECONDS", 0.0)
+    for way in WAYS.values():
+        register = way(world())
+        await register.lock(Locking("production", "stocktaking", END))
+        assert (await passed(register, Override("outage"), "9", *["EnvironmentLocked"] * 99)).named == [[]]
+
+
+async def test_attempts_end_when_the_policies_never_agree(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(passing, "LOOK_SECONDS", 0.0)
+    for way in WAYS.values():
+        found = await passed(way(world()), Override("outage"), "9", *["NotPromoted"] * 99)
+        assert len(found.named) == 1 + passing.TRIES
 
 
 async def test_what_was_overridden_stands_in_the_history_by_both_ways() -> None:
