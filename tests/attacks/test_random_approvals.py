@@ -17,6 +17,7 @@ from typing import Any
 
 import pytest
 from cluster import LiveCluster, Workspace, Workspaces
+from dice import DICE
 from governance import APPROVER, MANAGER, MEMBERS_WITH_RULES, OTHER_APPROVER, Rules
 from identities import DEPLOYER, OWNER
 from ledger import BACK_PRESSURE
@@ -31,7 +32,6 @@ from moorage_dev.rest_client import MERGE_PATCH
 APPS = tuple(f"app-{number}" for number in range(8))
 #: Releases that have to enter with approvals before it ends.
 SCHEDULES = int(os.environ.get("MOORAGE_APPROVAL_SCHEDULES", "16"))
-SEED = int(os.environ.get("MOORAGE_APPROVAL_SEED", "0")) or time.time_ns() % 1_000_000
 APPROVERS = (APPROVER, OTHER_APPROVER, MANAGER, OWNER)
 DEPLOYERS = (DEPLOYER, MANAGER, OWNER)
 REQUIRED = 2
@@ -188,12 +188,12 @@ def shop(cluster: LiveCluster) -> Iterator[Workspace]:
 def test_nothing_enters_without_approvals_that_count(shop: Workspace, operators: Operators, figures: Any) -> None:
     counts: Counter[str] = Counter()
     wrong: list[str] = []
-    dice = [random.Random(SEED + number) for number in range(len(APPS))]  # noqa: S311 — repeatable, no secret
+    dice = [random.Random(DICE + number) for number in range(len(APPS))]  # noqa: S311 — repeatable, no secret
 
     _play([Lane(shop, app, one, counts, wrong) for app, one in zip(APPS, dice, strict=True)], operators)
 
-    figures(f"seed {SEED}: {dict(sorted(counts.items()))}")
-    assert wrong == [], SEED
+    figures(f"MOORAGE_DICE={DICE}: {dict(sorted(counts.items()))}")
+    assert wrong == [], DICE
     assert counts["deploys refused"] > counts["deployed with approvals"]
 
 

@@ -15,6 +15,7 @@ import pytest
 from cluster import LiveCluster, Workspace, Workspaces
 from commands import broken, moorage
 from deployer_lanes import APPS, ENVIRONMENTS, Lane, Scene
+from dice import DICE
 from identities import DEPLOYER, EDITOR, MEMBERS, VIEWER, refused_by
 from ledger import Ledger
 from oracles import check_history, exactly_once, records_of, settled
@@ -147,10 +148,9 @@ def _crossings(scene: Scene) -> list[tuple[str, float, float]]:
 
 
 def _run(cluster: LiveCluster, facade: Facade, operators: Operators, shop: Workspace, seconds: float) -> str:
-    seed = int(os.environ.get("MOORAGE_DEPLOYER_SEED", str(time.time_ns() % 10**6)))
-    print(f"MOORAGE_DEPLOYER_SEED={seed}")
+    print(f"MOORAGE_DICE={DICE}")
     scene = Scene(shop, facade, Ledger(cluster))
-    dice = [random.Random(f"{seed}/{number}") for number in range(12)]  # noqa: S311 — repeatable, not secret
+    dice = [random.Random(f"{DICE}/{number}") for number in range(12)]  # noqa: S311 — repeatable, not secret
     lanes = [Lane(scene, place, app, dice.pop()) for place in ENVIRONMENTS for app in APPS]
     with _everybody(scene, operators, lanes, dice):
         scene.over.wait(seconds)
@@ -168,7 +168,8 @@ def _run(cluster: LiveCluster, facade: Facade, operators: Operators, shop: Works
     eventually(lambda: _by_rest(facade, shop) == _by_kubectl(shop), timeout=15)
     assert broken(moorage(cluster, "verify"), shop.namespace) == []
     counts = ", ".join(f"{number} {what}" for what, number in sorted(scene.counts.items()))
-    return f"seed {seed}: {scene.ledger.count} changes = {len(records)} records, {len(scene.locked)} locks; {counts}"
+    counts = f"{len(scene.locked)} locks; {counts}"
+    return f"MOORAGE_DICE={DICE}: {scene.ledger.count} changes = {len(records)} records, {counts}"
 
 
 @pytest.fixture

@@ -1,7 +1,6 @@
 """Random rules, and random changes: what the engine says, the API server does, in a dry run, for real and by REST."""
 
 import os
-import time
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,6 +10,7 @@ from typing import Any, Final
 
 import pytest
 from cluster import LiveCluster, Workspace, Workspaces
+from dice import DICE
 from governance import MANAGER, MEMBERS_WITH_RULES
 from identities import DEPLOYER, OWNER, Object, refused_by
 from random_worlds import Asked, World
@@ -29,7 +29,6 @@ OVERRIDES: Final = "overrides.moorage.dev"
 MAY_OVERRIDE: Final = frozenset({MANAGER, OWNER})
 #: Changes in each of the worlds, and how many of them there are for each real write and each one by REST.
 CHANGES: Final = int(os.environ.get("MOORAGE_WORLD_CHANGES", "200"))
-SEED: Final = int(os.environ.get("MOORAGE_WORLD_SEED", "0")) or time.time_ns() % 1_000_000
 WORLDS: Final = 10
 REAL: Final = 20
 BY_REST: Final = 10
@@ -178,7 +177,7 @@ def test_engine_dry_run_write_and_rest_agree_in_random_worlds(
     made = Workspaces(cluster)
     now = datetime.now(UTC).replace(microsecond=0)
     shops = [made("dev", "staging", "production", "live", members=MEMBERS_WITH_RULES) for _ in range(WORLDS)]
-    worlds = [World(shop, SEED + number, now) for number, shop in enumerate(shops)]
+    worlds = [World(shop, DICE + number, now) for number, shop in enumerate(shops)]
     counts: Counter[str] = Counter()
     wrong: list[tuple[str, Asked, bytes]] = []
     try:
@@ -191,8 +190,8 @@ def test_engine_dry_run_write_and_rest_agree_in_random_worlds(
         for world in worlds:
             world.leave()
         made.clean()
-    print(f"seed {SEED}: {dict(counts)}")
-    assert wrong == [], SEED
+    print(f"MOORAGE_DICE={DICE}: {dict(counts)}")
+    assert wrong == [], DICE
     assert min(counts[key] for key in ("dry run", "write", "REST", "passes", "refused")) > 0
 
 

@@ -1,15 +1,17 @@
 """A whole run of the tests says how long each part took, also when a part fails or somebody ends the run."""
 
+import json
 import os
 import re
 import signal
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from moorage_dev.whole_run import Part, Run
+from moorage_dev.whole_run import MAX_SECOND, Part, Run
 
 
 def part(name: str, *programs: str, times: Path | None = None) -> Part:
@@ -35,6 +37,40 @@ def test_what_fails_is_named_and_nothing_follows(capfd: pytest.CaptureFixture[st
     said = capfd.readouterr().out
     assert table(said) == ["first", "in all", "FAILED: first"]
     assert "never never" not in said
+
+
+def twice(tmp_path: Path, failed: int, *, passes: bool) -> Part:
+    """A part in which tests fail, and what happens when they are run again."""
+    failures = tmp_path / "failures"
+    names = {f"test_{number}": True for number in range(failed)}
+    first = f"open({str(failures)!r}, 'w').write({json.dumps(names)!r}); exit(1)"
+    again = f"print('again ' * 2, flush=True); exit({int(not passes)})"
+    return replace(part("tests", first), failures=failures, second=(sys.executable, "-c", again))
+
+
+def test_few_that_failed_are_run_again_and_named(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    assert Run().all([twice(tmp_path, 2, passes=True), part("after", "pass")]) == 0
+    named = [f"failed, and passed the second time: test_{number}" for number in range(2)]
+    assert table(capfd.readouterr().out) == ["tests", "after", "in all", *named]
+
+
+@pytest.mark.parametrize(
+    ("failed", "passes", "is_run"), [(1, False, True), (MAX_SECOND, False, True), (MAX_SECOND + 1, True, False)]
+)
+def test_what_fails_twice_or_too_often_has_failed(
+    failed: int, passes: bool, is_run: bool, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    assert Run().all([twice(tmp_path, failed, passes=passes), part("after", "pass")]) == 1
+    said = capfd.readouterr().out
+    assert table(said) == ["tests", "in all", "FAILED: tests"]
+    assert ("again again" in said) is is_run
+
+
+def test_what_ends_without_saying_which_test_has_failed(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "failures").write_text('{"of an earlier run": true}', encoding="utf-8")
+    ends = replace(twice(tmp_path, 1, passes=True), commands=part("", "exit(2)").commands)
+    assert Run().all([ends]) == 1
+    assert table(capfd.readouterr().out) == ["tests", "in all", "FAILED: tests"]
 
 
 @pytest.mark.parametrize("fails", ["shown", "kept"])
