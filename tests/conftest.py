@@ -1,5 +1,6 @@
 """Fixtures of all tests. What needs a real cluster is marked `cluster` by itself, and shares one cluster in a run."""
 
+import os
 import signal
 import threading
 from collections.abc import Callable, Iterator
@@ -30,6 +31,8 @@ def pytest_configure() -> None:
     """SIGTERM ends a run like Ctrl-C: a control plane must not outlive the tests."""
     if threading.current_thread() is threading.main_thread():
         signal.signal(signal.SIGTERM, signal.default_int_handler)
+    # API servers live for minutes here and have memory enough: collecting garbage was a sixth of their CPU.
+    os.environ.setdefault("GOGC", "400")
     # xdist kills a lane that is interrupted after 10 seconds, and to stop a cluster takes longer on a busy machine.
     NodeManager.EXIT_TIMEOUT = 120
 
