@@ -16,6 +16,7 @@ import typer
 
 from moorage_cli.people import commands, explain, governing, importing, shell
 from moorage_cli.people.model import Exit
+from moorage_crds.process.start import end_quickly, tune_collector
 
 VARIABLE: Final = "_MOORAGE_COMPLETE"
 #: Tells kubectl that no file completes the word.
@@ -53,11 +54,13 @@ def _of_administrators() -> None:
 
 def kubectl() -> None:
     """`kubectl_complete-moorage WORD…`: one candidate a line, then what kubectl shall do with them."""
+    tune_collector()
     words = ["moorage", *sys.argv[1:]]
     os.environ |= {"COMP_WORDS": shlex.join(words), "COMP_CWORD": str(len(words) - 1), VARIABLE: "complete_bash"}
     with contextlib.suppress(SystemExit):
         main()
     sys.stdout.write(_NO_FILES)
+    end_quickly()
 
 
 @shell.app.command()

@@ -3,11 +3,13 @@
 import asyncio
 import sys
 from collections.abc import Callable, Coroutine, Mapping, Sequence
+from copy import copy
 from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any, Final
 
 import typer
+from typer.models import CommandInfo
 
 from moorage_cli.people import questions
 from moorage_cli.people.known import apps, environments
@@ -71,7 +73,7 @@ def moorage() -> None:
 def run(verb: str, argv: list[str]) -> int:
     """One verb with its arguments; the exit code."""
     try:
-        app(args=[verb, *argv], prog_name="moorage")
+        _only(verb)(args=[verb, *argv], prog_name="moorage")
     except TroubleError as trouble:
         sys.stderr.write(f"moorage {verb}: {trouble}\n")
         return trouble.code
@@ -82,7 +84,18 @@ def run(verb: str, argv: list[str]) -> int:
 
 def verbs() -> list[str]:
     """All of them, in the order of the help."""
-    return [command.name or str(getattr(command.callback, "__name__", "")) for command in app.registered_commands]
+    return [_name(command) for command in app.registered_commands]
+
+
+def _only(verb: str) -> typer.Typer:
+    """The program with this one verb: the library reads the options of every verb that it is given."""
+    program = copy(app)
+    program.registered_commands = [command for command in app.registered_commands if _name(command) == verb]
+    return program
+
+
+def _name(command: CommandInfo) -> str:
+    return command.name or str(getattr(command.callback, "__name__", ""))
 
 
 def ask(where: Where, act: Callable[[Register], Coroutine[Any, Any, None]]) -> None:

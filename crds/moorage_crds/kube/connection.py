@@ -11,11 +11,11 @@ from collections.abc import Mapping
 from typing import Any, Final
 from urllib.parse import urlencode
 
-import aiohttp
 import orjson
 from yarl import URL
 
 from moorage_crds.kube.answers import decode, warnings_of
+from moorage_crds.kube.libraries import aiohttp
 from moorage_crds.kube.paths import AllowList, UrlPath
 from moorage_crds.kube.session import Cluster
 from moorage_crds.objects import RawObject

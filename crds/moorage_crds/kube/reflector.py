@@ -13,7 +13,6 @@ import random
 from collections.abc import AsyncIterator, Callable
 from typing import Any, Final, Generic, TypeVar
 
-import aiohttp
 import orjson
 
 from moorage_crds.clock import Clock
@@ -21,6 +20,7 @@ from moorage_crds.kube import paths
 from moorage_crds.kube.answers import decode, error_for
 from moorage_crds.kube.client import KubernetesStore
 from moorage_crds.kube.connection import Connection
+from moorage_crds.kube.libraries import aiohttp
 from moorage_crds.kube.proofs import Proofs
 from moorage_crds.objects import RawObject, metadata, version_of
 from moorage_crds.reading import readable

@@ -13,13 +13,15 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Final
 
-import aiohttp
 import yaml
-from aiohttp.connector import Connection
-from aiohttp.tracing import Trace
 
-from moorage_crds.kube.official import client as kubernetes_client
-from moorage_crds.kube.official import config as kubernetes_config
+from moorage_crds.kube.libraries import (
+    ConfigException,
+    Configuration,
+    aiohttp,
+    load_incluster_config,
+    load_kube_config,
+)
 
 #: Connect and total limits of one request, in seconds: the client's own default is to wait without limit.
 TIMEOUT: Final = aiohttp.ClientTimeout(total=10, connect=3, sock_connect=3)
@@ -40,9 +42,9 @@ class Connector(aiohttp.TCPConnector):
     async def connect(
         self,
         req: aiohttp.ClientRequest,
-        traces: list[Trace],
+        traces: list[aiohttp.tracing.Trace],
         timeout: aiohttp.ClientTimeout,  # noqa: ASYNC109 — aiohttp's name
-    ) -> Connection:
+    ) -> aiohttp.connector.Connection:
         """As aiohttp's.
 
         Raises:
@@ -76,9 +78,7 @@ def _take_number() -> None:
 class Cluster:
     """Address, trust and credentials of one cluster. Made by `connect`."""
 
-    def __init__(
-        self, configuration: kubernetes_client.Configuration, kubeconfig: Path | None, context: str | None = None
-    ) -> None:
+    def __init__(self, configuration: Configuration, kubeconfig: Path | None, context: str | None = None) -> None:
         self._configuration = configuration
         self._kubeconfig = kubeconfig
         self._context = context
@@ -130,17 +130,17 @@ async def connect(kubeconfig: Path | None, *, context: str | None = None) -> Asy
     yield Cluster(await _load(kubeconfig, context), kubeconfig, context)
 
 
-async def _load(kubeconfig: Path | None, context: str | None = None) -> kubernetes_client.Configuration:
-    configuration = kubernetes_client.Configuration()
+async def _load(kubeconfig: Path | None, context: str | None = None) -> Configuration:
+    configuration = Configuration()
     _require_file(kubeconfig)
     try:
         if kubeconfig is None:
-            kubernetes_config.load_incluster_config(client_configuration=configuration)  # type: ignore[no-untyped-call]
+            load_incluster_config(client_configuration=configuration)  # type: ignore[no-untyped-call]
         else:
-            await kubernetes_config.load_kube_config(  # type: ignore[no-untyped-call]
+            await load_kube_config(  # type: ignore[no-untyped-call]
                 str(kubeconfig), context=context, client_configuration=configuration
             )
-    except (kubernetes_config.ConfigException, OSError, yaml.YAMLError, TypeError, AttributeError) as error:
+    except (ConfigException, OSError, yaml.YAMLError, TypeError, AttributeError) as error:
         raise ClusterConfigError(_sentence(kubeconfig, error)) from error
     return configuration
 
@@ -162,7 +162,7 @@ def _sentence(kubeconfig: Path | None, error: Exception) -> str:
     return f"MOORAGE_KUBECONFIG: {kubeconfig} is not a usable kubeconfig: {error}"
 
 
-def _trust(configuration: kubernetes_client.Configuration) -> ssl.SSLContext:
+def _trust(configuration: Configuration) -> ssl.SSLContext:
     context = ssl.create_default_context(cafile=configuration.ssl_ca_cert)
     # As the official client does: Python 3.13 refuses the certificates that many clusters really have.
     context.verify_flags &= ~ssl.VERIFY_X509_STRICT

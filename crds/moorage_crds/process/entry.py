@@ -10,6 +10,8 @@ from collections.abc import Iterable
 from importlib.metadata import EntryPoint, entry_points
 from importlib.metadata import version as distribution_version
 
+from moorage_crds.process.start import end_quickly, tune_collector
+
 GROUP = "moorage.commands"
 #: Set by the script that `moorage completion` prints.
 COMPLETING = "_MOORAGE_COMPLETE"
@@ -49,6 +51,7 @@ _SUMMARIES = {
 
 def main() -> None:
     """Run `moorage <subcommand> …` and exit with its code."""
+    tune_collector()
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             # A reason may have letters that this terminal does not have.
@@ -60,6 +63,7 @@ def main() -> None:
         # The reader has closed its end, as `head` does. Python would complain once more when it ends.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         code = 0
+    end_quickly()
     sys.exit(code)
 
 

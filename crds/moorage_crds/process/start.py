@@ -1,4 +1,4 @@
-"""How a long-running process starts: what it tells the person who started it, and how it treats its memory."""
+"""How a process starts and ends: what it tells the person who started it, and how it treats its memory."""
 
 import gc
 from typing import Final
@@ -14,6 +14,12 @@ class StartError(Exception):
 def tune_collector() -> None:
     """Let the garbage collector run rarely.
 
-    Decoded JSON holds no cycles: by default the collector would walk through every page of a list several times.
+    Decoded JSON holds no cycles: by default the collector would walk through every page of a list several times. Nor
+    are imports garbage, of which a short command mostly consists.
     """
     gc.set_threshold(*COLLECTOR_THRESHOLDS)
+
+
+def end_quickly() -> None:
+    """Let Python end without its last search for cycles, a tenth of a short command: the memory goes as a whole."""
+    gc.freeze()
