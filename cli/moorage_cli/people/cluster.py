@@ -95,6 +95,7 @@ class ClusterRegister:
     async def _lines(self, environment: str | None, app: str | None) -> list[Line]:
         wanted = {"spec.environment": environment, "spec.app": app}
         fields = ",".join(f"{field}={value}" for field, value in wanted.items() if value is not None) or None
+        # Not at once: a change that is recorded between the two would be in neither answer, were the records first.
         bindings = await self._bindings(fields)
         return cluster_reads.lines(await self._list(names.RECORDS, fields), bindings)
 

@@ -1,4 +1,4 @@
-"""The libraries of the way to the cluster: what is left out of them stays out, and is there for whoever asks."""
+"""The libraries of the way to the cluster: what we leave out stays out, and is there when another program asks."""
 
 import subprocess
 import sys
@@ -24,7 +24,7 @@ def test_the_way_to_the_cluster_imports_nothing_that_it_never_uses() -> None:
     assert not _run(code)
 
 
-def test_the_official_client_is_whole_for_whoever_asks_for_it() -> None:
+def test_the_official_client_is_still_whole() -> None:
     code = (
         f"{_IMPORTED}"
         "from kubernetes.aio import client, utils, watch\n"
