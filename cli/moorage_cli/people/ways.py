@@ -6,7 +6,6 @@ from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from moorage_cli.people.model import Exit, TroubleError
 from moorage_cli.people.register import Register
@@ -151,7 +150,7 @@ async def cluster(
     Raises:
         TroubleError: there is no usable kubeconfig.
     """
-    from moorage_crds.kube.client import Client  # noqa: PLC0415 — takes half a second
+    from moorage_crds.kube.client import Client  # noqa: PLC0415 — half of what a read takes
     from moorage_crds.kube.paths import IMPORT_CALLS, PEOPLE_CALLS  # noqa: PLC0415
     from moorage_crds.kube.session import ClusterConfigError, connect  # noqa: PLC0415
 
@@ -164,7 +163,7 @@ async def cluster(
                 there, calls=calls, field_manager="moorage-cli", limit=limit, patient=importing, warned=_warn
             ) as client,
         ):
-            yield client.store, where.namespace or namespace_of(path, where.context)
+            yield client.store, where.namespace or there.namespace
     except ClusterConfigError as error:
         sentence = str(error).removeprefix("MOORAGE_KUBECONFIG: ")
         hint = "say --kubeconfig, or set MOORAGE_URL and MOORAGE_TOKEN"
@@ -179,16 +178,3 @@ def _warn(text: str) -> None:
 def _file(where: Where, environ: Mapping[str, str]) -> Path:
     """One file, or several as one path with the separator between them: the official loader merges them."""
     return where.kubeconfig or Path(environ.get("KUBECONFIG") or "~/.kube/config").expanduser()
-
-
-def namespace_of(path: Path, context: str | None) -> str:
-    """The Namespace of a context of a kubeconfig; `default` if it names none, as kubectl has it."""
-    import yaml  # noqa: PLC0415 — only this way needs it
-
-    files = [file for file in map(Path, str(path).split(os.pathsep)) if file.is_file()]
-    contents: list[Any] = [yaml.safe_load(file.read_text(encoding="utf-8")) or {} for file in files]
-    # Of several files the first that says something wins.
-    chosen = context or next((one["current-context"] for one in contents if one.get("current-context")), None)
-    contexts = [one for content in contents for one in content.get("contexts") or ()]
-    found = [one.get("context") or {} for one in contexts if one.get("name") == chosen]
-    return str(found[0].get("namespace") or "default") if found else "default"

@@ -25,7 +25,7 @@ _CAS: Final = "SSL_CERT_FILE"
 _REST: Final = frozenset(
     f"kubernetes.{name}"
     for name in (
-        "config", "dynamic", "informer", "leaderelection", "stream", "utils", "watch",
+        "client", "config", "dynamic", "informer", "leaderelection", "stream", "utils", "watch",
         "aio.config", "aio.dynamic", "aio.leaderelection", "aio.stream", "aio.utils", "aio.watch",
     )
 )  # fmt: skip

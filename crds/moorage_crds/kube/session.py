@@ -76,10 +76,19 @@ def _take_number() -> None:
 
 
 class Cluster:
-    """Address, trust and credentials of one cluster. Made by `connect`."""
+    """Address, trust and credentials of one cluster. Made by `connect`.
 
-    def __init__(self, configuration: Configuration, kubeconfig: Path | None, context: str | None = None) -> None:
+    Attributes:
+        server: its address.
+        ssl: whom we trust to be it.
+        namespace: the one that its context names, else `default`, as kubectl has it.
+    """
+
+    def __init__(
+        self, configuration: Configuration, namespace: str, kubeconfig: Path | None, context: str | None = None
+    ) -> None:
         self._configuration = configuration
+        self.namespace = namespace
         self._kubeconfig = kubeconfig
         self._context = context
         self._loaded_at = time.monotonic()
@@ -94,7 +103,7 @@ class Cluster:
         """
         if self._kubeconfig is not None and (renew or time.monotonic() - self._loaded_at > RELOAD_SECONDS):
             async with self._lock:
-                self._configuration = await _load(self._kubeconfig, self._context)
+                self._configuration, _ = await _load(self._kubeconfig, self._context)
                 self._loaded_at = time.monotonic()
         value = await self._configuration.get_api_key_with_prefix("BearerToken")
         if not value:
@@ -127,22 +136,37 @@ async def connect(kubeconfig: Path | None, *, context: str | None = None) -> Asy
     Raises:
         ClusterConfigError: there is no usable configuration.
     """
-    yield Cluster(await _load(kubeconfig, context), kubeconfig, context)
+    configuration, namespace = await _load(kubeconfig, context)
+    yield Cluster(configuration, namespace, kubeconfig, context)
 
 
-async def _load(kubeconfig: Path | None, context: str | None = None) -> Configuration:
-    configuration = Configuration()
+async def _load(kubeconfig: Path | None, context: str | None = None) -> tuple[Configuration, str]:
+    """What the official loaders read, and the Namespace of the context."""
+    configuration, chosen = Configuration(), None
     _require_file(kubeconfig)
     try:
         if kubeconfig is None:
             load_incluster_config(client_configuration=configuration)  # type: ignore[no-untyped-call]
         else:
-            await load_kube_config(  # type: ignore[no-untyped-call]
-                str(kubeconfig), context=context, client_configuration=configuration
+            loader = await load_kube_config(  # type: ignore[no-untyped-call]
+                str(kubeconfig), context=context or _current(kubeconfig), client_configuration=configuration
             )
+            chosen = loader.current_context["context"].get("namespace")
     except (ConfigException, OSError, yaml.YAMLError, TypeError, AttributeError) as error:
         raise ClusterConfigError(_sentence(kubeconfig, error)) from error
-    return configuration
+    return configuration, str(chosen or "default")
+
+
+def _current(kubeconfig: Path) -> str | None:
+    """The current context of several files: the first that names one wins, as kubectl has it.
+
+    The official loader takes the last. One file it reads well alone, and a long one takes a while.
+    """
+    files = [Path(one) for one in str(kubeconfig).split(os.pathsep) if one]
+    if len(files) < 2:
+        return None
+    contents = (yaml.safe_load(file.read_text(encoding="utf-8")) or {} for file in files if file.is_file())
+    return next((one["current-context"] for one in contents if one.get("current-context")), None)
 
 
 def _require_file(kubeconfig: Path | None) -> None:

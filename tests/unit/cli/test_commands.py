@@ -236,28 +236,6 @@ def test_help_needs_neither_server_nor_client() -> None:
     assert "--expected" in done.stdout
 
 
-@pytest.mark.parametrize(("context", "namespace"), [(None, "shop"), ("other", "default"), ("unknown", "default")])
-def test_the_namespace_is_the_one_of_the_context(tmp_path: Path, context: str | None, namespace: str) -> None:
-    content = {
-        "current-context": "mine",
-        "contexts": [{"name": "mine", "context": {"namespace": "shop"}}, {"name": "other", "context": {}}],
-    }
-    path = tmp_path / "config"
-    path.write_text(json.dumps(content), encoding="utf-8")
-    assert ways.namespace_of(path, context) == namespace
-
-
-def test_of_several_kubeconfigs_the_first_that_says_something_wins(tmp_path: Path) -> None:
-    contents = (
-        {"contexts": [{"name": "mine", "context": {"namespace": "shop"}}]},
-        {"current-context": "mine", "contexts": [{"name": "mine", "context": {"namespace": "other"}}]},
-    )
-    for number, content in enumerate(contents):
-        (tmp_path / str(number)).write_text(json.dumps(content), encoding="utf-8")
-    files = [tmp_path / "gone", tmp_path / "0", tmp_path / "1"]
-    assert ways.namespace_of(Path(os.pathsep.join(map(str, files))), None) == "shop"
-
-
 @pytest.mark.parametrize(
     ("environ", "named"),
     [
