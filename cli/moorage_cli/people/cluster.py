@@ -75,7 +75,8 @@ class ClusterRegister:
     async def places(self) -> Sequence[Place]:
         """All environments, by slug."""
         environments = await self._list(names.ENVIRONMENTS)
-        return cluster_reads.places(environments, await self._bindings(), await self._list(names.LOCKS))
+        bindings = await self._list(names.DEPLOYMENTS)
+        return cluster_reads.places(environments, bindings, await self._list(names.LOCKS))
 
     async def history(self, environment: str, *, app: str | None = None) -> Sequence[Line]:
         """Records, and what of the change logs has none yet; the newest first."""

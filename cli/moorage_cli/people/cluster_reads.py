@@ -22,21 +22,20 @@ _FAILED = "Failed"
 
 
 def places(
-    environments: Sequence[RawObject], bindings: Sequence[Deployment], raw_locks: Sequence[RawObject]
+    environments: Sequence[RawObject], bindings: Sequence[RawObject], raw_locks: Sequence[RawObject]
 ) -> list[Place]:
     """All environments, by slug, with what is active in each."""
     found = [environment.from_object(raw) for raw in environments]
     locks = {one.name: one for one in map(lock.from_object, raw_locks)}
+    active: dict[str, dict[str, str]] = {}
+    for slug, app, release in sorted(filter(None, map(deployment.active_of, bindings))):
+        active.setdefault(slug, {})[app] = release
     return [
         Place(
             environment=one.name,
             name=one.display_name,
             is_default=one.is_default,
-            active={
-                binding.app: binding.release
-                for binding in sorted(bindings, key=lambda binding: binding.app)
-                if binding.environment == one.name and binding.release is not None
-            },
+            active=active.get(one.name, {}),
             lock=_lock(locks.get(one.name)),
         )
         for one in sorted(found, key=lambda one: one.name)

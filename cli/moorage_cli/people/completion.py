@@ -16,7 +16,7 @@ import typer
 
 from moorage_cli.people import commands, explain, governing, importing, shell
 from moorage_cli.people.model import Exit
-from moorage_crds.process.start import end_quickly, tune_collector
+from moorage_crds.process.start import end_quickly, start_quickly
 
 VARIABLE: Final = "_MOORAGE_COMPLETE"
 #: Tells kubectl that no file completes the word.
@@ -54,7 +54,7 @@ def _of_administrators() -> None:
 
 def kubectl() -> None:
     """`kubectl_complete-moorage WORD…`: one candidate a line, then what kubectl shall do with them."""
-    tune_collector()
+    start_quickly()
     words = ["moorage", *sys.argv[1:]]
     os.environ |= {"COMP_WORDS": shlex.join(words), "COMP_CWORD": str(len(words) - 1), VARIABLE: "complete_bash"}
     with contextlib.suppress(SystemExit):

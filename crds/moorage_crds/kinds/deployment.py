@@ -196,6 +196,12 @@ def from_object(raw: RawObject) -> Deployment:
     )
 
 
+def active_of(raw: RawObject) -> tuple[str, str, str] | None:
+    """Environment, app and release; None if it is not deployed. A small part of what `from_object` reads."""
+    spec: Mapping[str, Any] = raw.get("spec") or {}
+    return (spec["environment"], spec["app"], spec["release"]) if spec.get("release") else None
+
+
 def _change(entry: Mapping[str, Any]) -> Change:
     return Change(
         sequence=entry["sequence"],

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from importlib.metadata import EntryPoint, entry_points
 from importlib.metadata import version as distribution_version
 
-from moorage_crds.process.start import end_quickly, tune_collector
+from moorage_crds.process.start import end_quickly, start_quickly
 
 GROUP = "moorage.commands"
 #: Set by the script that `moorage completion` prints.
@@ -51,7 +51,7 @@ _SUMMARIES = {
 
 def main() -> None:
     """Run `moorage <subcommand> …` and exit with its code."""
-    tune_collector()
+    start_quickly()
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             # A reason may have letters that this terminal does not have.

@@ -5,6 +5,8 @@ from typing import Final
 
 #: New objects between two runs of the collector, and runs of one generation between two of the next.
 COLLECTOR_THRESHOLDS: Final = (10_000, 20, 20)
+#: The same of a command: its imports make half as many, and none of them is garbage.
+COMMAND_THRESHOLDS: Final = (200_000, 20, 20)
 
 
 class StartError(Exception):
@@ -14,10 +16,14 @@ class StartError(Exception):
 def tune_collector() -> None:
     """Let the garbage collector run rarely.
 
-    Decoded JSON holds no cycles: by default the collector would walk through every page of a list several times. Nor
-    are imports garbage, of which a short command mostly consists.
+    Decoded JSON holds no cycles: by default the collector would walk through every page of a list several times.
     """
     gc.set_threshold(*COLLECTOR_THRESHOLDS)
+
+
+def start_quickly() -> None:
+    """Let a command import what it needs before the garbage collector runs first."""
+    gc.set_threshold(*COMMAND_THRESHOLDS)
 
 
 def end_quickly() -> None:
