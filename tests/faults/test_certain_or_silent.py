@@ -166,6 +166,12 @@ class Trial:
             self.proxy.inject(kind, LINES["410"])
         return False
 
+    def seen(self) -> set[tuple[str, str]]:
+        """Environment and app of all that the facade's cache has a release of, right or wrong."""
+        path = self.asker.here.rest
+        found = {one: self.facade.call("GET", f"{path}/{one}", user="viewer").json() for one in ENVIRONMENTS}
+        return {(environment, app) for environment, one in found.items() for app in one["active_deployments"]}
+
     def _count(self, name: str, times: int) -> None:
         if times:
             self.faults[name] = self.faults.get(name, 0) + 1
@@ -270,3 +276,20 @@ def test_a_facade_that_stood_still_is_not_believed(trial: Trial) -> None:
     assert trial.asker.wrong == []
     trial.recover()
     assert trial.asker.wrong == []
+
+
+def test_half_of_a_lost_list_that_comes_back_is_not_believed(trial: Trial) -> None:
+    truth, proxy, asker = trial.asker.truth, trial.proxy, trial.asker
+    places = truth.bindings()
+    back = places[: len(places) // 2 + 1]
+    # The list after it shows no Deployment at all, and the watch then brings those that change.
+    proxy.fault = once("deployments", LISTS["most of it lost"])
+    eventually(lambda: proxy.inject("deployments", LINES["410"]))
+    eventually(lambda: trial.seen() == set())
+    for place in back:
+        truth.change(place, truth.next_release())
+        eventually(lambda place=place: place in trial.seen())
+        assert asker.said(trial.facade) == []
+    assert trial.seen() == set(back)
+    trial.recover()
+    assert asker.said(trial.facade) == [set(places)] * 2

@@ -112,6 +112,13 @@ class Asker:
         told = [self._judge(endpoint, facade) for endpoint in ("plugin", "inputs")]
         return told == [self.truth.now()] * 2
 
+    def said(self, facade: Facade) -> list[set[Binding]]:
+        """What has a release by each endpoint that answers 200."""
+        plugin, inputs = self._plugin(facade), self._inputs(facade)
+        told = [plugin.json()["output"]["parameters"]] if plugin.status == 200 else []
+        told += [inputs.json()["inputs"]] if inputs.status == 200 else []
+        return [set(_told(one)) for one in told]
+
     def _judge(self, endpoint: str, facade: Facade) -> dict[Binding, str] | None:
         began = time.monotonic()
         try:

@@ -68,6 +68,8 @@ class KindCache(Generic[ViewT]):
         self._tombstones: OrderedDict[str, str] = OrderedDict()
         #: uid → version of the removal, as the watch told
         self._gone: OrderedDict[str, str] = OrderedDict()
+        #: namespace and name of what was told to be deleted, and did not come back
+        self._told_gone: OrderedDict[tuple[str, str], None] = OrderedDict()
 
     def __len__(self) -> int:
         """How many objects there are."""
@@ -80,6 +82,13 @@ class KindCache(Generic[ViewT]):
     def get(self, namespace: str, name: str) -> ViewT | None:
         """The view of that object, or None."""
         return self._views.get((namespace, name))
+
+    def was_told_gone(self, namespace: str, name: str) -> bool:
+        """Whether the watch or the answer of a write said that what was there was deleted; known of the newest ones.
+
+        What a list does not show any more is not there either, and nobody has said so.
+        """
+        return (namespace, name) in self._told_gone
 
     # --- the port Sink
 
@@ -103,6 +112,7 @@ class KindCache(Generic[ViewT]):
         if kind == "DELETED":
             self._tombstones.pop(view.uid, None)
             self._note_gone(view.uid, view.resource_version)
+            self._note_told(view)
             stored = self._views.get((view.namespace, view.name))
             if stored is not None and stored.uid == view.uid:
                 # How the object was at its end counts, and not what the answer of a write said beyond that.
@@ -128,6 +138,7 @@ class KindCache(Generic[ViewT]):
         """That very object was deleted by us."""
         if view.uid not in self._gone:
             self._tombstones[view.uid] = view.resource_version
+        self._note_told(view)
         while len(self._tombstones) > MAX_TOMBSTONES:
             self._tombstones.popitem(last=False)
         stored = self._views.get((view.namespace, view.name))
@@ -147,6 +158,11 @@ class KindCache(Generic[ViewT]):
         while len(self._gone) > MAX_GONE:
             self._gone.popitem(last=False)
 
+    def _note_told(self, view: ViewT) -> None:
+        self._told_gone[view.namespace, view.name] = None
+        while len(self._told_gone) > MAX_GONE:
+            self._told_gone.popitem(last=False)
+
     def _store(self, view: ViewT) -> ViewT:
         key = (view.namespace, view.name)
         stored = self._views.get(key)
@@ -155,6 +171,7 @@ class KindCache(Generic[ViewT]):
         same = stored if stored is not None and stored.uid == view.uid else None
         view = self._settle(same, view)
         self._views[key] = view
+        self._told_gone.pop(key, None)
         if stored is not None and same is None:
             self._on_change(stored, None)
         self._on_change(same, view)

@@ -21,10 +21,14 @@ class Trace:
     Attributes:
         binding: the Deployment of that name, if there is one.
         last: the newest line of the history of the Deployment that was answered.
+        name: of the Deployment.
+        vanished: a list does not show it or its Namespace any more, and no watch said that this was deleted.
     """
 
     binding: BindingView | None
     last: Line | None
+    name: str = ""
+    vanished: bool = False
 
     @property
     def explained(self) -> bool:
@@ -88,6 +92,25 @@ def shrunken(before: int, gone: Iterable[Trace]) -> str | None:
         f"{unexplained} of {before} releases of the last answer are gone, and the history does not say that they "
         "were undeployed; nothing is answered until it does, or until this facade is restarted"
     )
+
+
+def vanished(gone: Iterable[Trace]) -> str | None:
+    """Whether a release is missing only because a list does not show it, or not its Namespace.
+
+    Neither a watch nor the history says why. A list that is wrong (of a cluster that has lost data, say) is followed by
+    a watch that brings some of it back; so no share of it may be missing.
+
+    Args:
+        gone: traces of those that the last answer had and this one would not have.
+    """
+    for one in gone:
+        if one.vanished and not one.explained:
+            return (
+                f"A list of the cluster does not show {one.name} any more, or not its Namespace, and neither a watch "
+                "nor the history says that it was deleted; nothing is answered until an operator records it, or this "
+                "facade is restarted"
+            )
+    return None
 
 
 def orphaned(gone: Iterable[Trace], known: Collection[Place], namespaces: Collection[str]) -> str | None:

@@ -291,10 +291,12 @@ class Inputs:
         parts = dict(self._parts(catalog, places, wanted.apps, form))
         had = _Had({environment: one.places for environment, one in parts.items()}, _count(parts.values()))
         before = self._memory.last(wanted)
-        gone = [_trace(catalog, place, uid) for place, uid in before.gone(had).items()]
+        namespaces = {one.namespace for one in workspaces}
+        gone = [_trace(catalog, place, uid, namespaces) for place, uid in before.gone(had).items()]
+        _require(decisions.vanished(gone))
         _require(decisions.shrunken(before.count, gone))
         known = {(one.environment.namespace, one.environment.name) for one in places}
-        _require(decisions.orphaned(gone, known, {one.namespace for one in workspaces}))
+        _require(decisions.orphaned(gone, known, namespaces))
         body = form.encode(had.count, b",".join(one.text for one in parts.values()))
         return _Told(catalog.moves, had, body, _tag(parts.values()))
 
@@ -324,8 +326,16 @@ def _last_line(catalog: Catalog, uid: str) -> Line | None:
     return chain.last() if chain is not None else None
 
 
-def _trace(catalog: Catalog, place: decisions.Place, uid: str) -> Trace:
-    return Trace(catalog.bindings.get(*place), _last_line(catalog, uid))
+def _trace(catalog: Catalog, place: decisions.Place, uid: str, namespaces: Collection[str]) -> Trace:
+    namespace, name = place
+    binding = catalog.bindings.get(namespace, name)
+    vanished = binding is None and namespace in namespaces and not catalog.bindings.was_told_gone(namespace, name)
+    return Trace(binding, _last_line(catalog, uid), name, vanished or _has_vanished(catalog, namespace))
+
+
+def _has_vanished(catalog: Catalog, namespace: str) -> bool:
+    known = catalog.namespaces.get("", namespace)
+    return known is None and not catalog.namespaces.was_told_gone("", namespace)
 
 
 def _require(doubt: str | None) -> None:

@@ -6,39 +6,15 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from facade_world import BASE, NAMESPACE, Reply, World
+from facade_inputs import ask, delivered, ended, gone, inputs
+from facade_world import BASE, NAMESPACE
 
 from moorage_api.cache.line import Line
 from moorage_api.integrations import decisions
 from moorage_api.integrations.decisions import Trace
 from moorage_crds import names
 
-INPUTS = BASE.removesuffix("environments") + "inputs"
 READER = [f"list {plural}" for plural in (names.ENVIRONMENTS, names.DEPLOYMENTS, names.RECORDS)]
-
-
-async def ask(world: World, query: str = "", **options: Any) -> Reply:
-    return await world.call("GET", f"{INPUTS}?{query}" if query else INPUTS, **options)
-
-
-async def inputs(world: World, query: str = "") -> list[dict[str, Any]]:
-    reply = await ask(world, query)
-    assert reply.status == 200, reply.content
-    return list(reply.json["inputs"])
-
-
-async def delivered(*apps: str) -> World:
-    world = World()
-    world.environment(parameters={"region": "eu", "cluster": "one"})
-    for app in apps:
-        await world.deploy(app, f"{app}-1")
-    return world
-
-
-def gone(world: World, app: str) -> None:
-    """The watch says that the Deployment is not there any more; nobody says who took it out."""
-    world.cluster.remove(names.DEPLOYMENTS, NAMESPACE, f"staging.{app}")
-    world.deliver()
 
 
 # --- what is said
@@ -265,17 +241,11 @@ async def test_what_was_undeployed_goes_at_once() -> None:
 async def test_the_record_of_a_deletion_explains_it() -> None:
     world = await delivered("a")
     world.record("staging.a")
-    uid = world.raw(names.DEPLOYMENTS, "staging.a")["metadata"]["uid"]
     assert len(await inputs(world)) == 1
     gone(world, "a")
     assert (await ask(world)).status == 503
 
-    end = next(one for one in world.cluster.all(names.RECORDS) if one["spec"]["deployment"]["uid"] == uid)
-    end["metadata"] = {"name": names.record_name(uid, 2), "namespace": NAMESPACE}
-    end["spec"] |= {"sequence": 2, "action": "undeploy", "previousRelease": "a-1"}
-    end["spec"].pop("release")
-    world.cluster.put(end, names.RECORDS)
-    world.deliver()
+    ended(world, "a")
 
     assert await inputs(world) == []
 
