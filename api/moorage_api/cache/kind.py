@@ -159,6 +159,10 @@ class KindCache(Generic[ViewT]):
             self._gone.popitem(last=False)
 
     def _note_told(self, view: ViewT) -> None:
+        stored = self._views.get((view.namespace, view.name))
+        if stored is not None and stored.uid != view.uid:
+            # Another object has the name by now: of that one nothing is said.
+            return
         self._told_gone[view.namespace, view.name] = None
         while len(self._told_gone) > MAX_GONE:
             self._told_gone.popitem(last=False)
