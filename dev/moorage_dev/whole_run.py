@@ -26,6 +26,8 @@ _KEPT = Path(".pytest_cache")
 _AUDIT_LOGS, _TIMES = _KEPT / "audit", _KEPT / "times.txt"
 #: Where pytest remembers which tests have failed.
 _FAILURES = ROOT / _KEPT / "v/cache/lastfailed"
+#: How pytest ends when all tests were run and some have failed; by any other code some were not run.
+_TESTS_FAILED = 1
 #: Where more have failed, it was hardly an accident, and they are not run again.
 MAX_SECOND = 3
 
@@ -97,7 +99,8 @@ class Run:
         for left in (part.times, part.failures):
             if left is not None:
                 left.unlink(missing_ok=True)
-        passed = all(self._succeeds(command, output) for command in part.commands) or self._second(part, output)
+        code = next(filter(None, (self._code(command, output) for command in part.commands)), 0)
+        passed = code == 0 or (code == _TESTS_FAILED and self._second(part, output))
         self._lines.append(f"{_minutes(time.monotonic() - began)}  {part.name}")
         if part.times is not None and part.times.is_file():
             self._lines += [f"        {line}" for line in part.times.read_text(encoding="utf-8").splitlines()]
@@ -110,14 +113,15 @@ class Run:
         if part.second is None or part.failures is None or not part.failures.is_file():
             return False
         found = sorted(json.loads(part.failures.read_text(encoding="utf-8")))
-        if not 0 < len(found) <= MAX_SECOND or not self._succeeds(part.second, output):
+        if not 0 < len(found) <= MAX_SECOND or self._code(part.second, output) != 0:
             return False
         self._twice += found
         return True
 
-    def _succeeds(self, command: Command, output: BinaryIO | None) -> bool:
+    def _code(self, command: Command, output: BinaryIO | None) -> int:
+        """How a command ended; as if it had been interrupted where the run is over."""
         if self._stopped:
-            return False
+            return 128 + signal.SIGINT
         told = f"$ {' '.join(str(part) for part in command)}\n"
         if output is None:
             print(told, end="", flush=True)
@@ -128,7 +132,7 @@ class Run:
             self._running.append(process)
             code = process.wait()
             self._running.remove(process)
-        return code == 0
+        return code
 
     def _stop(self, number: int, _frame: object) -> None:
         """What runs stops by itself what it has started, and is waited for. Ctrl-C has reached it already."""

@@ -66,6 +66,19 @@ def test_what_fails_twice_or_too_often_has_failed(
     assert ("again again" in said) is is_run
 
 
+@pytest.mark.parametrize("code", [2, 3, 5, -9])
+def test_a_run_that_was_cut_short_is_not_mended_by_the_tests_that_failed(
+    code: int, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    told = twice(tmp_path, 1, passes=True)
+    (program,) = [command[2] for command in told.commands]
+    end = f"import os, signal; os.kill(os.getpid(), {-code})" if code < 0 else f"exit({code})"
+    assert Run().all([replace(told, commands=part("", str(program).replace("exit(1)", end)).commands)]) == 1
+    said = capfd.readouterr().out
+    assert table(said) == ["tests", "in all", "FAILED: tests"]
+    assert "again again" not in said
+
+
 def test_what_ends_without_saying_which_test_has_failed(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "failures").write_text('{"of an earlier run": true}', encoding="utf-8")
     ends = replace(twice(tmp_path, 1, passes=True), commands=part("", "exit(2)").commands)
