@@ -158,7 +158,7 @@ def api_operations(environments: Environments, locks: Locks) -> list[Operation]:
             method="GET",
             path=f"{ONE}/deployments",
             summary="History of an environment",
-            description="Newest first. `total` counts all lines that match, not only this page.",
+            description="Newest first. `total` counts all lines of the environment, `matching` those that match.",
             scope=InWorkspace(history.history, HISTORY),
             query=schemas.HistoryQuery,
             success=(200, replies.HistoryPage),

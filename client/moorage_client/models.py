@@ -461,6 +461,7 @@ class HistoryPage(TypedDict):
 
     deployments: list[HistoryLine]
     total: int
+    matching: int
     has_more: bool
     next_cursor: str | None
 

@@ -289,7 +289,7 @@ class Operations(ABC):
         app_id: str | None = None,
         action: Literal["deploy", "undeploy", "rollback", "adopt", "import"] | None = None,
     ) -> models.HistoryPage:
-        """History of an environment. Newest first. `total` counts all lines that match, not only this page. Needs `deployments:read` (`list deploymentrecords`)."""
+        """History of an environment. Newest first. `total` counts all lines of the environment, `matching` those that match. Needs `deployments:read` (`list deploymentrecords`)."""
         found: models.HistoryPage = self._call(
             request(
                 "GET",

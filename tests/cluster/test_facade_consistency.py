@@ -123,7 +123,7 @@ def test_one_key_survives_a_facade_that_is_killed_in_the_middle(
         assert (first.status, first.body) == (200, again.body)
         seen = {"X-Resource-Version": again.headers["x-resource-version"]}
         lines = facade.call("GET", f"{space.rest}/staging/deployments?app_id={app}", headers=seen).json()
-        assert lines["total"] == 1
+        assert lines["matching"] == 1
 
 
 def _quiet(facade: Facade, space: Workspace, app: str, headers: dict[str, str]) -> None:

@@ -207,13 +207,13 @@ class HistoryIndex:
         """Lines of the Environment, newest first, from the top or from where an earlier page ended."""
         shelf = self._shelves.get((environment.namespace, environment.name))
         if shelf is None:
-            return Slice((), 0, None)
+            return Slice((), 0, 0, None)
         shelf.settle(environment, birth)
         as_of = after.as_of if after is not None else self.versions.current
         found = list(islice(shelf.index.walk(filters, after, as_of), limit + 1))
         lines = found[:limit]
         last = Position(shelf.index.place(lines[-1], as_of), as_of) if len(found) > limit else None
-        return Slice(lines, shelf.index.count(filters), last)
+        return Slice(lines, shelf.index.count(Filters()), shelf.index.count(filters), last)
 
     def made_by(self, namespace: str, user: str, key: str) -> Line | None:
         """The line that a user's request with an Idempotency-Key made, anywhere in the Namespace. `key`: its hash."""

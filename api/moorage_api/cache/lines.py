@@ -59,12 +59,14 @@ class Slice:
     """A page of lines, newest first.
 
     Attributes:
-        total: all lines that match, not only these.
+        total: all lines, whatever matches.
+        matching: all lines that match, not only these.
         last: the line to continue after; None if this is the last page.
     """
 
     lines: Sequence[Line]
     total: int
+    matching: int
     last: Position | None
 
 

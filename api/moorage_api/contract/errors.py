@@ -114,6 +114,18 @@ class ApiError(Exception):
         }
 
 
+class WordedError(ValueError):
+    """What a validator of ours says of a value, in full: pydantic would put `Value error` before it.
+
+    Attributes:
+        kind: the type in the 422.
+    """
+
+    def __init__(self, message: str, kind: str = "value_error") -> None:
+        super().__init__(message)
+        self.kind = kind
+
+
 class ValidationFailedError(ApiError):
     """422: the body is pydantic's list of errors instead of the envelope."""
 
@@ -171,7 +183,14 @@ def invalid(
 def from_validation(error: ValidationError, place: str) -> ValidationFailedError:
     """422 from pydantic's errors; `place` is body, query, path or header."""
     problems = error.errors(include_url=False)
-    return ValidationFailedError([{**problem, "loc": [place, *problem["loc"]]} for problem in problems])
+    return ValidationFailedError([{**_worded(problem), "loc": [place, *problem["loc"]]} for problem in problems])
+
+
+def _worded(problem: Mapping[str, Any]) -> Mapping[str, Any]:
+    said = problem.get("ctx", {}).get("error")
+    if not isinstance(said, WordedError):
+        return problem
+    return {**problem, "msg": str(said), "type": said.kind, "ctx": {}}
 
 
 # --- further codes ---------------------------------------------------------------------------------------------------
@@ -218,8 +237,9 @@ def precondition_failed(etag: str) -> ApiError:
 
 def weak_precondition(etag: str) -> ApiError:
     """412 for tags that were made weak on their way, as some proxies do; `etag` is the present one."""
-    message = "If-Match compares strong tags only: send the ETag as it was answered, without W/"
-    return ApiError(412, "PRECONDITION_FAILED", message, details={"etag": etag})
+    refused = precondition_failed(etag)
+    refused.details["hint"] = "If-Match compares strong tags only: send the ETag as it was answered, without W/"
+    return refused
 
 
 def payload_too_large(limit: int) -> ApiError:

@@ -9,9 +9,14 @@ import secrets
 from base64 import urlsafe_b64encode
 from dataclasses import dataclass
 from hashlib import blake2b
+from typing import Final
 
 import orjson
 
+from moorage_api.contract import errors
+
+HEADER: Final = "Idempotency-Key"
+MAX_KEY_LENGTH: Final = 64
 _SEPARATOR = "."
 
 
@@ -37,6 +42,13 @@ def fingerprint(user: str, key: str, content: object) -> Fingerprint:
         content: everything that makes two requests different, as JSON values.
     """
     return Fingerprint(_hash([user, key]), _hash(content))
+
+
+def require_key(value: str) -> None:
+    """Raises ApiError 422 if the header's value can be no key."""
+    if not 1 <= len(value) <= MAX_KEY_LENGTH or not all(" " <= char <= "~" for char in value):
+        message = f"must be 1 to {MAX_KEY_LENGTH} printable ASCII characters"
+        raise errors.invalid(["header", HEADER], message, value=value)
 
 
 def random_request_id() -> str:

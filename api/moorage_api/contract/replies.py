@@ -252,7 +252,8 @@ class HistoryPage(Reply):
     """A page of the history, newest first."""
 
     deployments: list[HistoryLine]
-    total: int
+    total: int = Field(description="All lines of the environment, whatever the filters.")
+    matching: int = Field(description="The lines that match the filters, on all pages; without filters `total`.")
     has_more: bool
     next_cursor: str | None
 

@@ -7,8 +7,16 @@ import re
 from datetime import datetime
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationInfo,
+    model_validator,
+)
 
+from moorage_api.contract.parameters import WHOLE, Cursor, Limit
 from moorage_crds import moments, names, patterns
 from moorage_crds.kinds.parts import GateName, Instant
 from moorage_crds.patterns import whole
@@ -37,17 +45,24 @@ LineId = Annotated[
 _RFC3339 = re.compile(r"\d{4}-\d{2}-\d{2}[Tt]\d{2}:\d{2}:\d{2}(\.\d{1,9})?([Zz]|[+-]\d{2}:\d{2})", re.ASCII)
 
 
-def _moment(text: str) -> str:
+def _moment(text: str, info: ValidationInfo) -> str:
     if _RFC3339.fullmatch(text) is None:
         # In a query a + is a space, unless it is written as %2B.
         hint = "; in a query + is written %2B" if _RFC3339.fullmatch(text.replace(" ", "+")) else ""
-        message = f"must be a time of RFC 3339 with a zone, such as 2026-01-31T12:00:00Z{hint}"
+        message = f"{info.field_name} must be a time of RFC 3339 with a zone, such as 2026-01-31T12:00:00Z{hint}"
         raise ValueError(message)
     shorter = re.sub(r"\.(\d{6})(\d+)", _microseconds, text).upper()
     try:
         moments.parse(shorter)
     except OverflowError:
-        message = "must be a time of the years 1 to 9999 in UTC"
+        message = f"{info.field_name} must be a time of the years 1 to 9999 in UTC"
+        raise ValueError(message) from None
+    except ValueError:
+        # Python's own words differ from version to version, and name none of these bounds.
+        message = (
+            f"{info.field_name} must be a time that there is: a day of the calendar, hours up to 23, minutes and "
+            "seconds up to 59, and a zone within 23:59 of UTC"
+        )
         raise ValueError(message) from None
     return shorter
 
@@ -189,8 +204,6 @@ class SessionRequest(Body):
 
 # --- query parameters ------------------------------------------------------------------------------------------------
 
-Cursor = Annotated[str, Field(min_length=1, max_length=512, description="`next_cursor` of the page before.")]
-Limit = Annotated[int, Field(ge=1, le=200)]
 DryRun = Annotated[bool, Field(description="Ask the API server what it would say; nothing is stored.")]
 Override = Annotated[bool, Field(description="Change it although a GitOps tool declares it.")]
 
@@ -286,7 +299,7 @@ class WaitingQuery(ReleaseQuery):
         default=None,
         description="Answer when the release was healthy once, failed, or was replaced: `rollout` says which.",
     )
-    timeout: Annotated[int, Field(ge=1, le=120)] = Field(default=60, description="Seconds to wait at most.")
+    timeout: Annotated[int, Field(ge=1, le=120), WHOLE] = Field(default=60, description="Seconds to wait at most.")
 
 
 class UndeployQuery(ReleaseQuery):

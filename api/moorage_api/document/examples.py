@@ -176,6 +176,7 @@ ANSWERS: Final[dict[str, Any]] = {
     "listDeployments": {
         "deployments": [HISTORY_LINE],
         "total": 1,
+        "matching": 1,
         "has_more": False,
         "next_cursor": None,
     },

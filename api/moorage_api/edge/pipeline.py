@@ -8,15 +8,15 @@ authentication                401; 429 for what an address sends beyond its shar
 rate limit                    429, for each user
 freshness                     503 while the cache cannot be trusted
 workspace and permission      403, 404; needs parsed ids
+query, body and headers       422, 413, 415; handlers begin with what else can be checked without an object
 version                       503 if the cache is behind what the client has seen
-query and body                422, 413, 415
 handler                       404, 409, 412 and the write
 """
 
 import logging
 import re
 import secrets
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Final, TypeVar
 
@@ -25,7 +25,7 @@ from aiohttp import web
 
 from moorage_api.access import Caller
 from moorage_api.cache.catalog import Catalog
-from moorage_api.contract import errors
+from moorage_api.contract import errors, idempotency
 from moorage_api.contract.echo import printable
 from moorage_api.contract.errors import ApiError, UnavailableReason
 from moorage_api.edge.addresses import Proxies, group
@@ -55,6 +55,7 @@ from moorage_api.operation import (
     Stream,
     Visit,
 )
+from moorage_api.reads import etag
 from moorage_api.reviews.answers import Upstream
 from moorage_crds.identifiers import InvalidIdentifierError, OrgId, WorkspaceId
 from moorage_crds.kinds.workspace import Workspace
@@ -72,6 +73,13 @@ CLIENT_GONE: Final = 499
 
 _VERSION: Final = re.compile(r"\s*([a-z]{1,63})=([1-9][0-9]{0,19})\s*")
 _UNROUTED: Final = "unrouted"
+
+#: Headers that an operation looks at, each with what refuses a value that can be none.
+_CHECKS: Final[Mapping[str, Callable[[str], None]]] = {
+    "Idempotency-Key": idempotency.require_key,
+    "If-Match": etag.require_match,
+    "If-None-Match": etag.require_none_match,
+}
 
 VisitT = TypeVar("VisitT", bound=Visit)
 
@@ -230,16 +238,15 @@ class Edge:
             case Public(handler):
                 return await handler(self._facade, await _read(request, query, visit))
             case InCluster(handler):
-                asked = await self._asked(request, visit, trace)
+                asked = await _read(request, query, await self._asked(request, visit, trace))
                 await self._require_version(request.headers)
-                return await handler(self._facade, await _read(request, query, asked))
+                return await handler(self._facade, asked)
             case InWorkspace(handler, permission):
                 asked = await self._asked(request, visit, trace)
                 # Who is not known yet fills no log with names.
                 trace.visit = asked
-                call = await self._call(asked, permission)
+                trace.visit = call = await _read(request, query, await self._call(asked, permission))
                 await self._require_version(request.headers)
-                trace.visit = call = await _read(request, query, call)
                 return _marked(call, await handler(self._facade, call))
 
     async def _asked(self, request: web.BaseRequest, visit: Visit, trace: _Trace) -> Asked:
@@ -329,28 +336,28 @@ class Edge:
         return self._facade.catalog.workspace(org, name)
 
     async def _require_version(self, headers: Mapping[str, str]) -> None:
-        """Wait until the cache shows what the client has seen elsewhere."""
-        text = headers.get("X-Resource-Version")
+        """Wait until the cache shows what the client has seen elsewhere. Raises ApiError: 422, 503."""
+        known, text = self._facade.catalog.versions(), headers.get("X-Resource-Version")
         if text is None:
             return
-        known = self._facade.catalog.versions()
-        for part in text.split(","):
-            found = _VERSION.fullmatch(part)
-            if found is None or found[1] not in known:
-                raise errors.invalid(
-                    ["header", "X-Resource-Version"],
-                    "must be what a write answered, such as deployments=123",
-                    value=text,
-                )
-            if not await known[found[1]].wait_for(found[2], VERSION_SECONDS):
+        seen = [_VERSION.fullmatch(part) for part in text.split(",")]
+        if not all(found is not None and found[1] in known for found in seen):
+            raise errors.invalid(
+                ["header", "X-Resource-Version"], "must be what a write answered, such as deployments=123", value=text
+            )
+        for found in seen:
+            if found is not None and not await known[found[1]].wait_for(found[2], VERSION_SECONDS):
                 raise errors.unavailable(
                     UnavailableReason.NOT_SYNCED, "This replica has not seen that version yet; try again"
                 )
 
 
 async def _read(request: web.BaseRequest, query: str, visit: VisitT) -> VisitT:
-    """The same request with its query and body, checked by the operation's models. Raises ApiError."""
+    """The same request with its query and body, checked by the operation's models, and its headers. Raises ApiError."""
     operation = visit.operation
+    for name in operation.headers:
+        if name in visit.headers:
+            _CHECKS[name](visit.headers[name])
     if operation.query is not None:
         visit.query = read_query(query, operation.query)
     if operation.body is not None:

@@ -32,14 +32,14 @@ async def read_body(request: web.BaseRequest, model: type[BaseModel]) -> BaseMod
     content = await _read(request)
     if not content and getattr(model, "may_be_absent", False):
         return model()
+    _require_json(request.headers.get("Content-Type", ""), empty=not content)
     if not content:
         raise errors.invalid(["body"], "Field required", kind="missing")
-    _require_json(request.headers.get("Content-Type", ""))
     try:
         value = strict_json.loads(content)
     except JsonError as error:
         problem = {
-            "loc": ["body", error.place],
+            "loc": ["body", *error.place],
             "msg": "JSON decode error" if error.kind == "json_invalid" else error.message,
             "type": error.kind,
             "input": {},
@@ -84,14 +84,18 @@ def read_query(text: str, model: type[BaseModel]) -> BaseModel:
 
 
 def _require_plain(request: web.BaseRequest) -> None:
-    if request.headers.get("Content-Encoding", "identity").strip().lower() != "identity":
+    codings = ",".join(request.headers.getall("Content-Encoding", ())).split(",")
+    if any(coding.strip().lower() not in {"", "identity"} for coding in codings):
         raise errors.unsupported_media_type("Compressed request bodies are not taken")
     length = request.content_length
     if length is not None and length > MAX_BODY:
         raise errors.payload_too_large(MAX_BODY)
 
 
-def _require_json(content_type: str) -> None:
+def _require_json(content_type: str, *, empty: bool) -> None:
+    """Raises ApiError 415 if the body says that it is something else, or says nothing and is not empty."""
+    if empty and not content_type.strip():
+        return
     kind, _, parameters = content_type.partition(";")
     if kind.strip().lower() != "application/json":
         raise errors.unsupported_media_type("The body must be application/json")

@@ -8,16 +8,18 @@ MAX_DEPTH: Final = 32
 MAX_DIGITS: Final = 32
 MAX_NUMBER_LENGTH: Final = 64
 
+Place = tuple[str | int, ...]
+
 
 class JsonError(ValueError):
     """The text is not JSON that is accepted.
 
     Attributes:
         kind: the type in the 422.
-        place: the end of its `loc`: a character, or a key where that is what is wrong.
+        place: the end of its `loc`: a character, or the keys and indices that lead to what is wrong.
     """
 
-    def __init__(self, message: str, *, place: int | str = 0, kind: str = "json_invalid") -> None:
+    def __init__(self, message: str, *, place: Place = (0,), kind: str = "json_invalid") -> None:
         super().__init__(message)
         self.message = message
         self.place = place
@@ -33,7 +35,7 @@ def loads(content: bytes) -> Any:
     try:
         text = content.decode("utf-8")
     except UnicodeDecodeError as error:
-        raise JsonError("the body is not valid UTF-8", place=error.start) from None
+        raise JsonError("the body is not valid UTF-8", place=(error.start,)) from None
     if text.startswith("\ufeff"):
         raise JsonError("the body begins with a byte order mark")
     _check_depth(text)
@@ -46,10 +48,10 @@ def loads(content: bytes) -> Any:
             parse_float=_number,
         )
     except json.JSONDecodeError as error:
-        raise JsonError(error.msg, place=error.pos) from None
+        raise JsonError(error.msg, place=(error.pos,)) from None
     except RecursionError:
         raise JsonError(_TOO_DEEP) from None
-    _check_strings(value)
+    _check(value, ())
     return value
 
 
@@ -72,11 +74,19 @@ def _check_depth(text: str) -> None:
             depth -= 1
 
 
+class _Repeated(dict[str, Any]):
+    """An object that has a key twice. While it is read nobody knows where it stands, so it is found afterwards."""
+
+    def __init__(self, found: dict[str, Any], key: str) -> None:
+        super().__init__(found)
+        self.key = key
+
+
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for key, value in pairs:
         if key in found:
-            raise JsonError(f"the key {_shown(key)} is there twice", place=key, kind="duplicate_key")
+            return _Repeated(found, key)
         found[key] = value
     return found
 
@@ -100,17 +110,21 @@ def _number(text: str) -> float:
     return value
 
 
-def _check_strings(value: Any) -> None:
+def _check(value: Any, place: Place) -> None:
+    """Refuse keys that are there twice, and lone surrogates. `place`: where the value stands. Raises JsonError."""
     if isinstance(value, str):
         if not value.isascii() and any("\ud800" <= char <= "\udfff" for char in value):
-            raise JsonError("a string holds half of a surrogate pair", kind="string_unicode")
+            raise JsonError("a string holds half of a surrogate pair", place=place, kind="string_unicode")
     elif isinstance(value, dict):
+        if isinstance(value, _Repeated):
+            message = f"the key {_shown(value.key)} is there twice"
+            raise JsonError(message, place=(*place, value.key), kind="duplicate_key")
         for key, item in value.items():
-            _check_strings(key)
-            _check_strings(item)
+            _check(key, (*place, key))
+            _check(item, (*place, key))
     elif isinstance(value, list):
-        for item in value:
-            _check_strings(item)
+        for index, item in enumerate(value):
+            _check(item, (*place, index))
 
 
 def _shown(key: str) -> str:

@@ -16,13 +16,12 @@ from moorage_crds.identifiers import AppId, InvalidIdentifierError
 from moorage_crds.kinds.deployment import Action
 
 DEPLOYMENTS, RECORDS = names.DEPLOYMENTS, names.RECORDS
-KEY_HEADER = "Idempotency-Key"
-MAX_KEY_LENGTH = 64
 
 
 async def deploy(facade: Facade, call: Call) -> Answer:
     """Make a release the active one."""
     body: schemas.DeployRequest = call.body
+    require_reason(call.query, body.reason)
     wanted = WantedChange(
         environment_of(facade, call),
         AppId.parse(body.app_id),
@@ -41,6 +40,7 @@ async def deploy(facade: Facade, call: Call) -> Answer:
 async def rollback(facade: Facade, call: Call) -> Answer:
     """Make an earlier release the active one again."""
     body: schemas.RollbackRequest = call.body
+    require_reason(call.query, body.reason)
     wanted = WantedChange(
         environment_of(facade, call),
         _app_of(call),
@@ -65,6 +65,7 @@ async def rollback(facade: Facade, call: Call) -> Answer:
 async def undeploy(facade: Facade, call: Call) -> Answer:
     """Take an app out."""
     query: schemas.UndeployQuery = call.query
+    require_reason(query, query.reason)
     wanted = WantedChange(
         environment_of(facade, call),
         _app_of(call),
@@ -84,10 +85,16 @@ def gates_in(query: schemas.ReleaseQuery) -> tuple[str, ...]:
     return tuple(sorted(set(query.override or ())))
 
 
+def require_reason(query: schemas.ReleaseQuery, reason: str | None) -> None:
+    """Raises ApiError 422 for an override without a reason."""
+    if query.override and not (reason or "").strip():
+        raise errors.invalid(["query", "override"], "an override needs a reason: give `reason`, too")
+
+
 async def _change(facade: Facade, call: Call, wanted: WantedChange) -> ChangeResult:
     if wanted.gates:
-        await rights.require_override(facade, call, wanted.environment.name, wanted.reason)
-    key = _key_of(call)
+        await rights.require_override(facade, call, wanted.environment.name)
+    key = call.headers.get(idempotency.HEADER)
     if key is not None:
         wanted = dataclasses.replace(
             wanted, fingerprint=idempotency.fingerprint(call.caller.username, key, wanted.content)
@@ -122,14 +129,3 @@ def _app_of(call: Call) -> AppId:
         return AppId.parse(text)
     except InvalidIdentifierError:
         raise errors.not_found("deployment", text) from None
-
-
-def _key_of(call: Call) -> str | None:
-    """The Idempotency-Key. Raises ApiError 422."""
-    key = call.headers.get(KEY_HEADER)
-    if key is None:
-        return None
-    if not 1 <= len(key) <= MAX_KEY_LENGTH or not all(" " <= char <= "~" for char in key):
-        message = f"must be 1 to {MAX_KEY_LENGTH} printable ASCII characters"
-        raise errors.invalid(["header", KEY_HEADER], message, value=key)
-    return key

@@ -8,12 +8,12 @@ from typing import Any, Final
 
 import orjson
 
-from moorage_api.cache import pages
 from moorage_api.cache.views import EnvironmentView
 from moorage_api.changes.environments import EnvironmentChanges
 from moorage_api.changes.removal import EnvironmentRemoval, Removal
-from moorage_api.contract import errors, schemas
+from moorage_api.contract import errors, pages, schemas
 from moorage_api.contract.errors import ApiError
+from moorage_api.contract.parameters import NO_CURSOR
 from moorage_api.operation import Answer, Call, Facade
 from moorage_api.reads import etag, rights, time_travel, translate
 from moorage_api.reads.etag import Precondition
@@ -77,10 +77,14 @@ class Environments:
 
     async def get(self, facade: Facade, call: Call) -> Answer:
         """One environment, now or at an earlier moment."""
+        if call.query.at is not None:
+            # The right first, and then what is wrong with the moment whatever environment it is asked of.
+            await rights.require_history(facade, call)
+            time_travel.require_past(schemas.moment(call.query.at), facade.clock.now())
         view = environment_of(facade, call)
         seen = await rights.sight_of(facade, call)
         if call.query.at is not None:
-            return await self._at(facade, call, view, seen)
+            return self._at(facade, call, view, seen)
         presented = self._presenter.present(call.workspace, view, seen)
         headers = {"ETag": presented.tag}
         if etag.unmodified(call.headers.get("If-None-Match"), presented.tag):
@@ -130,8 +134,7 @@ class Environments:
         version = "" if call.query.dry_run else view.resource_version
         return answer.at_version(names.ENVIRONMENTS, version)
 
-    async def _at(self, facade: Facade, call: Call, view: EnvironmentView, seen: Sight) -> Answer:
-        await rights.require_history(facade, call)
+    def _at(self, facade: Facade, call: Call, view: EnvironmentView, seen: Sight) -> Answer:
         catalog = facade.catalog
         active = time_travel.active_at(
             view,
@@ -176,5 +179,4 @@ def _slug_in(scope: list[str], cursor: str | None) -> str | None:
 
 def damaged_cursor(cursor: str) -> errors.ApiError:
     """422 for a cursor that is none, or one of another list."""
-    message = "not a cursor of this list with these filters; begin again without it"
-    return errors.invalid(["query", "cursor"], message, value=cursor)
+    return errors.invalid(["query", "cursor"], NO_CURSOR, value=cursor)

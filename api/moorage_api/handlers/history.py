@@ -4,13 +4,12 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from moorage_api.cache import pages
 from moorage_api.cache.catalog import Catalog
 from moorage_api.cache.journal import JournalQuery
 from moorage_api.cache.line import NO_TIME, Line
 from moorage_api.cache.lines import Filters, Position
 from moorage_api.cache.views import BindingView, EnvironmentView
-from moorage_api.contract import errors, schemas
+from moorage_api.contract import errors, pages, schemas
 from moorage_api.handlers.environments import damaged_cursor, environment_of
 from moorage_api.operation import Answer, Call, Facade
 from moorage_api.reads import translate
@@ -36,6 +35,7 @@ async def history(facade: Facade, call: Call) -> Answer:
                 translate.history_line(view.uid, line, _live(facade.catalog, line.uid)) for line in found.lines
             ],
             "total": found.total,
+            "matching": found.matching,
             "has_more": found.last is not None,
             "next_cursor": _cursor(scope, found.last) if found.last is not None else None,
         }
@@ -68,10 +68,12 @@ async def workspace_history(facade: Facade, call: Call) -> Answer:
     # Without an outcome the scope is what it was before there was that filter, so older cursors still work.
     asked = query.model_dump(exclude={"limit", "cursor"} if query.outcome else {"limit", "cursor", "outcome"})
     scope = ["journal", call.workspace.uid, *asked.values()]
+    # Before an environment is looked for: a cursor that is none is a 422, whatever there is.
+    after = _position_in(scope, query.cursor)
     found = facade.catalog.history.journal.page(
         call.workspace.namespace,
         JournalQuery(Filters(None, None, *_bounds(query)), _wanted(query, owners)),
-        after=_position_in(scope, query.cursor),
+        after=after,
         limit=query.limit,
     )
     return Answer(

@@ -52,6 +52,9 @@ async def matrix_sight(facade: Facade, call: Call) -> MatrixSight:
 async def compare(facade: Facade, call: Call) -> Answer:
     """Two environments, or one at two moments: app by app."""
     query: schemas.CompareQuery = call.query
+    for field, at in (("from_at", query.from_at), ("to_at", query.to_at)):
+        if at is not None:
+            time_travel.require_past(schemas.moment(at), facade.clock.now(), field)
     before = _environment(facade, call, query.from_)
     after = _environment(facade, call, query.to)
     old, new = _states(facade, before, query.from_at, "from_at"), _states(facade, after, query.to_at, "to_at")

@@ -8,7 +8,7 @@ from moorage_api.changes.releases import ReleaseChanges
 from moorage_api.contract import errors
 from moorage_api.contract.errors import ApiError
 from moorage_api.contract.promotions import PromoteRequest
-from moorage_api.handlers.deployments import gates_in
+from moorage_api.handlers.deployments import gates_in, require_reason
 from moorage_api.handlers.environments import environment_of
 from moorage_api.operation import Answer, Call, Facade
 from moorage_api.reads import rights
@@ -21,10 +21,11 @@ _ORIGIN = ["body", "from_environment_id"]
 async def promote(facade: Facade, call: Call) -> Answer:
     """One line for each app that differs; one that is refused stops none of the others."""
     body: PromoteRequest = call.body
+    require_reason(call.query, body.reason)
     target = environment_of(facade, call)
     origin = _origin(facade, call, target)
     if gates_in(call.query):
-        await rights.require_override(facade, call, target.name, body.reason)
+        await rights.require_override(facade, call, target.name)
     present = {one.app: one.release for one in facade.catalog.bindings_of(target)}
     due = [one for one in _running(facade, origin, body.app_id) if one.release != present.get(one.app)]
     lines = [await _promoted(facade, call, target, one, present.get(one.app)) for one in due]

@@ -4,8 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from typing import Final
 
-from moorage_api.cache import pages
-from moorage_api.contract import schemas
+from moorage_api.contract import pages, schemas
 from moorage_api.handlers.environments import damaged_cursor
 from moorage_api.operation import Answer, Asked, Facade
 from moorage_crds.identifiers import InvalidIdentifierError, OrgId, WorkspaceId

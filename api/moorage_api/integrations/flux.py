@@ -10,6 +10,7 @@ from typing import Annotated, Final
 from pydantic import AfterValidator, Field
 
 from moorage_api.contract import errors, schemas
+from moorage_api.contract.parameters import WHOLE
 from moorage_api.contract.replies import Reply
 from moorage_api.integrations.inputs import Form, Inputs, Item, dumps
 from moorage_api.integrations.release import ActiveRelease
@@ -37,10 +38,8 @@ class InputsQuery(schemas.Query):
 
     environment: Names | None = Field(default=None, description="Slugs or ids, separated by commas; default: all.")
     app: Names | None = Field(default=None, description="App ids, separated by commas; default: all.")
-    limit: int = Field(
+    limit: Annotated[int, Field(ge=1, le=10_000), WHOLE] = Field(
         default=DEFAULT_LIMIT,
-        ge=1,
-        le=10_000,
         description="The `filter.limit` of the provider: more inputs are a 422, because Flux would drop them.",
     )
 

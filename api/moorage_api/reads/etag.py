@@ -40,6 +40,18 @@ def _parse(header: str, value: str) -> list[tuple[bool, str]]:
         position += 1
 
 
+def require_match(value: str) -> None:
+    """Raises ApiError 422 for what `If-Match` cannot say."""
+    if value.strip() != "*":
+        _parse("If-Match", value)
+
+
+def require_none_match(value: str) -> None:
+    """Raises ApiError 422 for what `If-None-Match` cannot say."""
+    if value.strip() != "*":
+        _parse("If-None-Match", value)
+
+
 def unmodified(value: str | None, etag: str) -> bool:
     """Whether `If-None-Match` names this tag. Weak tags are compared alike. Raises ApiError."""
     if value is None:

@@ -36,10 +36,8 @@ async def may_override(facade: Facade, call: Call, environment: str) -> bool:
     return await facade.access.allowed(call.caller, right, call.upstream)
 
 
-async def require_override(facade: Facade, call: Call, environment: str, reason: str | None) -> None:
-    """Raises ApiError: 422 for an override without a reason, 403 for one without the right."""
-    if not (reason or "").strip():
-        raise errors.invalid(["query", "override"], "an override needs a reason: give `reason`, too")
+async def require_override(facade: Facade, call: Call, environment: str) -> None:
+    """Raises ApiError 403 without the right to override gates of that environment."""
     if not await may_override(facade, call, environment):
         raise errors.forbidden(OVERRIDE, names.OVERRIDE_VERB, names.ENVIRONMENTS)
 

@@ -35,8 +35,7 @@ def lines_at(
     Raises:
         ApiError: 422, the moment is in the future, before the environment, or before what is kept.
     """
-    if moment > now + _AHEAD:
-        raise errors.invalid(["query", field], "must not be in the future", value=schemas.whole_second(moment))
+    require_past(moment, now, field)
     known = list(chains)
     first = _first_known(environment, known, now - retention)
     if moment < moments.parse(first):
@@ -49,6 +48,13 @@ def lines_at(
     found = [line for chain in known if (line := chain.at(wanted)) is not None and line.release is not None]
     # An app whose binding was deleted and created again has several chains: the newest line counts.
     return {line.app: line for line in sorted(found, key=lambda line: (line.app, line.key))}
+
+
+def require_past(moment: datetime, now: datetime, field: str = "at") -> None:
+    """Raises ApiError 422 for a moment in the future. `field`: the query parameter that named it."""
+    if moment > now + _AHEAD:
+        message = f"{field} must not be in the future"
+        raise errors.invalid(["query", field], message, value=schemas.whole_second(moment))
 
 
 def active_at(

@@ -311,14 +311,35 @@ async def test_key_may_hold_every_printable_character(key: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("body", "key"),
-    [(b'{"name": "a", "name": "b", "slug": "s"}', "name"), (b'{"name": {"x": 1, "x": 2}, "slug": "s"}', "x")],
+    ("body", "place"),
+    [
+        (b'{"name": "a", "name": "b", "slug": "s"}', ["name"]),
+        (b'{"name": {"x": 1, "x": 2}, "slug": "s"}', ["name", "x"]),
+        (b'{"name": [0, {"y": {"x": 1, "x": 2}}], "slug": "s"}', ["name", 1, "y", "x"]),
+        (b'{"slug": {"x": 1, "x": 2}, "slug": "s"}', ["slug"]),
+    ],
 )
-async def test_duplicate_key_is_the_end_of_its_place(body: bytes, key: str) -> None:
+async def test_duplicate_key_is_the_end_of_its_place(body: bytes, place: list[str | int]) -> None:
     reply = await World().call("POST", BASE, body)
 
     problem = reply.json["detail"][0]
-    assert (reply.status, problem["type"], problem["loc"]) == (422, "duplicate_key", ["body", key])
+    assert (reply.status, problem["type"], problem["loc"]) == (422, "duplicate_key", ["body", *place])
+
+
+@pytest.mark.parametrize(
+    ("body", "place"),
+    [
+        (rb'{"name": "\ud800", "slug": "s"}', ["name"]),
+        (rb'{"name": "a", "slug": ["s", {"z": "x\udfff"}]}', ["slug", 1, "z"]),
+        (rb'{"name": {"\ud800": 1}}', ["name", "?"]),
+        (rb'"\ud800"', []),
+    ],
+)
+async def test_lone_surrogate_is_the_end_of_its_place(body: bytes, place: list[str | int]) -> None:
+    reply = await World().call("POST", BASE, body)
+
+    problem = reply.json["detail"][0]
+    assert (reply.status, problem["type"], problem["loc"]) == (422, "string_unicode", ["body", *place])
 
 
 async def test_weak_tag_is_told_from_a_changed_resource() -> None:
@@ -329,9 +350,16 @@ async def test_weak_tag_is_told_from_a_changed_resource() -> None:
     both = await world.call("PUT", STAGING, {"name": "B"}, headers={"If-Match": f"W/{tag}, {tag}"})
     stale = await world.call("PUT", STAGING, {"name": "C"}, headers={"If-Match": tag})
 
-    assert (weak.status, "W/" in weak.json["message"], weak.json["details"]) == (412, True, {"etag": tag})
+    assert (weak.status, weak.json["message"]) == (412, "The resource has changed")
+    details = weak.json["details"]
+    assert (details.pop("etag"), "W/" in details.pop("hint"), details) == (tag, True, {})
     assert both.status == 200
-    assert (stale.status, stale.json["message"]) == (412, "The resource has changed")
+    now = (await world.call("GET", STAGING)).headers["ETag"]
+    assert (stale.status, stale.json["message"], stale.json["details"]) == (
+        412,
+        "The resource has changed",
+        {"etag": now},
+    )
 
 
 async def test_webhook_that_cannot_be_reached_is_named() -> None:

@@ -87,6 +87,7 @@ async def test_documented_calls_answer_as_documented() -> None:
             }
         ],
         "total": 1,
+        "matching": 1,
         "has_more": False,
         "next_cursor": None,
     }

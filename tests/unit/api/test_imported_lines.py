@@ -39,7 +39,7 @@ async def test_who_is_only_claimed_is_nobody_to_a_filter() -> None:
     world = await world_with_a_past()
     assert (await world.call("GET", f"{WORKSPACE}/deployments?user=bob")).json["deployments"] == []
     only = (await world.call("GET", f"{BASE}/staging/deployments?action=import")).json
-    assert only["total"] == 2
+    assert only["matching"] == 2
 
 
 async def test_nothing_goes_back_to_what_is_only_claimed() -> None:

@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from moorage_api.cache import ownership, pages
+from moorage_api.cache import ownership
 from moorage_api.config import GITOPS_MANAGERS
-from moorage_api.contract import idempotency
+from moorage_api.contract import idempotency, pages
 from moorage_api.contract.errors import ApiError
 from moorage_api.edge import strict_json
 from moorage_api.edge.router import NoSuchMethodError, NoSuchPathError, Router

@@ -3,7 +3,7 @@
 import pytest
 from facade_world import BASE, World
 
-TOLD = "must be a time of RFC 3339 with a zone, such as 2026-01-31T12:00:00Z"
+TOLD = "since must be a time of RFC 3339 with a zone, such as 2026-01-31T12:00:00Z"
 
 
 @pytest.mark.parametrize(

@@ -15,8 +15,8 @@ import { Lines } from "./lines";
 
 export interface Page<L> {
   deployments: L[];
-  /** How many lines there are in all, where the facade counts them. */
-  total?: number;
+  /** How many lines match in all, where the facade counts them. */
+  matching?: number;
   next_cursor: string | null;
 }
 
@@ -48,7 +48,7 @@ export function History<L extends AnyLine>(props: Props<L>) {
         if (!lines.length) return <Empty title={props.empty} {...(props.emptyHint ? { hint: props.emptyHint } : {})} />;
         return (
           <>
-            {first.total !== undefined && <p class="quiet total">{texts.history.total(first.total)}</p>}
+            {first.matching !== undefined && <p class="quiet total">{texts.history.total(first.matching)}</p>}
             <Unrecorded since={unrecordedSince(first.deployments)} />
             <Lines at={props.at} lines={lines} environmentOf={props.environmentOf} {...(props.hide ? { hide: props.hide } : {})} />
             {failure && <Refusal failure={failure} title={texts.errors.failed} />}

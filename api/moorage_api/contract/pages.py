@@ -32,15 +32,27 @@ def decode(scope: object, text: str) -> Any:
         DamagedCursorError: it is damaged, or belongs to another list or other filters.
     """
     try:
-        raw = urlsafe_b64decode(text.encode("ascii") + b"=" * (-len(text) % 4))
-        key = orjson.loads(raw[_SUM_BYTES:])
+        key = key_in(text)
         same = encode(scope, key) == text
-    except (ValueError, TypeError) as error:
-        # The checksum is not a signature: a forged cursor may hold invalid JSON, or JSON nested too deep to be written.
+    except TypeError as error:
+        # The checksum is not a signature: a forged cursor may hold JSON that is nested too deep to be written.
         raise DamagedCursorError from error
     if not same:
         raise DamagedCursorError
     return key
+
+
+def key_in(text: str) -> Any:
+    """What a text holds that has the form of a cursor of any list.
+
+    Raises:
+        DamagedCursorError: no list has such cursors.
+    """
+    try:
+        raw = urlsafe_b64decode(text.encode("ascii") + b"=" * (-len(text) % 4))
+        return orjson.loads(raw[_SUM_BYTES:])
+    except ValueError as error:
+        raise DamagedCursorError from error
 
 
 def _checksum(scope: object, content: bytes) -> bytes:
