@@ -9,15 +9,6 @@ ARG BASE_IMAGE=python:3.13-slim-bookworm
 ARG RUNTIME_IMAGE=${BASE_IMAGE}
 
 FROM ${BASE_IMAGE} AS dependencies
-# A tag means something else tomorrow. Which digest is right, only who builds can know, so this warns and continues.
-ARG BASE_IMAGE
-ARG RUNTIME_IMAGE
-RUN for image in "BASE_IMAGE=$BASE_IMAGE" "RUNTIME_IMAGE=$RUNTIME_IMAGE"; do \
-      case "$image" in \
-        *@sha256:*) ;; \
-        *) echo "WARNING: $image is not a digest (…@sha256:…), so two builds may differ: see docs/install.md" >&2 ;; \
-      esac; \
-    done
 ENV PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1
 WORKDIR /src
 # What changes rarely comes first, so that its layers are kept. Everything that is installed is known by its hash.
@@ -41,6 +32,16 @@ ARG SOURCE_DATE_EPOCH=1735689600
 RUN /opt/build/bin/hatchling build --target wheel --directory /dist \
  && /opt/moorage/bin/python -m pip install --no-deps /dist/moorage-*.whl \
  && /opt/moorage/bin/python -m pip uninstall --yes pip setuptools
+# A tag means something else tomorrow. Which digest is right, only who builds can know, so this warns and continues.
+# It comes last, so that all before is kept when only the names change.
+ARG BASE_IMAGE
+ARG RUNTIME_IMAGE
+RUN for image in "BASE_IMAGE=$BASE_IMAGE" "RUNTIME_IMAGE=$RUNTIME_IMAGE"; do \
+      case "$image" in \
+        *@sha256:*) ;; \
+        *) echo "WARNING: $image is not a digest (…@sha256:…), so two builds may differ: see docs/install.md" >&2 ;; \
+      esac; \
+    done
 
 FROM ${RUNTIME_IMAGE}
 ARG VERSION=0.1.0

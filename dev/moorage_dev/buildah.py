@@ -1,7 +1,7 @@
 """Builds and runs the image without a Docker engine: buildah with chroot isolation, on a base made by debootstrap.
 
-The base stands in for the image that BASE_IMAGE names, which nothing here can pull. It needs root, because debootstrap,
-mounts and chroot do.
+The base stands in for the image that BASE_IMAGE names, which nothing here can pull; a part of it without a shell can be
+RUNTIME_IMAGE. It needs root, because debootstrap, mounts and chroot do.
 """
 
 import fcntl
@@ -18,16 +18,17 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from moorage_dev import packages, page, progress
+from moorage_dev import packages, page, progress, runtime_root
 from moorage_dev.failures import DevError
 from moorage_dev.layout import ROOT, cache_dir
 
 _PACKAGES = ("buildah", "debootstrap")
 _BASE = "localhost/moorage-base:latest"
+#: Another one for each way to cut it out.
+_RUNTIME = f"localhost/moorage-runtime:{hashlib.sha256(Path(runtime_root.__file__).read_bytes()).hexdigest()[:12]}"
 _DEPENDENCIES = "localhost/moorage-dependencies:latest"
 #: What pip needs of the host while the image is built: the certificates it trusts and how it reaches the index.
 _HOST_FILES = ("/etc/ssl/certs", "/etc/pip.conf", "/etc/resolv.conf")
-_SHELLS = ("/bin/sh", "/bin/bash", "/bin/dash", "/bin/busybox")
 
 
 def why_not() -> str | None:
@@ -47,21 +48,26 @@ class Buildah:
 
     folder: Path
 
-    def build(self, tag: str, *, arguments: Mapping[str, str] | None = None, context: Path = ROOT) -> None:
+    def build(
+        self, tag: str, *, arguments: Mapping[str, str] | None = None, context: Path = ROOT, shell: bool = True
+    ) -> None:
         """Build the Dockerfile of this checkout; the layers with the dependencies are kept for the next time.
 
         Args:
             tag: its name.
             arguments: of the build.
             context: the sources, with the page in them.
+            shell: whether it runs on the base; otherwise on what Python needs of it, as RUNTIME_IMAGE.
 
         Raises:
             DevError: it does not build; with the last lines of its output.
         """
         page.build()
-        if not self._run(_driver(), "images", "--quiet", _BASE).stdout:
-            self._load_base()
-        given = {"BASE_IMAGE": _BASE, **(arguments or {})}
+        if not self._has(_BASE):
+            self._load(_base_archive(), _BASE)
+        if not shell and not self._has(_RUNTIME):
+            self._load_runtime()
+        given = {"BASE_IMAGE": _BASE, **({} if shell else {"RUNTIME_IMAGE": _RUNTIME}), **(arguments or {})}
         flags = ["--network=host", "--pull-never", "--layers"]
         flags += [f"--build-arg={name}={value}" for name, value in given.items()]
         flags += [f"--volume={path}:{path}:ro" for path in _HOST_FILES if Path(path).exists()]
@@ -114,11 +120,20 @@ class Buildah:
         command = ["buildah", *storage, *arguments]
         return subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
 
-    def _load_base(self) -> None:
+    def _has(self, tag: str) -> bool:
+        return bool(self._run(_driver(), "images", "--quiet", tag).stdout)
+
+    def _load(self, archive: Path, tag: str) -> None:
         container = self.run("from", "scratch").strip()
-        self.run("add", "--quiet", container, str(_base_archive()), "/")
-        self.run("commit", "--quiet", container, _BASE)
+        self.run("add", "--quiet", container, str(archive), "/")
+        self.run("commit", "--quiet", container, tag)
         self.run("rm", container)
+
+    def _load_runtime(self) -> None:
+        with tempfile.TemporaryDirectory(prefix="moorage-runtime-") as folder:
+            archive = Path(folder) / "root.tar"
+            runtime_root.write(_base_archive(), archive)
+            self._load(archive, _RUNTIME)
 
 
 @contextmanager
@@ -166,13 +181,15 @@ class Container:
     def command(self, *arguments: str, environment: Mapping[str, str], files: Sequence[Path] = ()) -> list[str]:
         """A command line that starts the entry point as a locked-down cluster does.
 
-        The root is read-only, only /tmp can be written, the user is the image's, no right can be gained, and shells
-        cannot be started. `files` of the host are there, read-only, under their own names. The network is the host's.
+        The root is read-only, only /tmp can be written, the user is the image's, and no right can be gained. `files` of
+        the host are there, read-only, under their own names. The network is the host's.
         """
         variables = [*self.configuration["Env"], *(f"{name}={value}" for name, value in environment.items())]
-        start = ["env", "--ignore-environment", *variables, *self.configuration["Entrypoint"], *arguments]
         user, group = self.user
-        locked = ["setpriv", "--no-new-privs", "chroot", f"--userspec={user}:{group}", "--groups=", str(self.root)]
+        # The image need not have `env`; chroot looks for the program on the PATH of its environment, in the new root.
+        changed = [str(shutil.which("chroot")), f"--userspec={user}:{group}", "--groups=", str(self.root)]
+        locked = ["setpriv", "--no-new-privs", "env", "--ignore-environment", *variables, *changed]
+        start = [*self.configuration["Entrypoint"], *arguments]
         return [
             "unshare",
             "--mount",
@@ -191,7 +208,6 @@ class Container:
             target = root / path.relative_to("/")
             lines += [f"mkdir -p {target.parent}", f"touch {target}", f"mount --bind {path} {target}"]
         lines += [f"mount -t proc proc {root}/proc", f"mount -o remount,bind,ro {root}"]
-        lines += [f"mount --bind /dev/null {root}{shell}" for shell in _SHELLS if (root / shell[1:]).exists()]
         return "\n".join([*lines, 'exec "$@"'])
 
 

@@ -1,4 +1,7 @@
-"""The image, built once for all tests of this folder; they are skipped, loudly, where it cannot be built."""
+"""The image, built once for all tests of this folder; they are skipped, loudly, where it cannot be built.
+
+Its RUNTIME_IMAGE has no shell. The tests of the node run the same Dockerfile on one that has.
+"""
 
 import os
 from collections.abc import Iterator
@@ -21,7 +24,7 @@ def buildah(pytestconfig: pytest.Config) -> Iterator[Buildah]:
         pytest.skip(f"NOT RUN: the image was not built: {reason}")
     with kept() as builder:
         with capture.global_and_fixture_disabled():
-            builder.build(TAG, arguments={"VERSION": "0.1.0-test", "REVISION": "abcdef"})
+            builder.build(TAG, arguments={"VERSION": "0.1.0-test", "REVISION": "abcdef"}, shell=False)
         yield builder
         builder.remove(TAG)
 

@@ -57,6 +57,17 @@ def test_version_needs_neither_shell_nor_disk_nor_cluster(container: Container) 
     assert (done.returncode, done.stdout) == (0, "moorage 0.1.0\n"), done.stderr
 
 
+def test_the_only_program_is_python_and_what_it_runs(container: Container) -> None:
+    """So there is neither a shell nor a package manager, whatever they may be called."""
+    folders = [container.root / name for name in ("usr/bin", "usr/sbin", "usr/local/bin", "opt/moorage/bin")]
+    found = [path for folder in folders if folder.is_dir() for path in folder.iterdir() if not path.is_symlink()]
+    programs = {path.name: path.read_bytes()[:64] for path in found if path.stat().st_mode & 0o111}
+    assert "moorage" in programs
+    others = {name for name, start in programs.items() if not re.match(rb"#![^\n]*python", start)}
+    assert [name for name in others if not re.fullmatch(r"python3\.\d+", name)] == []
+    assert len(others) == 1
+
+
 def test_it_is_locked_down_as_the_other_tests_believe(container: Container) -> None:
     python = {**container.configuration, "Entrypoint": ["python", "-c"]}
     script = (
@@ -74,7 +85,7 @@ def test_it_is_locked_down_as_the_other_tests_believe(container: Container) -> N
     assert done.stdout.splitlines() == [
         "10001 10001 []",
         *["Read-only file system"] * 3,
-        "Permission denied",
+        "No such file or directory",
         "['CapEff:\\t0000000000000000\\n', 'NoNewPrivs:\\t1\\n']",
     ]
 
