@@ -233,12 +233,13 @@ async def _require_cluster(store: KubernetesStore, clock: Clock, stop: asyncio.E
             await store.server_version()
         except StoreError as error:
             hopeless = not isinstance(error, TransientError)
+            asked = error.retry_after if isinstance(error, TransientError) else None
             if hopeless or stop.is_set() or clock.monotonic() > deadline:
                 message = f"the cluster cannot be reached: {error}"
                 raise StartError(message) from error
             _log.warning("the cluster does not answer yet", extra={"fields": {"error": str(error)}})
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(stop.wait(), 1.0)
+                await asyncio.wait_for(stop.wait(), min(max(1.0, asked or 0.0), PATIENCE_SECONDS))
         else:
             return
 

@@ -10,6 +10,7 @@ from typing import Any, TextIO, TypeVar
 
 import orjson
 
+from moorage_cli.busy import Busy
 from moorage_cli.config import ExportSettings, Format, PreflightSettings, VerifySettings, to_utc
 from moorage_cli.export import Choice, NoWorkspaceError
 from moorage_cli.export import export as write_records
@@ -22,6 +23,7 @@ from moorage_crds.clock import SystemClock
 from moorage_crds.identifiers import AppId, EnvironmentSlug
 from moorage_crds.kube.client import Client, KubernetesStore
 from moorage_crds.kube.paths import COMMAND_CALLS
+from moorage_crds.kube.patience import Patience
 from moorage_crds.kube.session import ClusterConfigError, connect
 from moorage_crds.names import MANAGER_OPERATOR
 from moorage_crds.objects import RawObject
@@ -208,7 +210,7 @@ async def _cluster(settings: ClusterSettings) -> AsyncIterator[KubernetesStore]:
         connect(settings.kubeconfig) as cluster,
         Client(cluster, calls=COMMAND_CALLS, field_manager=MANAGER_OPERATOR, limit=4) as client,
     ):
-        yield client.store
+        yield client.store.with_patience(Patience(Busy("the cluster").sleep))
 
 
 def _progress(text: str) -> None:

@@ -112,7 +112,7 @@ class AsyncMoorage(AsyncOperations):
         )
 
     async def _call(self, sent: Request) -> Any:
-        tries = 0
+        tries, waited = 0, 0.0
         while True:
             tries += 1
             reached = True
@@ -125,9 +125,10 @@ class AsyncMoorage(AsyncOperations):
                 failed = NoAnswerError(f"no answer: {type(error).__name__} {error}")
             except ApiError as error:
                 failed = error
-            pause = pause_after(sent, failed, tries, reached=reached)
+            pause = pause_after(sent, failed, tries, waited, reached=reached)
             if pause is None:
                 raise failed
+            waited += pause
             await self._sleep(pause)
 
     async def _once(self, sent: Request) -> Any:

@@ -14,8 +14,12 @@ from moorage_client.errors import ApiError, NoAnswerError, RateLimitedError, Una
 PAUSES: Final = (0.2, 0.5, 1.0, 2.0)
 #: The longest pause that is waited because the server asks for it. Seconds.
 LONGEST_PAUSE: Final = 30.0
+#: Further tries of a request where the server says when, and how long their pauses are together at most. Seconds.
+ASKED_TRIES: Final = 10
+LONGEST_WAIT: Final = 60.0
 _WARNING: Final = re.compile(r'299 \S+ "((?:[^"\\]|\\.)*)"')
 KEY: Final = "Idempotency-Key"
+PRECONDITION: Final = "If-Match"
 VERSION: Final = "X-Resource-Version"
 
 
@@ -62,7 +66,8 @@ def request(
         query={name: _text(value) for name, value in query.items() if value is not None},
         headers=sent,
         body=body,
-        repeatable=method == "GET" or KEY in sent,
+        # A PUT says what shall be there, unless it asks that nothing has changed, which its own first try would be.
+        repeatable=method == "GET" or KEY in sent or (method == "PUT" and PRECONDITION not in sent),
     )
 
 
@@ -109,29 +114,33 @@ def _unquoted(text: str) -> str:
     return text.replace('\\"', '"').replace("\\\\", "\\")
 
 
-def pause_after(sent: Request, error: ApiError | NoAnswerError, tries: int, *, reached: bool = True) -> float | None:
+def pause_after(
+    sent: Request, error: ApiError | NoAnswerError, tries: int, waited: float = 0.0, *, reached: bool = True
+) -> float | None:
     """Seconds to wait before the request is sent again; None: it is not.
 
     A 429 was refused before anything was done, and a request that never left can be sent again. Else only what is
-    repeatable is: reads, and writes with an Idempotency-Key.
+    repeatable is: reads, writes with an Idempotency-Key, and a PUT without If-Match.
 
     Args:
         sent: what was sent.
         error: what came of it.
         tries: how often it was sent.
+        waited: seconds of all pauses before.
         reached: the request left this machine.
     """
-    if tries > len(PAUSES):
-        return None
     if isinstance(error, RateLimitedError) or not reached:
-        return _pause(error, tries)
+        return _pause(error, tries, waited)
     worth_it = isinstance(error, UnavailableError | NoAnswerError) or error.status in {502, 504}
-    return _pause(error, tries) if worth_it and sent.repeatable else None
+    return _pause(error, tries, waited) if worth_it and sent.repeatable else None
 
 
-def _pause(error: ApiError | NoAnswerError, tries: int) -> float:
+def _pause(error: ApiError | NoAnswerError, tries: int, waited: float) -> float | None:
     asked = error.retry_after if isinstance(error, ApiError) else None
-    return min(asked, LONGEST_PAUSE) if asked is not None else PAUSES[tries - 1]
+    if asked is None:
+        return PAUSES[tries - 1] if tries <= len(PAUSES) else None
+    pause = min(asked, LONGEST_PAUSE)
+    return pause if tries <= ASKED_TRIES and waited + pause <= LONGEST_WAIT else None
 
 
 @dataclass(slots=True)

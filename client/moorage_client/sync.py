@@ -110,7 +110,7 @@ class Moorage(Operations):
         )
 
     def _call(self, sent: Request) -> Any:
-        tries = 0
+        tries, waited = 0, 0.0
         while True:
             tries += 1
             reached = True
@@ -123,9 +123,10 @@ class Moorage(Operations):
                 failed = NoAnswerError(f"no answer: {type(error).__name__} {error}")
             except ApiError as error:
                 failed = error
-            pause = pause_after(sent, failed, tries, reached=reached)
+            pause = pause_after(sent, failed, tries, waited, reached=reached)
             if pause is None:
                 raise failed
+            waited += pause
             self._sleep(pause)
 
     def _once(self, sent: Request) -> Any:

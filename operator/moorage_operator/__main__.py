@@ -13,6 +13,7 @@ from moorage_crds.clock import SystemClock
 from moorage_crds.cluster_version import to_version
 from moorage_crds.kube.client import Client
 from moorage_crds.kube.paths import OPERATOR_CALLS
+from moorage_crds.kube.patience import Patience
 from moorage_crds.kube.session import ClusterConfigError, connect
 from moorage_crds.names import MANAGER_OPERATOR
 from moorage_crds.process.settings import describe, load
@@ -66,10 +67,12 @@ async def _start(settings: OperatorSettings) -> None:
     ):
         clock = SystemClock()
         operator = Operator(settings, client.store, clock)
-        await operator.check_crds()
+        # Nothing of ours asks again yet, and an API server that starts, too, turns requests away.
+        patient = client.store.with_patience(Patience(asyncio.sleep))
+        await operator.check_crds(patient)
         await operator.health.start(settings.bind_host, settings.metrics_port)
         try:
-            version = to_version(await client.store.server_version())
+            version = to_version(await patient.server_version())
             streaming = version >= STREAMING_VERSION
             shell = Shell(cluster, operator.intake, clock, streaming=streaming, interrupted=operator.sweep_soon)
             follow = (

@@ -91,8 +91,12 @@ class Operator:
         observe_silence(self._measures, self._machinery.watchdog.silent_seconds)
         self.health = HealthServer(alive=self._sick, ready=self._unready, metrics=self._measures.page)
 
-    async def check_crds(self) -> None:
+    @staticmethod
+    async def check_crds(store: ResourceStore) -> None:
         """Make sure that the cluster has our kinds: kopf would only warn, and never receive an event.
+
+        Args:
+            store: reads the definitions.
 
         Raises:
             MissingCrdError: a CRD is missing or not established yet.
@@ -100,7 +104,7 @@ class Operator:
         """
         for name in (kind.crd for kind in KINDS):
             try:
-                raw = await self._store.get(ObjectRef(names.CRDS, None, ClusterObjectName.parse(name)))
+                raw = await store.get(ObjectRef(names.CRDS, None, ClusterObjectName.parse(name)))
             except NotFoundError:
                 message = f"the CRD {name} is missing: install the chart, or `moorage crds | kubectl apply -f -`, first"
                 raise MissingCrdError(message) from None

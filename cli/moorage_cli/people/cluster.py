@@ -24,7 +24,7 @@ from moorage_cli.people.model import (
     TroubleError,
     no_environment,
 )
-from moorage_cli.people.refusals import mismatch, no_deployment, no_override, no_rule, not_known, not_mine
+from moorage_cli.people.refusals import mismatch, no_deployment, no_override, no_rule, not_known, not_mine, too_busy
 from moorage_crds import names
 from moorage_crds.clock import Clock, SystemClock
 from moorage_crds.identifiers import BindingName, EnvironmentSlug, InvalidIdentifierError, NamespaceName
@@ -42,6 +42,7 @@ from moorage_crds.store import (
     ObjectRef,
     ResourceStore,
     StoreError,
+    ThrottledError,
     UnauthenticatedError,
     UnavailableError,
 )
@@ -354,6 +355,8 @@ def _trouble(error: StoreError) -> TroubleError:
         return _refused(error)
     if isinstance(error, UnauthenticatedError):
         return not_known()
+    if isinstance(error, ThrottledError):
+        return too_busy(error.message)
     if isinstance(error, UnavailableError):
         return TroubleError(Exit.TROUBLE, f"the cluster gives no usable answer: {error.message}")
     code = next((code for kind, code in _CODES if isinstance(error, kind)), Exit.TROUBLE)

@@ -16,6 +16,8 @@ from moorage_crds.gates.verdict import Code
 
 #: Between two looks. Seconds.
 LOOK_SECONDS: Final = 0.5
+#: A look that has begun may take so long, also when the time is over: a loaded cluster shall get one. Seconds.
+LONGEST_LOOK: Final = 10.0
 #: How often a change is made again with the gates that refuse it now.
 #: The policies hear of a rule, or of its end, a moment after it can be read, so both can differ for that long.
 TRIES: Final = 10
@@ -183,7 +185,7 @@ async def arrival(
     end = began + waiting.seconds
     shown = ""
     while True:
-        state = await register.state(*place)
+        state = await _look(register, place, waiting, end - clock())
         healthy, waited = waiting.until is Until.HEALTHY, clock() - began
         missing = questions.missing(state, deployment_id, release, healthy=healthy, waited=waited)
         if missing is None:
@@ -195,6 +197,16 @@ async def arrival(
             sys.stderr.write(f"waiting: {missing}\n")
         shown = missing
         await asyncio.sleep(min(LOOK_SECONDS, max(end - clock(), 0)))
+
+
+async def _look(register: Register, place: tuple[str, str], waiting: Waiting, left: float) -> State:
+    """The app now, unless the cluster turns the question away until the time is over. Raises TroubleError."""
+    try:
+        async with asyncio.timeout(max(left, LONGEST_LOOK)):
+            return await register.state(*place)
+    except TimeoutError:
+        message = f"{place[1]} in {place[0]} cannot be looked at: no usable answer within {waiting.seconds:g} s"
+        raise TroubleError(Exit.TIMEOUT, message) from None
 
 
 def became(state: State | None) -> dict[str, str | None]:

@@ -21,6 +21,11 @@ def not_known() -> TroubleError:
     return TroubleError(Exit.NO_RIGHT, message)
 
 
+def too_busy(said: str) -> TroubleError:
+    """What was asked was turned away, again and again."""
+    return TroubleError(Exit.TROUBLE, f"the cluster is too busy to do this now, repeat it in a minute: {said}")
+
+
 def no_override() -> TroubleError:
     """Gates were named that the user may not override."""
     return TroubleError(Exit.NO_RIGHT, "you may not override environments there")

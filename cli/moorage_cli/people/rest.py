@@ -25,7 +25,7 @@ from moorage_cli.people.model import (
     no_environment,
     place_of,
 )
-from moorage_cli.people.refusals import mismatch, no_override, no_rule, not_known, not_mine
+from moorage_cli.people.refusals import mismatch, no_override, no_rule, not_known, not_mine, too_busy
 from moorage_cli.people.rest_answers import (
     line_of,
     listed_freeze,
@@ -45,6 +45,7 @@ from moorage_client import (
     NotFoundError,
     PermissionDeniedError,
     PreconditionFailedError,
+    RateLimitedError,
 )
 from moorage_client.errors import error_of
 from moorage_client.models import (
@@ -308,6 +309,8 @@ async def said(asked: Awaitable[ResultT]) -> ResultT:
             raise no_override() from error
         if isinstance(error, AuthenticationError):
             raise not_known() from error
+        if isinstance(error, RateLimitedError):
+            raise too_busy(error.message) from error
         raise TroubleError(_code(error), _sentence(error), reason=error.reason) from error
     except MoorageError as error:
         raise TroubleError(Exit.TROUBLE, str(error)) from error

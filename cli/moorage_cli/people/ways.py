@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from moorage_cli.busy import Busy
 from moorage_cli.people.model import Exit, TroubleError
 from moorage_cli.people.register import Register
 from moorage_crds.store import ResourceStore
@@ -71,7 +72,7 @@ async def everywhere(
             from moorage_cli.people.rest import workspaces  # noqa: PLC0415 — the other way does not need it
             from moorage_client import AsyncMoorage  # noqa: PLC0415 — nor that
 
-        async with AsyncMoorage(_address(url), _token(environ), warned=_warn) as client:
+        async with AsyncMoorage(_address(url), _token(environ), warned=_warn, sleep=Busy("the facade").sleep) as client:
             yield await workspaces(client)
         return
     from moorage_cli.people.cluster import cluster_workspaces  # noqa: PLC0415 — the other way does not need it
@@ -89,7 +90,7 @@ async def _by_rest(url: str, where: Where, environ: Mapping[str, str]) -> AsyncI
     org, _, workspace = (where.workspace or environ.get("MOORAGE_WORKSPACE", "")).partition("/")
     if not org or not workspace:
         raise TroubleError(Exit.USAGE, "which workspace? Say --workspace <org>/<workspace>, or set MOORAGE_WORKSPACE")
-    async with AsyncMoorage(_address(url), _token(environ), warned=_warn) as client:
+    async with AsyncMoorage(_address(url), _token(environ), warned=_warn, sleep=Busy("the facade").sleep) as client:
         yield RestRegister(client, org, workspace)
 
 
@@ -152,6 +153,7 @@ async def cluster(
     """
     from moorage_crds.kube.client import Client  # noqa: PLC0415 — half of what a read takes
     from moorage_crds.kube.paths import IMPORT_CALLS, PEOPLE_CALLS  # noqa: PLC0415
+    from moorage_crds.kube.patience import Patience  # noqa: PLC0415
     from moorage_crds.kube.session import ClusterConfigError, connect  # noqa: PLC0415
 
     calls, limit = (IMPORT_CALLS, 32) if importing else (PEOPLE_CALLS, 4)
@@ -163,7 +165,9 @@ async def cluster(
                 there, calls=calls, field_manager="moorage-cli", limit=limit, patient=importing, warned=_warn
             ) as client,
         ):
-            yield client.store, where.namespace or there.namespace
+            # An import has a patience of its own, which is longer.
+            store = client.store if importing else client.store.with_patience(Patience(Busy("the cluster").sleep))
+            yield store, where.namespace or there.namespace
     except ClusterConfigError as error:
         sentence = str(error).removeprefix("MOORAGE_KUBECONFIG: ")
         hint = "say --kubeconfig, or set MOORAGE_URL and MOORAGE_TOKEN"

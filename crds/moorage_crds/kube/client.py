@@ -14,6 +14,7 @@ from moorage_crds.identifiers import NamespaceName
 from moorage_crds.kube import paths
 from moorage_crds.kube.connection import JSON, Connection
 from moorage_crds.kube.paths import AllowList, UrlPath
+from moorage_crds.kube.patience import Patience
 from moorage_crds.kube.reviewer import KubernetesReviewer, attributes_of
 from moorage_crds.kube.session import PATIENT, TIMEOUT, Cluster
 from moorage_crds.objects import RawObject
@@ -45,6 +46,10 @@ class KubernetesStore:
     def as_caller(self, token: str, warned: Warned = nobody) -> "KubernetesStore":
         """The same store, acting with a caller's own token."""
         return KubernetesStore(self.connection.as_caller(token, warned), field_manager=self._field_manager)
+
+    def with_patience(self, patience: Patience) -> "KubernetesStore":
+        """The same store, which waits and asks again when the API server turns a request away."""
+        return KubernetesStore(self.connection.with_patience(patience), field_manager=self._field_manager)
 
     async def get(self, ref: ObjectRef) -> RawObject:
         """Read one object (quorum read)."""

@@ -6,12 +6,15 @@ import httpx
 import pytest
 
 from moorage_client import ApiError, Moorage, MoorageError, NoAnswerError
-from moorage_client.requests import LONGEST_PAUSE, PAUSES
+from moorage_client.requests import ASKED_TRIES, LONGEST_PAUSE, LONGEST_WAIT, PAUSES
 
 ENVIRONMENT = ("o", "w", "e")
 READ = lambda client: client.get_environment(*ENVIRONMENT)  # noqa: E731 — a table of calls
 KEYED = lambda client: client.deploy_release(*ENVIRONMENT, {"app_id": "a", "release_id": "1"})  # noqa: E731
 PLAIN = lambda client: client.create_environment("o", "w", {"name": "n", "slug": "s"})  # noqa: E731
+SAID = lambda client: client.put_freeze("o", "w", "f", {"reason": "r", "windows": []})  # noqa: E731
+TAKEN = lambda client: client.unlock_environment(*ENVIRONMENT)  # noqa: E731
+EXACT = lambda client: client.update_environment(*ENVIRONMENT, {"name": "n"}, if_match='"1"')  # noqa: E731
 MANY = len(PAUSES) + 1
 
 Act = Callable[[Moorage], object]
@@ -49,6 +52,10 @@ def refused(status: int, **headers: str) -> httpx.Response:
         (PLAIN, refused(503), 1),
         (READ, refused(429), MANY),
         (PLAIN, refused(429), MANY),
+        (SAID, refused(503), MANY),
+        (EXACT, refused(503), 1),
+        (TAKEN, refused(503), 1),
+        (TAKEN, refused(429), MANY),
         (READ, refused(500), 1),
         (KEYED, refused(409), 1),
         (READ, refused(404), 1),
@@ -91,6 +98,19 @@ def test_the_server_says_how_long_to_wait(asked: str, waited: float) -> None:
         READ(client)
 
     assert server.pauses[0] == waited
+
+
+@pytest.mark.parametrize(
+    ("status", "asked", "tries"),
+    [(429, "1", ASKED_TRIES), (503, "1", ASKED_TRIES), (429, "0", ASKED_TRIES), (429, "25", 2)],
+)
+def test_a_server_that_says_when_is_asked_more_often_and_not_without_end(status: int, asked: str, tries: int) -> None:
+    server = Server(refused(status, **{"Retry-After": asked}))
+    with server.client() as client, pytest.raises(ApiError):
+        KEYED(client)
+
+    assert server.pauses == [float(asked)] * tries
+    assert sum(server.pauses) <= LONGEST_WAIT
 
 
 @pytest.mark.parametrize("content", [b"<html>", b"", b"[1]", b'{"detail": "text"}', b"\xff"])
