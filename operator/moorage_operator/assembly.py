@@ -31,6 +31,7 @@ from moorage_operator.sweep.repair import Repair
 from moorage_operator.sweep.sweep import Sweep
 from moorage_operator.sweep.watchdog import Watchdog
 from moorage_operator.work.context import Surroundings
+from moorage_operator.work.inquiry import Inquiry
 from moorage_operator.work.loop import Loop
 from moorage_operator.work.ports import Jitter
 from moorage_operator.work.queue import KeyedQueue
@@ -89,12 +90,21 @@ def assemble(around: Surroundings, tuning: Tuning) -> Machinery:
         queue=KeyedQueue[ChainKey](tuning.jitter),
     )
     clearing = Clearing(around, kept=tuning.approvals_kept, queue=KeyedQueue[str](tuning.jitter))
-    carrier = Carrier(around, KeyedQueue[TargetKey](tuning.jitter), tuning.writes)
+    inquiry = Inquiry(around.store)
+    carrier = Carrier(around, inquiry, KeyedQueue[TargetKey](tuning.jitter), tuning.writes)
     sender = Sender(around, KeyedQueue[SinkKey](tuning.jitter), tuning.courier, tuning.jitter)
-    publisher = Publisher(around, loops.environments, KeyedQueue[EnvironmentKey](tuning.jitter, rounds=tuning.rounds))
+    publisher = Publisher(
+        around, inquiry, loops.environments, KeyedQueue[EnvironmentKey](tuning.jitter, rounds=tuning.rounds)
+    )
     teller = Teller(around, KeyedQueue[str](tuning.jitter), enabled=tuning.tells)
     refresher = Refresher(around, KeyedQueue[RefreshableKey](tuning.jitter))
-    loops.recorder.told = refresher.recorded
+
+    def recorded(chain: Chain) -> None:
+        refresher.recorded(chain)
+        carrier.recorded(chain)
+        publisher.recorded(chain)
+
+    loops.recorder.told = recorded
     rows = (
         *table(loops, retention),
         Loop(
@@ -112,6 +122,7 @@ def assemble(around: Surroundings, tuning: Tuning) -> Machinery:
         Loop("events", sender.queue, sender.step, 16, hears=sender.hears),
     )
     intake = Intake(around, loops, rows)
+    inquiry.deployment_read, inquiry.environment_read = intake.read_deployment, intake.read_environment
     sweep = Sweep(
         around,
         intake,

@@ -165,6 +165,16 @@ class Intake:
         """A list or a read shows a Deployment; the sweep routes it afterwards."""
         self._world.see_deployment(seen, from_list=True)
 
+    def read_deployment(self, seen: Deployment) -> None:
+        """A read shows a Deployment: what no watch has told of yet is acted upon."""
+        chain = self._world.see_deployment(seen, from_list=True)
+        if chain is not None:
+            self.route(chain)
+
+    def read_environment(self, seen: Environment) -> None:
+        """A read shows an Environment."""
+        self.environment(seen, from_list=True)
+
     def review(self, chain: Chain) -> None:
         """Look at a chain as a whole: everything that differs from what it should be is put right."""
         if chain.arrivals or chain.incomplete or chain.deleted_at is not None:

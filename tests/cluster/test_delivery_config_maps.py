@@ -74,6 +74,12 @@ def writes(space: Workspace, mark: int) -> Callable[[], int]:
     return written
 
 
+def reads(space: Workspace, mark: int, resource: str) -> int:
+    """How often the operator has read or listed something of the workspace since then."""
+    found = space.cluster.audit_since(mark, user=OPERATOR, verbs={"get", "list"}, resource=resource)
+    return sum(event.namespace == space.namespace for event in found)
+
+
 def test_it_says_what_is_deployed_beside_what_others_keep(operators: Operators, space: Workspace) -> None:
     operators.ensure()
     apply(space, "people", theirs="stays")
@@ -101,6 +107,21 @@ def test_it_says_what_is_deployed_beside_what_others_keep(operators: Operators, 
     eventually(lambda: data(space) == {"theirs": "stays"}, 20)
     assert "reconcile.fluxcd.io/watch" not in ((stored(space) or {})["metadata"].get("labels") or {})
     eventually(lambda: "delivery" not in status(space) and delivered(space) == ("", ""))
+
+
+def test_one_change_costs_one_write_and_two_reads(no_operator: Operators, space: Workspace) -> None:
+    no_operator.start()
+    ask(space)
+    space.create_deployment("production", "web", "1")
+    eventually(lambda: data(space).get("RELEASE_WEB") == "1" and delivered(space) == ("True", "Published"), 20)
+    mark = space.cluster.audit_mark()
+
+    space.set_release("production.web", "2")
+    eventually(lambda: data(space).get("RELEASE_WEB") == "2", 20)
+    eventually(lambda: reads(space, mark, "environments"))
+
+    assert writes(space, mark)() == 1
+    assert [reads(space, mark, name) for name in ("configmaps", "environments", "deployments")] == [1, 1, 0]
 
 
 def test_it_goes_when_nobody_asks_any_more_also_if_no_operator_saw_that(
@@ -175,14 +196,19 @@ def test_five_hundred_apps_are_few_writes_and_a_restart_is_none(
     no_operator.start()
     ask(space)
     eventually(lambda: data(space), 20)
-    written, began = writes(space, cluster.audit_mark()), time.monotonic()
+    mark, began = cluster.audit_mark(), time.monotonic()
+    written = writes(space, mark)
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(lambda number: space.create_deployment("production", f"app-{number:03}", "1.0.0"), range(500)))
     eventually(lambda: len(data(space)) == 502, 60)
     seconds = time.monotonic() - began
     # One for all that has changed within a second, however long the changes take.
     assert 1 <= written() <= seconds + 2
-    figures(f"500 apps in {seconds:.0f} s, {written()} writes of the ConfigMap, {len(json.dumps(data(space)))} bytes")
+    asked = {name: reads(space, mark, name) for name in ("configmaps", "environments", "deployments")}
+    figures(
+        f"500 apps in {seconds:.0f} s, {written()} writes of the ConfigMap, {len(json.dumps(data(space)))} bytes; "
+        f"before them {asked} reads and lists"
+    )
     assert set(json.loads(data(space)["RELEASES_JSON"])["releases"]) == {f"app-{number:03}" for number in range(500)}
 
     no_operator.stop()

@@ -103,9 +103,13 @@ class ApiServerProxy(ProxyServer):
         """Forward again."""
         self._is_cut = False
 
-    def freeze(self) -> None:
-        """The streams that are open now stay open and say nothing more; new ones flow."""
-        self._frozen.update(self._streams)
+    def freeze(self, collection: str = "") -> None:
+        """The streams that are open now stay open and say nothing more; new ones flow.
+
+        Args:
+            collection: the end of the path of those that are meant (`moorage.dev/v1/deployments`); default: all.
+        """
+        self._frozen.update(response for response, path in self._streams.items() if path.endswith(collection))
 
     def inject(self, plural: str, line: bytes) -> int:
         """Write one line into every open stream of a kind; into how many."""
@@ -113,7 +117,7 @@ class ApiServerProxy(ProxyServer):
 
     def streams(self) -> list[str]:
         """Kinds of the open streams."""
-        return sorted(self._streams.values())
+        return sorted(map(_kind, self._streams.values()))
 
     @override
     async def _stop(self) -> None:
@@ -130,7 +134,7 @@ class ApiServerProxy(ProxyServer):
             _abort(transport)
 
     async def _inject(self, plural: str, line: bytes) -> int:
-        chosen = [response for response, kind in self._streams.items() if kind == plural]
+        chosen = [response for response, path in self._streams.items() if _kind(path) == plural]
         written = 0
         for response in chosen:
             # The other side may just have closed it.
@@ -190,7 +194,7 @@ class ApiServerProxy(ProxyServer):
         response = web.StreamResponse(status=200)
         response.headers.extend(headers)
         await response.prepare(request)
-        self._streams[response] = seen.path.rpartition("/")[2]
+        self._streams[response] = seen.path
         try:
             # Line by line, so that an injected line never lands inside another one.
             async for line in upstream.content:
@@ -199,6 +203,11 @@ class ApiServerProxy(ProxyServer):
         finally:
             del self._streams[response]
         return response
+
+
+def _kind(path: str) -> str:
+    """The plural of what a path lists."""
+    return path.rpartition("/")[2]
 
 
 def _answer(status: int, body: bytes, headers: list[tuple[str, str]]) -> web.Response:

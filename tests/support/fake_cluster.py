@@ -188,7 +188,8 @@ class FakeCluster(FakeStore):
             raw["metadata"]["generation"] += 1
         # That somebody owns a field, too, is a new version of the object.
         known = [one for one in old["metadata"].get("managedFields", []) if one["manager"] != manager]
-        mine = {"manager": manager, "operation": "Apply", "fieldsV1": {".".join(path): {} for path in wanted}}
+        fields = with_fields({}, {tuple(f"f:{part}" for part in path): {} for path in wanted}, {})
+        mine = {"manager": manager, "operation": "Apply", "fieldsV1": fields}
         raw["metadata"]["managedFields"] = [*known, mine]
         there = dict(leaves(old))
         # What was there with that value already stays its owner's, too.

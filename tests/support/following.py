@@ -1,7 +1,7 @@
 """An operator that follows objects of other tools, with the rights that the chart gives it; and a workload for it."""
 
 import secrets
-from collections.abc import Iterator, Sequence, Set
+from collections.abc import Iterator, Mapping, Sequence, Set
 from contextlib import contextmanager
 from typing import Any
 
@@ -23,6 +23,7 @@ def following(
     *,
     writes: Sequence[str] = (),
     refreshes: Sequence[str] = (),
+    through: Mapping[str, str] | None = None,
 ) -> Iterator[dict[str, str]]:
     """One operator that follows `kinds` (`<plural>.<group>`); its settings.
 
@@ -32,6 +33,7 @@ def following(
         kinds: chart value `delivery.kinds`.
         writes: chart value `delivery.writes`.
         refreshes: chart value `delivery.refreshes`.
+        through: settings of a way to the API server.
     """
     name = f"test-delivery-{secrets.token_hex(3)}"
     metadata = {"apiVersion": f"{RBAC}/v1", "kind": "ClusterRole", "metadata": {"name": name}}
@@ -48,6 +50,7 @@ def following(
         "MOORAGE_DELIVERY_KINDS": ",".join(kinds),
         "MOORAGE_DELIVERY_WRITES": ",".join(writes),
         "MOORAGE_DELIVERY_REFRESHES": ",".join(refreshes),
+        **(through or {}),
     }
     operators.stop()
     operators.start(settings)

@@ -5,7 +5,7 @@ No two apps of an Environment share a variable: names that differ in case, '-' a
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -63,6 +63,57 @@ def nothing(name: str, stored: RawObject) -> RawObject:
     meta = metadata(stored)
     kept = {key: meta[key] for key in ("namespace", "uid", "resourceVersion")}
     return {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": name, **kept}}
+
+
+def held_at(body: RawObject, stored: RawObject) -> RawObject:
+    """The object to apply to exactly this version of the ConfigMap."""
+    meta = metadata(stored)
+    held = {key: meta[key] for key in ("uid", "resourceVersion")}
+    return {**body, "metadata": {**body["metadata"], **held}}
+
+
+def doubtful(stored: RawObject | None, body: RawObject, reached: Mapping[str, int]) -> set[str]:
+    """The apps of which the ConfigMap would say something else, and perhaps something older, than it says now.
+
+    A later change of the same binding leaves no doubt. What somebody has spoiled says nothing.
+
+    Args:
+        stored: the ConfigMap; None: there is none.
+        body: what it should say.
+        reached: uid of each binding that is known, and the number of its newest recorded change.
+    """
+    said = _said(mapping(stored.get("data")).get(RELEASES))[1] if stored is not None else {}
+    wanted = _said(body["data"][RELEASES])[1]
+    return {
+        app
+        for app in {*said, *wanted}
+        if said.get(app) != wanted.get(app) and not _is_forward(mapping(said.get(app)), wanted.get(app), reached)
+    }
+
+
+def agree(body: RawObject, other: RawObject, apps: Set[str]) -> bool:
+    """Whether two contents say the same of the Environment and of these apps."""
+    (place, releases), (other_place, others) = _said(body["data"][RELEASES]), _said(other["data"][RELEASES])
+    return place == other_place and all(releases.get(app) == others.get(app) for app in apps)
+
+
+def _is_forward(said: Mapping[str, Any], wanted: Mapping[str, Any] | None, reached: Mapping[str, int]) -> bool:
+    uid, sequence = _binding_of(said), said.get("sequence")
+    is_same = wanted is None or _binding_of(wanted) == uid
+    return is_same and isinstance(sequence, int) and reached.get(uid, 0) > sequence
+
+
+def _binding_of(said: Mapping[str, Any]) -> str:
+    return str(said.get("deployment_id", "")).rpartition("-")[0]
+
+
+def _said(text: Any) -> tuple[Mapping[str, Any], Mapping[str, Any]]:
+    """What a text says of the Environment, and of its apps."""
+    try:
+        said = mapping(json.loads(text))
+    except (TypeError, ValueError):
+        said = {}
+    return {key: value for key, value in said.items() if key != "releases"}, mapping(said.get("releases"))
 
 
 def manager_of(environment: str) -> str:

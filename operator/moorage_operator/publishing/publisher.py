@@ -1,10 +1,14 @@
 """Keeps the ConfigMaps that Environments ask for: what is active there, for tools that read ConfigMaps.
 
 One server-side apply for all that has changed meanwhile, never forced. Keys of others stay, and when the Environment
-asks no more, ours go. After a start, and in every sweep, the ConfigMap is read first, and written only if it differs.
+asks no more, ours go. After a start, and in every sweep, the ConfigMap is read, and written only if it differs.
+
+What memory says is asked for again before each write, because the watches that fed it may lag: the Environment, and
+the bindings of apps of which it might say something older. So nothing is written over what came after it.
 """
 
 import logging
+from collections.abc import Set
 from typing import Any, Final
 
 import orjson
@@ -23,6 +27,7 @@ from moorage_operator.publishing import decisions
 from moorage_operator.publishing.decisions import Active
 from moorage_operator.statuses.writers import ENVIRONMENT_SECONDS, EnvironmentStatusWriter
 from moorage_operator.work.context import Surroundings
+from moorage_operator.work.inquiry import Inquiry
 from moorage_operator.work.loop import News
 from moorage_operator.work.queue import KeyedQueue
 from moorage_operator.work.worker import RefusedError
@@ -30,6 +35,8 @@ from moorage_operator.work.worker import RefusedError
 #: Until the next look at an Environment some of whose histories are being read, or whose ConfigMap somebody changed in
 #: that moment. Seconds.
 SOON_SECONDS: Final = 1.0
+#: Of more apps than that the bindings are asked for by one list instead of one by one.
+MOST_ASKED: Final = 32
 #: Of what the API server says in a refusal, in characters.
 _MOST: Final = 300
 
@@ -41,18 +48,24 @@ class Publisher:
 
     Args:
         around: the cluster and what is known of it.
+        inquiry: asks the cluster before a write.
         statuses: told of what became of a ConfigMap.
         queue: places of Environments.
     """
 
     def __init__(
-        self, around: Surroundings, statuses: EnvironmentStatusWriter, queue: KeyedQueue[EnvironmentKey]
+        self,
+        around: Surroundings,
+        inquiry: Inquiry,
+        statuses: EnvironmentStatusWriter,
+        queue: KeyedQueue[EnvironmentKey],
     ) -> None:
         self._store = around.store
         self._world = around.world
         self._clock = around.clock
         self._leadership = around.leadership
         self._publications = around.publications
+        self._inquiry = inquiry
         self._statuses = statuses
         self._written_at: dict[EnvironmentKey, float] = {}
         self._to_compare: set[EnvironmentKey] = set()
@@ -64,6 +77,11 @@ class Publisher:
         known = self._world.environments.get(chain.environment)
         if known is not None and known.environment.delivery_config_map:
             self._put(chain.environment)
+
+    def recorded(self, chain: Chain) -> None:
+        """A change of a binding is in the history, of which no watch may have told."""
+        if self._leadership.acts:
+            self.hears(chain)
 
     def hears_environment(self, environment: Environment, news: News) -> None:
         """An Environment has changed, is looked at in a sweep, or is gone."""
@@ -106,8 +124,7 @@ class Publisher:
             return None
         if any(chain.incomplete for chain in self._world.members(key)):
             return SOON_SECONDS
-        await self._publish(key, known, wanted)
-        return None
+        return await self._publish(key, known, wanted)
 
     def _superfluous(self, key: EnvironmentKey, known: KnownEnvironment | None) -> set[str]:
         """ConfigMaps in which something of ours may be."""
@@ -118,19 +135,23 @@ class Publisher:
             found.add("" if self._publications.is_left(key, stored) else stored)
         return found - {""}
 
-    async def _publish(self, key: EnvironmentKey, known: KnownEnvironment, name: str) -> None:
-        place, environment = NamespaceName.parse(key[0]), known.environment
-        ref = ObjectRef(names.CONFIG_MAPS, place, ClusterObjectName.parse(name))
-        body = decisions.config_map(name, environment, self._world.workspaces.get(key[0]), self._active(key))
+    async def _publish(self, key: EnvironmentKey, known: KnownEnvironment, name: str) -> float | None:
+        ref = ObjectRef(names.CONFIG_MAPS, NamespaceName.parse(key[0]), ClusterObjectName.parse(name))
+        body = self._body(known, name)
         digest = decisions.digest_of(body)
         before = self._publications.of(key)
         is_known = before is not None and before.name == name and key not in self._to_compare
         if is_known and before is not None and (before.digest, before.reason) == (digest, Reason.PUBLISHED):
-            return
+            return None
         try:
-            if is_known or not await self._says(ref, body, environment.name):
+            # The version that is written is of a time before the questions, see `inquiry`.
+            stored = await self._stored(ref)
+            if stored is None or not decisions.says(stored, body, manager=decisions.manager_of(key[1])):
+                if not await self._is_certain(key, stored, body):
+                    return SOON_SECONDS
                 self._written_at[key] = self._clock.monotonic()
-                await self._store.apply(ref, body, manager=decisions.manager_of(environment.name))
+                if not await self._write(key, ref, stored, body):
+                    return SOON_SECONDS
         except ConflictError as error:
             said = f"somebody else owns a key of the ConfigMap {name}: {error.message}"
             self._refused(key, Published(name, digest, Reason.CONFIG_MAP_CONFLICT, _short(said)))
@@ -143,12 +164,75 @@ class Publisher:
             self._refused(key, Published(name, digest, Reason.CONFIG_MAP_REFUSED, _short(said)))
         self._to_compare.discard(key)
         self._tell(key, Published(name, digest, Reason.PUBLISHED, f"the ConfigMap {name} says what is deployed here"))
+        return None
 
-    async def _says(self, ref: ObjectRef, body: RawObject, environment: str) -> bool:
+    def _body(self, known: KnownEnvironment, name: str) -> RawObject:
+        environment = known.environment
+        workspace = self._world.workspaces.get(environment.namespace)
+        active = self._active((environment.namespace, environment.name))
+        return decisions.config_map(name, environment, workspace, active)
+
+    async def _stored(self, ref: ObjectRef) -> RawObject | None:
         try:
-            return decisions.says(await self._store.get(ref), body, manager=decisions.manager_of(environment))
+            return await self._store.get(ref)
         except NotFoundError:
+            return None
+
+    async def _is_certain(self, key: EnvironmentKey, stored: RawObject | None, body: RawObject) -> bool:
+        """Whether the cluster knows nothing later than what is to be written.
+
+        Raises:
+            RefusedError: the cluster no longer has what memory says; nothing is written before that is explained.
+        """
+        if await self._inquiry.environment(key) is None:
+            message = f"there is no Environment {'/'.join(key)} any more; no watch has told of that yet"
+            raise RefusedError(message)
+        reached = {chain.deployment.uid: chain.progress.sequence for chain in self._world.members(key)}
+        apps = decisions.doubtful(stored, body, reached)
+        there = await self._bindings(key, {names.binding_name(key[1], app) for app in apps})
+        known, name = self._world.environments.get(key), body["metadata"]["name"]
+        if known is None or known.environment.delivery_config_map != name:
             return False
+        if not decisions.agree(body, self._body(known, name), apps):
+            return False
+        concerned = [chain for chain in self._world.members(key) if chain.deployment.app in apps]
+        for chain in concerned:
+            binding = chain.deployment
+            if (
+                chain.progress.release is not None
+                and chain.deleted_at is None
+                and there.get(binding.name) != binding.uid
+            ):
+                message = f"the binding {binding.name} is gone; no watch has told of that yet"
+                raise RefusedError(message)
+        # What cannot be recorded is not waited for: nobody else has recorded it either.
+        return not any(chain.arrivals and chain.trouble is None for chain in concerned)
+
+    async def _bindings(self, key: EnvironmentKey, wanted: Set[str]) -> dict[str, str]:
+        """Those of these bindings that are there, each with its uid."""
+        if len(wanted) > MOST_ASKED:
+            return await self._inquiry.deployments(key)
+        found = [await self._inquiry.deployment(key[0], name) for name in sorted(wanted)]
+        return {seen.name: seen.uid for seen in found if seen is not None}
+
+    async def _write(self, key: EnvironmentKey, ref: ObjectRef, stored: RawObject | None, body: RawObject) -> bool:
+        """Whether it was written; False if somebody has changed the ConfigMap meanwhile."""
+        manager = decisions.manager_of(key[1])
+        if stored is None:
+            await self._store.apply(ref, body, manager=manager)
+            # What is not there has no version to hold on to. Whatever came in between is found by asking once more,
+            # and written then.
+            await self._inquiry.environment(key)
+            await self._inquiry.deployments(key)
+            return True
+        try:
+            await self._store.apply(ref, decisions.held_at(body, stored), manager=manager)
+        except ConflictError:
+            present = await self._stored(ref)
+            if present is None or version_of(present) != version_of(stored):
+                return False
+            raise
+        return True
 
     def _refused(self, key: EnvironmentKey, published: Published) -> None:
         self._tell(key, published)
@@ -161,12 +245,15 @@ class Publisher:
             self._statuses.mark(key)
 
     async def _leave(self, key: EnvironmentKey, name: str) -> bool:
-        """Take out what is ours; False if somebody has changed the ConfigMap in that moment."""
+        """Take out what is ours; False if somebody has changed the ConfigMap in that moment, or asks for it again."""
         ref = ObjectRef(names.CONFIG_MAPS, NamespaceName.parse(key[0]), ClusterObjectName.parse(name))
         try:
             stored = await self._store.get(ref)
             manager = decisions.manager_of(key[1])
             if decisions.owned(stored, manager=manager):
+                asking = await self._inquiry.environment(key)
+                if asking is not None and asking.delivery_config_map == name:
+                    return False
                 await self._empty(ref, name, stored, manager)
         except NotFoundError:
             pass

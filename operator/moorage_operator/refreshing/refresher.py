@@ -7,7 +7,7 @@ look, and after the last of them there is one more: the first may have met a fac
 import logging
 
 from moorage_crds.identifiers import ClusterObjectName, NamespaceName
-from moorage_crds.kinds.refresh import REFRESH_ANNOTATIONS, Followed
+from moorage_crds.kinds.refresh import LABEL_REFRESH, REFRESH_ANNOTATIONS, Followed
 from moorage_crds.store import ConflictError, ForbiddenError, InvalidError, NotFoundError, ObjectRef, StoreError
 from moorage_operator.facts import Refreshable
 from moorage_operator.memory.chain import Chain
@@ -78,7 +78,9 @@ class Refresher:
         path = f"/metadata/annotations/{annotation.replace('/', '~1')}"
         text = value or self._clock.now().isoformat().replace("+00:00", "Z")
         try:
-            await self._store.guarded_patch(ref, tests={"/metadata/uid": known.uid}, values={path: text})
+            # Its owner may have taken the label away, of which no watch has told yet.
+            tests = {"/metadata/uid": known.uid, f"/metadata/labels/{LABEL_REFRESH.replace('/', '~1')}": "true"}
+            await self._store.guarded_patch(ref, tests=tests, values={path: text})
         except (NotFoundError, ConflictError):
             return False
         except (ForbiddenError, InvalidError) as error:

@@ -134,3 +134,11 @@ async def test_a_replica_that_begins_to_act_tells_what_may_have_been_missed() ->
     await fresh.sweep.once()
     await told.bench.settle()
     assert len(told.values) - before == 2
+
+
+@pytest.mark.parametrize("labels", [{}, {LABEL_REFRESH: "false"}])
+async def test_a_label_that_is_taken_away_counts_before_a_watch_tells_of_it(labels: dict[str, str]) -> None:
+    told = Told()
+    raw = told.bench.store.objects[told.place]
+    raw["metadata"]["labels"] = labels
+    assert await told.deploy("v1") == 0
