@@ -118,9 +118,10 @@ def test_one_change_costs_one_write_and_two_reads(no_operator: Operators, space:
 
     space.set_release("production.web", "2")
     eventually(lambda: data(space).get("RELEASE_WEB") == "2", 20)
-    eventually(lambda: reads(space, mark, "environments"))
+    written = writes(space, mark)
+    eventually(written)
 
-    assert writes(space, mark)() == 1
+    assert written() == 1
     assert [reads(space, mark, name) for name in ("configmaps", "environments", "deployments")] == [1, 1, 0]
 
 
