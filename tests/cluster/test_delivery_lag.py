@@ -62,7 +62,7 @@ class Target:
 
     def bring(self, release: str, deployment_id: str) -> None:
         """What another replica writes, as the field manager that all of them are."""
-        said = {"annotations": {ANNOTATION_DEPLOYMENT: deployment_id}} if deployment_id else {}
+        said = {"name": "web", **({"annotations": {ANNOTATION_DEPLOYMENT: deployment_id}} if deployment_id else {})}
         body = {
             "apiVersion": "apps/v1",
             "kind": "Deployment",
@@ -168,7 +168,7 @@ class Published:
         web = said["releases"]["web"]
         web |= {"release": "v2", "sequence": 2, "deployment_id": f"{web['deployment_id'][:-1]}2"}
         later = {"RELEASE_WEB": "v2", "RELEASES_JSON": json.dumps(said), "VALUES_YAML": data["VALUES_YAML"]}
-        body = {"apiVersion": "v1", "kind": "ConfigMap", "data": later}
+        body = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "releases"}, "data": later}
         path = f"{self.path}?fieldManager={manager_of('production')}&force=true"
         answer = self.space.cluster.raw("PATCH", path, body=body, content_type=APPLY)
         assert answer.status == 200, answer.body
