@@ -68,6 +68,10 @@ test-cluster: control-plane ## Only the tests against a real API server
 test-engines: control-plane ## Argo CD, Flux and Argo Rollouts themselves against the API server (built once; not part of `make test`)
 	$(BIN)/python -m pytest -m engines tests/engines
 
+.PHONY: test-oldest
+test-oldest: init ## The tests against a real API server, on the oldest Kubernetes that has everything (built once)
+	@$(DEV) oldest $(BIN)/python -m pytest -m cluster -n $(LANES) --dist loadscope --no-loadscope-reorder $(ARGS)
+
 .PHONY: generate
 generate: init ## Write CRDs, the chart's copies and openapi.json from the code
 	$(DEV).generate

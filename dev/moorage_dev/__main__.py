@@ -40,6 +40,7 @@ _MODULES = {
         for name in ("assets", "bench", "dist", "kind", "generate", "measures", "page", "sbom", "screenshots")
     },
     "node": "moorage_dev.node.command",
+    "oldest": "moorage_dev.oldest",
     "whole-run": "moorage_dev.whole_run",
 }
 

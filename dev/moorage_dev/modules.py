@@ -85,15 +85,20 @@ class Module:
         return digest.hexdigest()[:16]
 
 
+_CONTROL_PLANE = {
+    "etcd": "go.etcd.io/etcd/server/v3",
+    "kube-apiserver": "k8s.io/kubernetes/cmd/kube-apiserver",
+    "kube-controller-manager": "k8s.io/kubernetes/cmd/kube-controller-manager",
+    "kubectl": "k8s.io/kubernetes/cmd/kubectl",
+}
 CONTROL_PLANE = Module(
-    "controlplane",
-    "building the control plane (once; about 8 minutes on two cores)",
-    {
-        "etcd": "go.etcd.io/etcd/server/v3",
-        "kube-apiserver": "k8s.io/kubernetes/cmd/kube-apiserver",
-        "kube-controller-manager": "k8s.io/kubernetes/cmd/kube-controller-manager",
-        "kubectl": "k8s.io/kubernetes/cmd/kubectl",
-    },
+    "controlplane", "building the control plane (once; about 8 minutes on two cores)", _CONTROL_PLANE
+)
+#: The oldest Kubernetes with everything that Moorage needs (docs/compatibility.md).
+OLDEST_CONTROL_PLANE = Module(
+    "controlplane-oldest",
+    "building the oldest control plane that has everything (once; about 8 minutes on two cores)",
+    _CONTROL_PLANE,
 )
 CLI = Module(
     "cli",

@@ -10,7 +10,7 @@ from waiting import eventually
 
 from moorage_dev import binaries, children, patience
 from moorage_dev.failures import DevError
-from moorage_dev.modules import ARGOCD, CLI, CONTROL_PLANE, FLUX_OPERATOR
+from moorage_dev.modules import ARGOCD, CLI, CONTROL_PLANE, FLUX_OPERATOR, OLDEST_CONTROL_PLANE
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -62,7 +62,25 @@ def test_finished_build_is_used_again(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_versions_of_the_modules_are_linked_in() -> None:
     assert "component-base/version.gitVersion=v1.37." in CONTROL_PLANE.link_flags
+    assert "component-base/version.gitVersion=v1.36." in OLDEST_CONTROL_PLANE.link_flags
     assert "helm/v4/internal/version.version=v4." in CLI.link_flags
+
+
+@pytest.mark.parametrize(
+    ("command", "code", "says"),
+    [
+        (["sh", "-c", "ls $KUBEBUILDER_ASSETS; exit 7"], 7, "kubectl"),
+        (["/nowhere/to-be-found"], 1, "error: /nowhere/to-be-found: No such file or directory"),
+        ([], 2, "say which command"),
+    ],
+    ids=["its code", "no program", "no command"],
+)
+def test_command_finds_the_oldest_control_plane(command: list[str], code: int, says: str) -> None:
+    folder = binaries.cache_dir() / f"{OLDEST_CONTROL_PLANE.name}-{OLDEST_CONTROL_PLANE.fingerprint}"
+    folder.mkdir()
+    _program(folder, "kubectl")
+    done = _run("oldest", *command, environment={**os.environ, "PYTHONPATH": str(ROOT / "dev")})
+    assert (done.returncode, says in done.stdout + done.stderr) == (code, True), done
 
 
 def test_no_go_and_no_way_to_get_it_is_one_sentence(tmp_path: Path) -> None:
