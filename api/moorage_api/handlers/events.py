@@ -7,7 +7,7 @@ from moorage_api.operation import Call, Facade, Stream
 from moorage_api.reads.events import Columns, WorkspaceEvents
 from moorage_api.reads.matrix import Matrix, MatrixSight
 from moorage_crds.names import ENVIRONMENTS
-from moorage_crds.store import Right, StoreError
+from moorage_crds.store import Right
 
 
 class Events:
@@ -32,12 +32,9 @@ class Events:
 
 
 async def _sight_now(facade: Facade, call: Call) -> MatrixSight | None:
-    """What the caller may see now; None: the token or the right is gone, or nobody can say."""
-    try:
-        caller = await facade.access.authenticate(call.caller.token, call.upstream, address=call.client)
-        if caller is None:
-            return None
-        right = Right("list", ENVIRONMENTS, call.workspace.namespace)
-        return await matrix_sight(facade, call) if await facade.access.allowed(caller, right) else None
-    except (StoreError, errors.ApiError):
+    """What the caller may see now; None: token or right is gone. Raises StoreError, ApiError: nobody can say."""
+    caller = await facade.access.authenticate(call.caller.token, call.upstream, address=call.client)
+    if caller is None:
         return None
+    right = Right("list", ENVIRONMENTS, call.workspace.namespace)
+    return await matrix_sight(facade, call) if await facade.access.allowed(caller, right) else None

@@ -21,16 +21,16 @@ import orjson
 from moorage_api.cache.catalog import Catalog
 from moorage_api.cache.line import Line
 from moorage_api.cache.listeners import MAX_STREAMS, Listener
+from moorage_api.contract.errors import ApiError
 from moorage_api.reads.gates import freezes_of
 from moorage_api.reads.matrix import Matrix, MatrixSight
 from moorage_api.reads.owners import Owners
 from moorage_crds.clock import Clock
 from moorage_crds.kinds.workspace import Workspace
+from moorage_crds.store import StoreError
 
 #: Seconds without news after which a comment is sent, so that proxies keep the connection.
 HEARTBEAT_SECONDS: Final = 10.0
-#: Seconds after which rights are checked again.
-RIGHTS_SECONDS: Final = 10.0
 #: Seconds after which a stream ends and the client connects again with its id: no stream outlives its login by more.
 MAX_SECONDS: Final = 3_600.0
 #: Lines that are sent again after a break; beyond that the client has to read everything again.
@@ -90,8 +90,9 @@ class WorkspaceEvents:
         catalog: the cache.
         columns: what is told of environments.
         workspace: whose events.
-        sight: says what the reader may see now; None: nothing any more.
-        clock: for rights, the end of Freezes, and the end of the stream.
+        sight: says what the reader may see now; None: nothing any more. Raises StoreError or ApiError if nobody can
+            say.
+        clock: for the end of Freezes, and the end of the stream.
     """
 
     def __init__(
@@ -109,7 +110,6 @@ class WorkspaceEvents:
         self._clock = clock
         #: By slug, as it was told last.
         self._shown: Mapping[str, _State] = {}
-        self._asked = clock.monotonic()
 
     async def chunks(
         self, joined: AbstractContextManager[Listener], sight: MatrixSight, last_id: str | None
@@ -123,20 +123,17 @@ class WorkspaceEvents:
         """
         with joined as listener:
             yield b"retry: 2000\n\n" + self._missed(sight, last_id) + self._environments(sight)
-            began = self._asked = self._clock.monotonic()
+            began = self._clock.monotonic()
             seen: MatrixSight | None = sight
             while seen is not None and not listener.ended and self._clock.monotonic() - began < MAX_SECONDS:
                 await listener.wait(HEARTBEAT_SECONDS)
-                seen = await self._still(seen)
+                try:
+                    # As for any other answer: what the reviews said a moment ago is not asked again.
+                    seen = await self._ask_sight()
+                except (StoreError, ApiError):
+                    # Nobody can say. The client connects again with its id, and hears why not, or the rest.
+                    return
                 yield self._next(listener, seen)
-
-    async def _still(self, sight: MatrixSight) -> MatrixSight | None:
-        """What the reader may see now, asked for again when that is due."""
-        now = self._clock.monotonic()
-        if now - self._asked < RIGHTS_SECONDS:
-            return sight
-        self._asked = now
-        return await self._ask_sight()
 
     def _next(self, listener: Listener, sight: MatrixSight | None) -> bytes:
         if sight is None:

@@ -12,11 +12,14 @@ import pytest
 from facade_sockets import listening
 from facade_world import BASE, NAMESPACE, World
 
+from moorage_api.access import TOKEN_SECONDS
 from moorage_api.cache.listeners import MAX_OF_USER, MAX_WAITING
 from moorage_api.reads import events
 from moorage_api.reads.matrix import Matrix, MatrixSight
+from moorage_api.reviews.answers import BELIEVED_SECONDS
 from moorage_client.events import Event, Parser
 from moorage_crds.moments import to_text
+from moorage_crds.store import UnavailableError
 from moorage_dev import patience
 
 PATH = BASE.removesuffix("/environments") + "/events"
@@ -132,11 +135,73 @@ async def test_a_stream_ends_when_the_right_is_gone() -> None:
     async with listening(world) as port, reading(port) as reader:
         await reader.next("hello")
         world.reviews.rights.clear()
-        world.clock.advance(events.RIGHTS_SECONDS + 1)
+        world.clock.advance(BELIEVED_SECONDS)
         await world.call("PUT", f"{BASE}/staging", {"name": "x"}, user="root")
         assert await reader.next("end") == {"reason": "Forbidden"}
         assert await reader.rest() == b""
     assert not len(world.catalog.history.journal.listeners)
+
+
+async def test_a_stream_tells_nothing_later_than_other_answers_after_a_right_is_gone() -> None:
+    world = World()
+    world.environment()
+
+    async def renamed(seconds: float, name: str) -> None:
+        world.clock.advance(seconds)
+        await world.call("PUT", f"{BASE}/staging", {"name": name}, user="root")
+
+    async with listening(world) as port:
+        await world.call("GET", BASE)
+        world.clock.advance(5)
+        async with reading(port) as reader:
+            await reader.next("hello")
+            # Another request renews the answer just before the right goes, and the stream looks just before it ends.
+            world.clock.advance(5.5)
+            await world.call("GET", BASE)
+            world.reviews.rights.clear()
+            await renamed(BELIEVED_SECONDS - 0.5, "still believed")
+            while (await reader.next("environment"))["name"] != "still believed":
+                pass
+            await renamed(0.5, "not believed")
+            while (event := await reader.event()).name != "end":
+                assert "not believed" not in event.data
+    assert (await world.call("GET", BASE)).status == 403
+
+
+async def test_a_stream_of_an_account_that_is_gone_ends_when_its_token_is_reviewed_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    world = World()
+    world.environment()
+
+    async def nobody(_token: str) -> None:
+        return None
+
+    async with listening(world) as port, reading(port) as reader:
+        await reader.next("hello")
+        monkeypatch.setattr(world.reviews, "authenticate", nobody)
+        world.clock.advance(TOKEN_SECONDS)
+        world.environment("production")
+        assert await reader.next("end") == {"reason": "Forbidden"}
+
+
+async def test_a_stream_of_which_nobody_can_say_whose_it_is_breaks_and_goes_on() -> None:
+    """`end` would say that asking again is of no use."""
+    world = World()
+    world.environment()
+    async with listening(world) as port:
+        async with reading(port) as reader:
+            await reader.next("hello")
+            world.reviews.broken = UnavailableError("down")
+            world.clock.advance(BELIEVED_SECONDS)
+            world.environment("production")
+            rest = await reader.rest()
+            assert b"event: end" not in rest
+            assert b"production" not in rest
+        world.reviews.broken = None
+        async with reading(port, last=reader.last) as again:
+            while (await again.next("environment"))["slug"] != "production":
+                pass
 
 
 async def test_who_may_not_read_the_history_hears_of_no_change() -> None:
