@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from collections import Counter
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
@@ -40,6 +41,11 @@ class Reader:
             event = await self.event()
             if event.name == name:
                 return dict(json.loads(event.data))
+
+    async def environment(self, **told: str) -> None:
+        """Read until an environment is told with these fields."""
+        while not told.items() <= (await self.next("environment")).items():
+            pass
 
     async def event(self) -> Event:
         while True:
@@ -160,8 +166,7 @@ async def test_a_stream_tells_nothing_later_than_other_answers_after_a_right_is_
             await world.call("GET", BASE)
             world.reviews.rights.clear()
             await renamed(BELIEVED_SECONDS - 0.5, "still believed")
-            while (await reader.next("environment"))["name"] != "still believed":
-                pass
+            await reader.environment(name="still believed")
             await renamed(0.5, "not believed")
             while (event := await reader.event()).name != "end":
                 assert "not believed" not in event.data
@@ -185,6 +190,24 @@ async def test_a_stream_of_an_account_that_is_gone_ends_when_its_token_is_review
         assert await reader.next("end") == {"reason": "Forbidden"}
 
 
+async def test_streams_of_a_token_share_what_its_reviews_cost() -> None:
+    """Twenty seconds with news in each of them, four times a second: 20 TokenReviews, and 5 questions twice."""
+    world = World()
+    world.environment()
+    async with listening(world) as port, reading(port) as one, reading(port) as two:
+        for reader in (one, two):
+            await reader.next("hello")
+        world.reviews.asked.clear()
+        for number in range(80):
+            world.clock.advance(0.25)
+            # Told as the watch tells it: no request of anybody asks reviews meanwhile.
+            world.environment("staging", displayName=f"name {number}")
+            for reader in (one, two):
+                await reader.environment(name=f"name {number}")
+    reviews = Counter(type(asked).__name__ for asked in world.reviews.asked)
+    assert reviews == {"str": 20, "Right": 10}
+
+
 async def test_a_stream_of_which_nobody_can_say_whose_it_is_breaks_and_goes_on() -> None:
     """`end` would say that asking again is of no use."""
     world = World()
@@ -200,8 +223,7 @@ async def test_a_stream_of_which_nobody_can_say_whose_it_is_breaks_and_goes_on()
             assert b"production" not in rest
         world.reviews.broken = None
         async with reading(port, last=reader.last) as again:
-            while (await again.next("environment"))["slug"] != "production":
-                pass
+            await again.environment(slug="production")
 
 
 async def test_who_may_not_read_the_history_hears_of_no_change() -> None:
