@@ -64,7 +64,8 @@ REPEATABLE: Final = frozenset({"override"})
 def read_query(text: str, model: type[BaseModel]) -> BaseModel:
     """The query string as a checked model. Raises ApiError 422."""
     if not text:
-        return model()
+        # A model may need a parameter.
+        return validated(model, {}, "query")
     try:
         pairs = parse_qsl(
             text, keep_blank_values=True, encoding="utf-8", errors="strict", max_num_fields=MAX_QUERY_FIELDS

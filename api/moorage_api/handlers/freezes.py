@@ -65,5 +65,6 @@ def _new_name_of(call: Call) -> EnvironmentSlug:
     text = call.params["freeze_name"]
     try:
         return EnvironmentSlug.parse(text)
-    except InvalidIdentifierError as error:
-        raise errors.invalid(["path", "freeze_name"], str(error), value=text) from None
+    except InvalidIdentifierError:
+        message = "freeze_name must be a DNS label of at most 63 characters that does not look like a uid"
+        raise errors.invalid(["path", "freeze_name"], message, value=text) from None

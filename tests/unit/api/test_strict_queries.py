@@ -116,3 +116,13 @@ async def test_a_body_that_may_be_absent_has_any_type() -> None:
     )
 
     assert (reply.status, reply.json["release_id"]) == (200, "v1")
+
+
+async def test_parameters_that_are_needed_are_asked_for() -> None:
+    compare = BASE.removesuffix("/environments") + "/compare"
+    for query, missing in (("", ["from", "to"]), ("?", ["from", "to"]), ("?from=a", ["to"])):
+        reply = await World().call("GET", f"{compare}{query}")
+        assert (reply.status, [problem["loc"] for problem in reply.json["detail"]]) == (
+            422,
+            [["query", name] for name in missing],
+        )
