@@ -1,5 +1,6 @@
 """The operator's watch of bindings, or of Environments, stands still, and it writes nothing that has been replaced."""
 
+import json
 from collections.abc import Iterator, Sequence
 from functools import partial
 from typing import Any
@@ -7,7 +8,7 @@ from typing import Any
 import pytest
 from api_server_proxy import ApiServerProxy
 from cluster import LiveCluster, Workspace, Workspaces, account
-from following import following, rollout
+from following import following, keeping_config_maps, rollout
 from services import Operators
 from targets import image, workload
 from waiting import eventually
@@ -15,6 +16,7 @@ from waiting import eventually
 from moorage_crds.kinds.target import ANNOTATION_DEPLOYMENT, MANAGER_DELIVERY
 from moorage_dev.installation import OPERATOR
 from moorage_dev.rest_client import MERGE_PATCH
+from moorage_operator.publishing.decisions import manager_of
 
 KIND = "deployments.apps"
 APPLY = "application/apply-patch+yaml"
@@ -137,3 +139,63 @@ def test_a_consent_that_was_withdrawn_is_not_used_although_the_watch_has_not_tol
     eventually(lambda: not rollout(space), 20)
     assert web.carried == (image("v1"), "1")
     assert asked(cluster, mark, elsewhere, "deployments", ["patch"]) == 0
+
+
+class Published:
+    """The ConfigMap of production, and what may be said in it."""
+
+    def __init__(self, space: Workspace) -> None:
+        keeping_config_maps(space)
+        self.space = space
+        self.path = f"/api/v1/namespaces/{space.namespace}/configmaps/releases"
+
+    def ask(self, domain: str) -> None:
+        """The Environment asks for it, with that parameter."""
+        body = {"spec": {"delivery": {"configMap": {"name": "releases"}}, "parameters": {"domain": domain}}}
+        path = self.space.path("environments", "production")
+        answer = self.space.cluster.raw("PATCH", path, body=body, content_type=MERGE_PATCH)
+        assert answer.status == 200, answer.body
+
+    def data(self) -> dict[str, str]:
+        answer = self.space.cluster.raw("GET", self.path)
+        return dict(answer.json()["data"]) if answer.status == 200 else {}
+
+    def another_replica_says(self) -> None:
+        """The second change of web, and that there is no app "gone"."""
+        data = self.data()
+        said = json.loads(data["RELEASES_JSON"])
+        del said["releases"]["gone"]
+        web = said["releases"]["web"]
+        web |= {"release": "v2", "sequence": 2, "deployment_id": f"{web['deployment_id'][:-1]}2"}
+        later = {"RELEASE_WEB": "v2", "RELEASES_JSON": json.dumps(said), "VALUES_YAML": data["VALUES_YAML"]}
+        body = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "releases"}, "data": later}
+        path = f"{self.path}?fieldManager={manager_of('production')}&force=true"
+        answer = self.space.cluster.raw("PATCH", path, body=body, content_type=APPLY)
+        assert answer.status == 200, answer.body
+
+
+def test_a_config_map_that_says_something_later_is_not_written_over(
+    lagging: ApiServerProxy, workspace: Workspaces, cluster: LiveCluster
+) -> None:
+    space = workspace("production")
+    published = Published(space)
+    published.ask("old.example.com")
+    for app in ("web", "gone"):
+        space.create_deployment("production", app, "v1")
+    eventually(lambda: {"RELEASE_WEB", "RELEASE_GONE"} <= set(published.data()), 20)
+
+    lagging.freeze(BINDINGS)
+    space.set_release("production.web", "v2")
+    space.set_release("production.gone", None)
+    published.another_replica_says()
+    mark = cluster.audit_mark()
+    published.ask("new.example.com")
+    eventually(lambda: "new.example.com" in published.data()["RELEASES_JSON"], 30)
+
+    assert published.data()["RELEASE_WEB"] == "v2"
+    assert "RELEASE_GONE" not in published.data()
+    assert list(json.loads(published.data()["RELEASES_JSON"])["releases"]) == ["web"]
+    # One write, which had all of it; so nothing older was there in between.
+    written = partial(asked, cluster, mark, space, "configmaps", ["create", "patch", "update", "delete"])
+    eventually(written)
+    assert written() == 1
