@@ -151,6 +151,8 @@ def main(argv: list[str]) -> int:
     lanes: int = parser.parse_args(argv).lanes
     # What belongs to the commands of dev/ is not for tests, which start commands of other checkouts.
     os.environ.pop("PYTHONPATH", None)
+    # Where it is set, as in many images, each lane of each part would compile all tests again.
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
     # One for all tests, so that one that is run again draws what it has failed with (tests/support/dice.py).
     dice = os.environ.setdefault("MOORAGE_DICE", str(random.SystemRandom().randrange(1, 2**24)))
     print(f"MOORAGE_DICE={dice}", flush=True)
