@@ -12,6 +12,7 @@ _ARGOCD = "github.com/argoproj/argo-cd/v3"
 _FLUX = "github.com/fluxcd"
 _FLUX_OPERATOR = "github.com/controlplaneio-fluxcd/flux-operator"
 _ROLLOUTS = "github.com/argoproj/argo-rollouts"
+_CERT_MANAGER = "github.com/cert-manager/cert-manager"
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,4 +172,13 @@ ROLLOUTS = Module(
         for kind in ("rollout", "experiment", "analysis-run", "analysis-template", "cluster-analysis-template")
     },
     toolchain="go1.27.0",
+)
+CERT_MANAGER = Module(
+    "certmanager",
+    "building cert-manager (once; about 4 minutes on two cores)",
+    {"certmanager": "./certmanager"},
+    {
+        f"{kinds}.yaml": (_CERT_MANAGER, f"deploy/crds/cert-manager.io_{kinds}.yaml")
+        for kinds in ("certificaterequests", "certificates", "clusterissuers", "issuers")
+    },
 )

@@ -1,4 +1,4 @@
-"""Argo CD, Flux and Argo Rollouts themselves beside a cluster.
+"""Argo CD, Flux, Argo Rollouts and cert-manager themselves beside a cluster.
 
 `make test-engines` asks for them; `make test` leaves them out.
 """
@@ -17,13 +17,14 @@ from services import Facade, Facades
 
 from moorage_dev import binaries, children, modules
 from moorage_dev.engines.argocd import ArgoCD
+from moorage_dev.engines.cert_manager import CertManager
 from moorage_dev.engines.flux import Flux, FluxOperator
 from moorage_dev.engines.rollouts import ArgoRollouts
 from moorage_dev.modules import Module
 from moorage_dev.node.cluster import NodeCluster
 
 #: Fixtures whose logs are shown with a test that failed.
-_ENGINES = ("argocd", "flux", "flux_operator", "argo_rollouts")
+_ENGINES = ("argocd", "flux", "flux_operator", "argo_rollouts", "cert_manager")
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -93,6 +94,17 @@ def argo_rollouts(
         yield engine
 
 
+@pytest.fixture(scope="session")
+def cert_manager(
+    cluster: LiveCluster, tmp_path_factory: pytest.TempPathFactory, pytestconfig: pytest.Config
+) -> Iterator[CertManager]:
+    """The controller of Certificates."""
+    _built(modules.CERT_MANAGER, pytestconfig)
+    engine = CertManager(cluster.underlying, tmp_path_factory.mktemp("cert-manager") / "files")
+    with _running(engine):
+        yield engine
+
+
 @pytest.fixture
 def proxied(cluster: LiveCluster, facades: Facades) -> Iterator[tuple[ApiServerProxy, Facade]]:
     """A facade whose way to the API server can be cut; its answers for tools are at most 5 seconds old."""
@@ -109,7 +121,7 @@ def _built(module: Module, pytestconfig: pytest.Config) -> None:
 
 
 @contextmanager
-def _running(engine: ArgoCD | Flux | FluxOperator | ArgoRollouts) -> Iterator[None]:
+def _running(engine: ArgoCD | Flux | FluxOperator | ArgoRollouts | CertManager) -> Iterator[None]:
     try:
         engine.start()
         yield
