@@ -14,3 +14,5 @@ esac
 kubectl patch "${workload[@]}" --subresource=status --type=merge --patch "{\"status\": {
   \"observedGeneration\": $generation, \"replicas\": 2, \"updatedReplicas\": $updated, \"readyReplicas\": 2, \"availableReplicas\": 2,
   \"conditions\": [{\"type\": \"Available\", \"status\": \"True\"}, {\"type\": \"Progressing\", $progress}]}}" >/dev/null
+# Until its next status the binding shows the rollout of the release before.
+kubectl wait mdep/staging.web-shop --namespace=northwind-storefront --for=jsonpath='{.status.release}'="$1" --timeout=30s >/dev/null
