@@ -36,9 +36,7 @@ class ArgoCD:
         Raises:
             DevError: one of them does not start.
         """
-        programs = binaries.build(modules.ARGOCD)
-        self._parts.folder.mkdir(parents=True)
-        self._parts.install([programs / name for name in modules.ARGOCD.files])
+        programs = self._parts.prepare(modules.ARGOCD)
         self._parts.cluster.admin().apply(*self._objects())
         cache, *free = ports.free(7)
         redis = f"127.0.0.1:{cache}"

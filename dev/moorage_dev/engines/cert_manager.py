@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from moorage_dev import binaries, modules, ports
+from moorage_dev import modules, ports
 from moorage_dev.cluster import Cluster
 from moorage_dev.engines.parts import Parts
 
@@ -27,9 +27,7 @@ class CertManager:
         Raises:
             DevError: it does not start.
         """
-        programs = binaries.build(modules.CERT_MANAGER)
-        self._parts.folder.mkdir(parents=True)
-        self._parts.install([programs / name for name in modules.CERT_MANAGER.files])
+        programs = self._parts.prepare(modules.CERT_MANAGER)
         [probe] = ports.free(1)
         kubeconfig = self._parts.account("cert-manager")
         address = f"127.0.0.1:{probe}"

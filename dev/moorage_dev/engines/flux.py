@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from moorage_dev import binaries, modules, ports
+from moorage_dev import modules, ports
 from moorage_dev.cluster import Cluster
 from moorage_dev.engines.parts import Parts
 
@@ -28,9 +28,7 @@ class Flux:
         Raises:
             DevError: one of them does not start.
         """
-        programs = binaries.build(modules.FLUX)
-        self._parts.folder.mkdir(parents=True)
-        self._parts.install([programs / name for name in modules.FLUX.files])
+        programs = self._parts.prepare(modules.FLUX)
         [files] = ports.free(1)
         storage = self._parts.folder / "artifacts"
         storage.mkdir()
@@ -74,9 +72,7 @@ class FluxOperator:
         Raises:
             DevError: it does not start.
         """
-        programs = binaries.build(modules.FLUX_OPERATOR)
-        self._parts.folder.mkdir(parents=True)
-        self._parts.install([programs / name for name in modules.FLUX_OPERATOR.files])
+        programs = self._parts.prepare(modules.FLUX_OPERATOR)
         # It insists on the mode of Go's cryptography.
         _start(self._parts, programs / "flux-operator", "--web-server-port=0", GODEBUG="fips140=on")
 

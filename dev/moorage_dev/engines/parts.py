@@ -4,10 +4,11 @@ import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from moorage_dev import children, kubeconfigs, packages
+from moorage_dev import binaries, children, kubeconfigs, packages
 from moorage_dev.children import Child
 from moorage_dev.cluster import Cluster
 from moorage_dev.failures import DevError
+from moorage_dev.modules import Module
 from moorage_dev.rest_client import RestClient
 
 #: Seconds that a part may take to become ready.
@@ -29,17 +30,23 @@ class Parts:
         self.namespace = namespace
         self._children: list[Child] = []
 
-    def install(self, crds: Sequence[Path]) -> None:
-        """Apply the engine's kinds and its Namespace.
+    def prepare(self, module: Module) -> Path:
+        """Build the engine's programs, and apply its kinds and its Namespace.
+
+        Returns:
+            The folder of the programs.
 
         Raises:
-            DevError: the API server refuses them.
+            DevError: they cannot be built, or the API server refuses the kinds.
         """
+        programs = binaries.build(module)
+        self.folder.mkdir(parents=True)
         kubectl = self.cluster.admin()
-        files = [f"--filename={path}" for path in crds]
+        files = [f"--filename={programs / name}" for name in module.files]
         kubectl.ok("apply", "--server-side", "--force-conflicts", *files)
         kubectl.ok("wait", "--for=condition=Established", "--timeout=60s", *files)
         kubectl.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": self.namespace}})
+        return programs
 
     def account(self, name: str) -> Path:
         """Kubeconfig of a service account, which is made and may do everything, as the accounts of the engines may."""

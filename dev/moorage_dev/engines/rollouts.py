@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from moorage_dev import binaries, modules, ports
+from moorage_dev import modules, ports
 from moorage_dev.cluster import Cluster
 from moorage_dev.engines.parts import Parts
 
@@ -26,9 +26,7 @@ class ArgoRollouts:
         Raises:
             DevError: it does not start.
         """
-        programs = binaries.build(modules.ROLLOUTS)
-        self._parts.folder.mkdir(parents=True)
-        self._parts.install([programs / name for name in modules.ROLLOUTS.files])
+        programs = self._parts.prepare(modules.ROLLOUTS)
         metrics, health = ports.free(2)
         command: list[str | Path] = [
             programs / "rollouts-controller",
