@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any, Final
 
 from moorage_api.cache.catalog import Catalog
-from moorage_api.cache.views import EnvironmentView
+from moorage_api.cache.views import BindingView, EnvironmentView
 from moorage_api.reads import gates, translate
 from moorage_crds import names
 from moorage_crds.gates import engine
@@ -32,7 +32,13 @@ def of_environment(catalog: Catalog, environment: EnvironmentView) -> list[Appro
 
 
 def counts(catalog: Catalog, environment: EnvironmentView, one: Approval, now: datetime) -> bool:
-    """Whether an Approval says anything about the next change of its app."""
+    """Whether an Approval says anything about the next change of its app.
+
+    A yes is for the app as it is spelled there. While another spelling has the place, no change of that app can come.
+    """
+    binding = _binding(catalog, environment, one.app)
+    if one.decision is Decision.APPROVE and binding is not None and binding.app != one.app:
+        return False
     asked = environment.protection.approvals
     valid_for = asked.valid_for if asked is not None else None
     return evidence.counts(one, _turn(catalog, environment, one.app), valid_for, now)
@@ -127,7 +133,7 @@ def _people(given: list[Approval]) -> list[str]:
 
 def _turn(catalog: Catalog, environment: EnvironmentView, app: str) -> Turn:
     """As the operator has it: a Deployment that is made again does not bring back what was approved before."""
-    binding = catalog.bindings.get(environment.namespace, names.binding_name(environment.name, app))
+    binding = _binding(catalog, environment, app)
     if binding is not None and binding.app == app and binding.last_sequence:
         chain = catalog.history.chain(binding.uid)
         newest = chain.get(binding.last_sequence) if chain is not None else None
@@ -139,3 +145,8 @@ def _turn(catalog: Catalog, environment: EnvironmentView, app: str) -> Turn:
         return turn
     around = frozenset(release for release in (newest.release, newest.previous) if release is not None)
     return replace(turn, changed_at=newest.at, around=around)
+
+
+def _binding(catalog: Catalog, environment: EnvironmentView, app: str) -> BindingView | None:
+    """What stands in the place of an app, perhaps under another spelling."""
+    return catalog.bindings.get(environment.namespace, names.binding_name(environment.name, app))

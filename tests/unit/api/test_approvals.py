@@ -98,6 +98,18 @@ async def test_what_was_used_up_does_not_come_back_with_a_new_deployment(again: 
     assert [one["counts"] for one in listed["approvals"]] == [False]
 
 
+@pytest.mark.parametrize(("decision", "counts"), [("Approve", False), ("Reject", True)])
+async def test_beside_another_spelling_of_the_app_a_yes_says_nothing_and_a_no_does(decision: str, counts: bool) -> None:
+    world = await protected()
+
+    given = await world.call("POST", APPROVALS, {**YES, "app_id": "WEB", "decision": decision}, user="bob")
+
+    assert (given.status, given.json["approval"]["counts"]) == (201, counts)
+    listed = (await world.call("GET", APPROVALS)).json
+    assert [one["counts"] for one in listed["approvals"]] == [counts]
+    assert all(one["approved_by"] == [] for one in listed["candidates"])
+
+
 async def test_a_yes_ends_by_itself() -> None:
     world = await protected(validFor="1h")
     await world.call("POST", APPROVALS, YES, user="bob")
