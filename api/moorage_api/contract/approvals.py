@@ -22,8 +22,8 @@ class ApprovalRequest(Body):
 class ApprovalsQuery(Query):
     """Of which app, and of which release."""
 
-    app_id: App | None = None
-    release_id: Release | None = None
+    app_id: App | None = Field(default=None, description="Those for that app only.")
+    release_id: Release | None = Field(default=None, description="Those for that release only.")
 
 
 class ApprovalReply(Reply):

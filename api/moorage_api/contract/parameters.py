@@ -37,4 +37,4 @@ Cursor = Annotated[
 ]
 #: Of whole numbers in queries; after their bounds, so that the document has these.
 WHOLE = BeforeValidator(_whole)
-Limit = Annotated[int, Field(ge=1, le=200), WHOLE]
+Limit = Annotated[int, Field(ge=1, le=200, description="How many a page holds at most."), WHOLE]

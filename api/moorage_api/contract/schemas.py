@@ -31,8 +31,18 @@ LockText = Annotated[
     str, Field(min_length=1, max_length=512, pattern=LINE, description="Shown to everybody whose change is refused.")
 ]
 Slug = Annotated[str, Field(min_length=1, max_length=63, pattern=whole(patterns.SLUG), description="A DNS label.")]
-App = Annotated[str, Field(min_length=1, max_length=63, pattern=whole(patterns.APP))]
-Release = Annotated[str, Field(min_length=1, max_length=128, pattern=whole(patterns.RELEASE))]
+App = Annotated[
+    str, Field(min_length=1, max_length=63, pattern=whole(patterns.APP), description="An app, such as checkout.")
+]
+Release = Annotated[
+    str,
+    Field(
+        min_length=1,
+        max_length=128,
+        pattern=whole(patterns.RELEASE),
+        description="A release, such as checkout-1.4.2.",
+    ),
+]
 LineId = Annotated[
     str,
     Field(
@@ -321,8 +331,8 @@ class HistoryQuery(Period):
 
     limit: Limit = 50
     cursor: Cursor | None = None
-    app_id: App | None = None
-    action: Action | None = None
+    app_id: App | None = Field(default=None, description="Lines of that app only.")
+    action: Action | None = Field(default=None, description="Lines of that kind of change only.")
 
 
 class WorkspaceHistoryQuery(HistoryQuery):
@@ -343,7 +353,7 @@ class NumbersQuery(Period):
     environment_id: EnvironmentId | None = Field(
         default=None, description="Id or slug; with it, the numbers of each app are told, too."
     )
-    app_id: App | None = None
+    app_id: App | None = Field(default=None, description="The numbers of that app only.")
     step: Literal["day", "week"] | None = Field(
         default=None,
         description="Divide the time, into at most 100 steps: the last one ends with it, the first one takes what is "

@@ -35,7 +35,7 @@ Names = _Name | Annotated[list[_Name], Field(min_length=1, max_length=200)]
 class Lenient(BaseModel):
     """A part of a request of Argo CD: unknown fields pass."""
 
-    model_config = ConfigDict(extra="ignore", frozen=True)
+    model_config = ConfigDict(extra="ignore", frozen=True, json_schema_extra={"additionalProperties": True})
 
 
 class PluginParameters(Lenient):
