@@ -64,7 +64,7 @@ class Buildah:
         """
         page.build()
         if not self._has(_BASE):
-            self._load(_base_archive(), _BASE)
+            self._load(base_archive(), _BASE)
         if not shell and not self._has(_RUNTIME):
             self._load_runtime()
         given = {"BASE_IMAGE": _BASE, **({} if shell else {"RUNTIME_IMAGE": _RUNTIME}), **(arguments or {})}
@@ -132,7 +132,7 @@ class Buildah:
     def _load_runtime(self) -> None:
         with tempfile.TemporaryDirectory(prefix="moorage-runtime-") as folder:
             archive = Path(folder) / "root.tar"
-            runtime_root.write(_base_archive(), archive)
+            runtime_root.write(base_archive(), archive)
             self._load(archive, _RUNTIME)
 
 
@@ -222,8 +222,11 @@ def _driver() -> str:
     return "overlay" if mounted else "vfs"
 
 
-def _base_archive() -> Path:
-    """A minimal Debian with Python, of the release that this machine runs; made once for all checkouts."""
+def base_archive() -> Path:
+    """A minimal Debian with Python, of the release that this machine runs; made once for all checkouts.
+
+    It stands in for the image that BASE_IMAGE names.
+    """
     release = _codename()
     archive = cache_dir() / f"image-base-{release}.tar"
     with archive.with_suffix(".lock").open("w") as lock:

@@ -137,6 +137,28 @@ def wait_until(child: Child, ready: Callable[[], bool], *, timeout: float, what:
         time.sleep(_POLL)
 
 
+def only_child(pid: int) -> int | None:
+    """The process that `unshare --fork` has started, None when it has not yet or is gone."""
+    try:
+        listed = Path(f"/proc/{pid}/task/{pid}/children").read_text(encoding="ascii").split()
+    except OSError:
+        return None
+    return int(listed[0]) if listed else None
+
+
+def wait_gone(pid: int | None) -> None:
+    """Wait until a killed first process of namespaces is gone, and with it all that ran in them.
+
+    Raises:
+        DevError: it does not go.
+    """
+    deadline = time.monotonic() + GRACE
+    while pid is not None and exists(pid):
+        if time.monotonic() > deadline:
+            raise DevError(f"the first process ({pid}) does not end, even after SIGKILL: look at it with ps")
+        time.sleep(_POLL)
+
+
 def tail(log: Path, lines: int = 12) -> str:
     """The last lines of a log, indented; long lines are cut."""
     try:

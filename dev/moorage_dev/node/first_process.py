@@ -17,7 +17,7 @@ READY = "namespaces-ready"
 
 #: The kubelet writes these on every start, and they belong to the whole machine. In the node's mounts, files with the
 #: wanted values lie over them: the kubelet finds what it wants, and the kernel keeps its own values.
-_SYSCTLS = {
+SYSCTLS = {
     "vm/overcommit_memory": "1",
     "vm/panic_on_oom": "0",
     "kernel/panic": "10",
@@ -53,7 +53,7 @@ def _mount(folder: Path) -> None:
         Path(path).mkdir(exist_ok=True)
     values = folder / "sysctl"
     values.mkdir(exist_ok=True)
-    for name, value in _SYSCTLS.items():
+    for name, value in SYSCTLS.items():
         file = values / name.replace("/", ".")
         file.write_text(f"{value}\n", encoding="ascii")
         _run("mount", "--bind", str(file), f"/proc/sys/{name}")

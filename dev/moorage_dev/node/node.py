@@ -10,7 +10,6 @@ import os
 import shutil
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -70,14 +69,14 @@ class Node:
     def stop(self) -> None:
         """End everything at once and remove the cgroups; logs stay. No-op when nothing runs."""
         first = self._children.get(FIRST)
-        inner = _only_child(first.pid) if first is not None and children.is_running(first) else None
+        inner = children.only_child(first.pid) if first is not None and children.is_running(first) else None
         if first is not None:
             children.kill(first)
         # The parents of all parts are outside. One that somebody paused would never take the remains of its part away.
         for child in self._children.values():
             children.kill(child)
         # The first process is gone when all others are, and all mounts.
-        _wait_gone(inner)
+        children.wait_gone(inner)
         self._children.clear()
         cgroups.remove(self.cgroup)
         self._save()
@@ -216,7 +215,7 @@ class Node:
 
     def _enter(self, namespaces: tuple[str, ...], *command: str | Path) -> list[str]:
         first = self._children.get(FIRST)
-        inner = _only_child(first.pid) if first is not None and children.is_running(first) else None
+        inner = children.only_child(first.pid) if first is not None and children.is_running(first) else None
         if inner is None:
             raise DevError("the node does not run")
         # Who enters other mounts stands in their root at first.
@@ -225,7 +224,7 @@ class Node:
 
     def _inside(self, path: str) -> Path:
         """A path of the node's own mounts, as this process sees it."""
-        inner = _only_child(self._children[FIRST].pid)
+        inner = children.only_child(self._children[FIRST].pid)
         return Path(f"/proc/{inner}/root{path}")
 
     def _wait(self, part: str, ready: Callable[[], bool], what: str) -> None:
@@ -241,20 +240,3 @@ class Node:
     def _save(self) -> None:
         if self.folder.is_dir():
             children.save(self._children, self._state)
-
-
-def _only_child(pid: int) -> int | None:
-    """The process that `unshare` has started, None when it has not yet or is gone."""
-    try:
-        listed = Path(f"/proc/{pid}/task/{pid}/children").read_text(encoding="ascii").split()
-    except OSError:
-        return None
-    return int(listed[0]) if listed else None
-
-
-def _wait_gone(pid: int | None) -> None:
-    deadline = time.monotonic() + children.GRACE
-    while pid is not None and children.exists(pid):
-        if time.monotonic() > deadline:
-            raise DevError(f"the node's first process ({pid}) does not end, even after SIGKILL: look at it with ps")
-        time.sleep(0.02)
