@@ -15,6 +15,7 @@ from moorage_operator.environments.seeding import Seeding
 from moorage_operator.events.ports import Courier
 from moorage_operator.events.sender import Sender
 from moorage_operator.gates.clearing import Clearing
+from moorage_operator.gates.evidence import Evidence
 from moorage_operator.history.recorder import Recorder
 from moorage_operator.memory.chain import Chain, EnvironmentKey
 from moorage_operator.memory.outbox import SinkKey
@@ -137,8 +138,11 @@ def assemble(around: Surroundings, tuning: Tuning) -> Machinery:
 
 def _loops(around: Surroundings, tuning: Tuning) -> Loops:
     jitter = tuning.jitter
-    statuses = DeploymentStatusWriter(around, KeyedQueue[str](jitter, rounds=tuning.rounds))
-    environments = EnvironmentStatusWriter(around, KeyedQueue[EnvironmentKey](jitter, rounds=tuning.rounds))
+    evidence = Evidence(around)
+    statuses = DeploymentStatusWriter(around, evidence, KeyedQueue[str](jitter, rounds=tuning.rounds))
+    environments = EnvironmentStatusWriter(
+        around, evidence, statuses, KeyedQueue[EnvironmentKey](jitter, rounds=tuning.rounds)
+    )
     return Loops(
         recorder=Recorder(around, statuses=statuses, environments=environments, queue=KeyedQueue[str](jitter)),
         statuses=statuses,

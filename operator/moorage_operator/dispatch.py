@@ -12,7 +12,7 @@ from moorage_crds.kinds import deployment as deployments
 from moorage_crds.kinds import environment as environments
 from moorage_crds.kinds import workspace as workspaces
 from moorage_crds.kinds.deployment import Deployment
-from moorage_crds.kinds.environment import Environment
+from moorage_crds.kinds.environment import NO_PROTECTION, Environment
 from moorage_crds.kinds.workspace import Workspace
 from moorage_crds.objects import RawObject, metadata
 from moorage_crds.reading import readable, sound
@@ -214,6 +214,7 @@ class Intake:
         before = self._world.environment_uid(key)
         known = self._world.environments.get(key)
         namespaces = known.environment.delivery_namespaces if known is not None else ()
+        protection = known.environment.protection if known is not None else NO_PROTECTION
         if not self._world.see_environment(seen, from_list=from_list):
             return
         self._outbox.moved(seen.namespace)
@@ -221,8 +222,8 @@ class Intake:
             journal.protection_changed(known.environment if known is not None else None, seen)
             self._environments.mark(key)
             self._tell_of(seen, News.CHANGED)
-            # Other Namespaces: objects there that follow the bindings begin or cease to count.
-            if before != seen.uid or namespaces != seen.delivery_namespaces:
+            # Other Namespaces: objects there that follow the bindings begin or cease to count; other rules: evidence.
+            if (before, namespaces, protection) != (seen.uid, seen.delivery_namespaces, seen.protection):
                 self._for_members(seen, self.route)
 
     def environment_gone(self, gone: Environment) -> None:

@@ -86,6 +86,7 @@ class DeploymentFacts:
         up_to_date: nothing is waiting to be recorded.
         now: RFC 3339.
         targets: what follows the binding; None while that is not known: what is stored of it stays then.
+        evidence: what is known for the rules of its Environment; None: there are none.
     """
 
     deployment: Deployment
@@ -96,6 +97,7 @@ class DeploymentFacts:
     trouble: Trouble | None
     now: str
     targets: "tuple[Target, ...] | None" = None
+    evidence: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True, slots=True)

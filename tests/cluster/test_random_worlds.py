@@ -73,7 +73,9 @@ class Known:
     def verdicts(self, asked: Asked, moment: datetime | None) -> tuple[Verdict, ...]:
         """What each gate says of a change at a moment; None: of a write that leaves none."""
         place = self.environments[asked.environment]
-        own = evidence.gates_of(place.name, place.protection, place.status.get("gates") or {}, asked.app)
+        binding = self.bindings.get(binding_name(asked.environment, asked.app))
+        told = binding.status.get("evidence") if binding is not None else None
+        own = evidence.gates_of(place.name, place.protection, place.status.get("gates") or {}, asked.app, told)
         return engine.verdicts((*self.gates, *own), self._change(asked), moment)
 
     def is_change(self, asked: Asked) -> bool:

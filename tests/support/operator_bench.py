@@ -210,6 +210,7 @@ class Bench:
         release: str | None,
         *,
         app: str = "web",
+        environment: str = "production",
         stamped: bool = True,
         by: str = "alice",
         when: float | None = None,
@@ -218,8 +219,9 @@ class Bench:
 
         `when` is a stamp other than the present moment, in seconds after `START`.
         """
-        name = names.binding_name("production", app)
-        raw = self.store.one(names.DEPLOYMENTS, builders.NAMESPACE, name) or builders.deployment(app=app)
+        name = names.binding_name(environment, app)
+        stored = self.store.one(names.DEPLOYMENTS, builders.NAMESPACE, name)
+        raw = stored or builders.deployment(app=app, environment=environment)
         before = copy.deepcopy(raw)
         raw["spec"].pop("release", None)
         if release is not None:

@@ -132,19 +132,30 @@ class World:
         path = self.shop.path("environments", environment)
         self._patch(path, {"spec": spec})
         # As the operator would write it; sometimes about a rule that has been changed since.
-        looked_at = {"require": "Deployed", **promotion, **({"soak": "45m"} if self._chance(0.15) else {})}
-        gates: Object = {"closed": False, "provenFor": looked_at, "proven": {}, "approved": {}, "known": {}}
+        by_app = {app: self._evidence(promotion) for app in APPS if self._chance(0.7)}
+        parts = {part: {app: one[part] for app, one in by_app.items()} for part in ("proven", "known", "approved")}
+        gates: Object = {"closed": False, "provenFor": self._evidence(promotion)["provenFor"], **parts}
+        self._patch(f"{path}/status", {"status": {"gates": gates}})
         for app in APPS:
-            gates["proven"][app] = [
+            binding = f"{environment}.{app}"
+            if self._chance(0.7) and self.shop.get("deployments", binding) is not None:
+                body = {"status": {"evidence": self._evidence(promotion)}}
+                self._patch(f"{self.shop.path('deployments', binding)}/status", body)
+
+    def _evidence(self, promotion: Object) -> Object:
+        """About one app."""
+        return {
+            "provenFor": {"require": "Deployed", **promotion, **({"soak": "45m"} if self._chance(0.15) else {})},
+            "proven": [
                 {"release": one, "eligibleAt": to_text(self._now + timedelta(hours=self._hours()))}
                 for one in self._some(RELEASES, 0.4)
-            ]
-            gates["known"][app] = list(self._some(RELEASES, 0.1))
-            gates["approved"][app] = [
+            ],
+            "known": list(self._some(RELEASES, 0.1)),
+            "approved": [
                 {"release": one, "sequence": self._random.choice((0, 1, 2, 3)), "by": self._approvers()}
                 for one in self._some(RELEASES, 0.4)[:3]
-            ]
-        self._patch(f"{path}/status", {"status": {"gates": gates}})
+            ],
+        }
 
     def _approvers(self) -> list[Object]:
         users = self._some(("dave", "erin", *USERS), 0.4) or ("dave",)

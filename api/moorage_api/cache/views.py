@@ -56,6 +56,7 @@ class BindingView:
         declared_by: the GitOps tool that declares the release.
         rollout: what became of the newest recorded release; None where nothing follows the binding.
         outcomes: how earlier ones ended.
+        evidence: `status.evidence`; None: there is none.
         deleting: it is being deleted, and goes when the last finalizer is removed.
         finalizers: what holds it.
     """
@@ -77,6 +78,7 @@ class BindingView:
     created_at: str = ""
     rollout: RolloutView | None = None
     outcomes: tuple[RolloutView, ...] = ()
+    evidence: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -268,6 +270,7 @@ class Reader:
                 RolloutView(one["sequence"], self._words(one["outcome"]), healthy_at=one.get("healthyAt"))
                 for one in read.status.get("outcomes") or ()
             ),
+            evidence=read.status.get("evidence"),
         )
 
     def lock(self, raw: RawObject) -> LockView:
@@ -356,13 +359,8 @@ class Reader:
 def _rollout(stored: Mapping[str, Any] | None) -> RolloutView | None:
     if stored is None:
         return None
-    return RolloutView(
-        sequence=stored["sequence"],
-        phase=stored["phase"],
-        since=stored["since"],
-        healthy_at=stored.get("healthySince"),
-        message=stored.get("message"),
-    )
+    sequence, phase, since = stored["sequence"], stored["phase"], stored["since"]
+    return RolloutView(sequence, phase, since, stored.get("healthySince"), stored.get("message"))
 
 
 def pending_line(

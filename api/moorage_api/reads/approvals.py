@@ -10,7 +10,7 @@ from moorage_api.cache.views import BindingView, EnvironmentView
 from moorage_api.reads import gates, translate
 from moorage_crds import names
 from moorage_crds.gates import engine
-from moorage_crds.gates.verdict import AskedChange, Code, Gate
+from moorage_crds.gates.verdict import AskedChange, Code
 from moorage_crds.kinds import evidence
 from moorage_crds.kinds.approval import Approval, Decision
 from moorage_crds.kinds.evidence import Turn
@@ -103,7 +103,8 @@ def _candidate(
 ) -> dict[str, Any]:
     change = gates.change_of(catalog, environment.namespace, asked)
     given = every.get((asked.app, asked.release or ""), [])
-    standing = _conditions(environment, change, given)
+    # The gates that ask something of a release itself.
+    standing = (*gates.asked_by(catalog, environment, change.app), *evidence.rejections_of(given))
     found = engine.verdicts(standing, change, now)
     opens_at = engine.opens_at(standing, change, now)
     missing = next((one.details["missing"] for one in found if one.code is Code.APPROVAL_REQUIRED), 0)
@@ -119,12 +120,6 @@ def _candidate(
         "opens_at": to_text(opens_at) if opens_at is not None and opens_at > now else None,
         "gates": [translate.verdict(one) for one in found],
     }
-
-
-def _conditions(environment: EnvironmentView, change: AskedChange, given: list[Approval]) -> tuple[Gate, ...]:
-    """The gates that ask something of a release itself."""
-    own = evidence.gates_of(environment.name, environment.protection, environment.evidence, change.app)
-    return (*own, *evidence.rejections_of(given))
 
 
 def _people(given: list[Approval]) -> list[str]:

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any, Final
 
 from moorage_api.cache.catalog import Catalog
-from moorage_api.cache.views import LockView
+from moorage_api.cache.views import EnvironmentView, LockView
 from moorage_api.contract.errors import ApiError
 from moorage_api.reads import translate
 from moorage_crds import names
@@ -27,10 +27,18 @@ def gates_of(catalog: Catalog, workspace: Workspace, change: AskedChange) -> tup
     slug = change.environment
     clocks = clocks_of(catalog, workspace, catalog.locks.get(workspace.namespace, slug))
     view = catalog.environments.get(workspace.namespace, slug)
-    own = evidence.gates_of(slug, view.protection, view.evidence, change.app) if view is not None else ()
+    own = asked_by(catalog, view, change.app) if view is not None else ()
     place = names.app_place(change.app)
     approvals = (one for one in catalog.approvals_of(workspace.namespace, slug) if names.app_place(one.app) == place)
     return (*clocks, *own, *evidence.rejections_of(approvals))
+
+
+def asked_by(catalog: Catalog, environment: EnvironmentView, app: str) -> Iterator[Gate]:
+    """The gates that an environment itself is: promotion and approvals, with what is known of an app."""
+    place = names.binding_name(environment.name, app) if app else ""
+    binding = catalog.bindings.get(environment.namespace, place)
+    own = binding.evidence if binding is not None and binding.app == app else None
+    return evidence.gates_of(environment.name, environment.protection, environment.evidence, app, own)
 
 
 def clocks_of(catalog: Catalog, workspace: Workspace, lock: LockView | None) -> tuple[Gate, ...]:

@@ -38,14 +38,16 @@ async def explained(
     user = await user_of(store)
     change = AskedChange(view.name, app or "", release or NEW_RELEASE, user=user)
     bindings = [deployment.from_object(raw) for raw in await listing(names.DEPLOYMENTS)]
-    change = next((_known(change, one) for one in bindings if app and _is_about(one, change)), change)
+    binding = next((one for one in bindings if app and _is_about(one, change)), None)
+    change = _known(change, binding) if binding is not None else change
+    own = binding.status.get("evidence") if binding is not None else None
     shared = await _cluster_freezes(store, view.namespace)
     approvals = [approval.from_object(raw) for raw in await listing(names.APPROVALS)]
     gates: list[Gate] = [
         *_locks(await listing(names.LOCKS), view.name),
         *(freeze.from_object(raw).gate for raw in await listing(names.FREEZES)),
         *(shared or ()),
-        *evidence.gates_of(view.name, view.protection, view.status.get("gates") or {}, change.app),
+        *evidence.gates_of(view.name, view.protection, view.status.get("gates") or {}, change.app, own),
         *evidence.rejections_of(approvals),
     ]
     opens_at = engine.opens_at(gates, change, at)

@@ -18,6 +18,7 @@ from moorage_crds.identifiers import BindingName
 from moorage_crds.kinds.change_log import ChangeLog, ChangeNote, KeptHistory, LastChange, RecordedSequence
 from moorage_crds.kinds.kind import READ, WRITE, AccountRights, Kind, Role
 from moorage_crds.kinds.parts import App, Conditions, Generation, Part, Slug, UidText
+from moorage_crds.kinds.protection import AppEvidence
 from moorage_crds.kinds.rollout import Outcomes, Rollout
 from moorage_crds.objects import RawObject, metadata, version_of
 from moorage_crds.patterns import whole
@@ -65,6 +66,7 @@ class DeploymentStatus(Part):
     history: KeptHistory | None = None
     rollout: Rollout | None = None
     outcomes: Outcomes | None = None
+    evidence: AppEvidence | None = None
     conditions: Conditions | None = None
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, Final
 
 from moorage_crds.gates.approvals import ApprovalsGate, Approved, Approver, Rejection
 from moorage_crds.gates.promotion import PromotionGate
@@ -12,25 +12,33 @@ from moorage_crds.kinds.approval import Approval, Decision
 from moorage_crds.kinds.protection import Promotion, Protection, Requirement, protection_of
 from moorage_crds.moments import parse, to_moment
 
+#: What is known by app, in the status of an Environment; in that of a binding the same is about its own app.
+_PARTS: Final = ("proven", "known", "approved")
 
-def gates_of(environment: str, protection: Protection, evidence: Mapping[str, Any], app: str) -> Iterator[Gate]:
-    """The gates that an Environment itself is, for one app.
+
+def gates_of(
+    environment: str, protection: Protection, evidence: Mapping[str, Any], app: str, own: Mapping[str, Any] | None
+) -> Iterator[Gate]:
+    """The gates that an Environment itself is, for one app. Evidence of both places counts.
 
     Args:
         environment: slug.
         protection: what it asks for.
         evidence: its `status.gates`.
         app: whose evidence counts.
+        own: `status.evidence` of the binding of the app there; None without a binding, or without evidence.
     """
-    known = frozenset((evidence.get("known") or {}).get(app) or ())
+    shared = {part: (evidence.get(part) or {}).get(app) for part in _PARTS}
+    both = (own or {}, {**shared, "provenFor": evidence.get("provenFor")})
+    known = frozenset(release for one in both for release in one.get("known") or ())
     if protection.promotion is not None:
         yield PromotionGate(
             environment=environment,
             origin=protection.promotion.origin,
             soak_text=written(protection.promotion.soak),
             healthy=protection.promotion.require is Requirement.HEALTHY,
-            is_looked_at=_is_about(protection.promotion, evidence),
-            proven=_proven(protection.promotion, evidence, app),
+            is_looked_at=any(_is_about(protection.promotion, one) for one in both),
+            proven=_proven(protection.promotion, both),
             known=known,
             enforcement=protection.enforcement,
         )
@@ -38,7 +46,7 @@ def gates_of(environment: str, protection: Protection, evidence: Mapping[str, An
         yield ApprovalsGate(
             environment=environment,
             required=protection.approvals.required,
-            approved=[_approved(one) for one in (evidence.get("approved") or {}).get(app) or ()],
+            approved=_approved_in(both),
             known=known,
             enforcement=protection.enforcement,
         )
@@ -96,12 +104,25 @@ def rejections_of(approvals: Iterable[Approval]) -> Iterator[Rejection]:
     )
 
 
-def _proven(promotion: Promotion, evidence: Mapping[str, Any], app: str) -> dict[str, Any]:
+def _proven(promotion: Promotion, places: Iterable[Mapping[str, Any]]) -> dict[str, datetime]:
     """Evidence is about one promotion; of another one nothing is known yet."""
-    if not _is_about(promotion, evidence):
-        return {}
-    found = (evidence.get("proven") or {}).get(app) or ()
-    return {one["release"]: moment for one in found if (moment := to_moment(one.get("eligibleAt"))) is not None}
+    earliest: dict[str, datetime] = {}
+    for place in places:
+        for one in (place.get("proven") or ()) if _is_about(promotion, place) else ():
+            moment = to_moment(one.get("eligibleAt"))
+            if moment is not None:
+                earliest[one["release"]] = min(moment, earliest.get(one["release"], moment))
+    return earliest
+
+
+def _approved_in(places: Iterable[Mapping[str, Any]]) -> list[Approved]:
+    """Of each release and number the first that is found: people must not count twice."""
+    found: dict[tuple[str, int], Approved] = {}
+    for place in places:
+        for raw in place.get("approved") or ():
+            one = _approved(raw)
+            found.setdefault((one.release, one.sequence), one)
+    return list(found.values())
 
 
 def _is_about(promotion: Promotion, evidence: Mapping[str, Any]) -> bool:

@@ -1,7 +1,8 @@
 """The protection of an Environment: promotion and approvals in its spec, and the evidence for both in its status. Pure.
 
-The policies `protection.yaml` decide from the Environment alone: what it wants stands in its spec, and what is known of
-releases (where they run, who approved them) is condensed by the operator into `status.gates`.
+The policies decide from the Environment and from the binding that is written: what is wanted stands in the spec of the
+Environment. What is known of releases (where they run, who approved them) is condensed by the operator into
+`status.evidence` of the binding, and for apps without a binding into `status.gates` of the Environment (ADR 0065).
 """
 
 import re
@@ -85,6 +86,26 @@ class ApprovedRelease(Part):
     by: Annotated[list[Approver], Field(max_length=MAX_APPROVERS)] = Field(description="Who approved, oldest first.")
 
 
+class AppEvidence(Part):
+    """What is known of the releases of this app, for the rules of its environment. Written by the operator."""
+
+    model_config = ConfigDict(json_schema_extra={"x-kubernetes-map-type": "atomic"})
+
+    proven_for: PromotionSpec | None = Field(
+        default=None, description="The promotion that `proven` is about; another one has no evidence yet."
+    )
+    proven: Annotated[list[ProvenRelease], Field(max_length=MAX_PROVEN)] | None = Field(
+        default=None,
+        description="The release that is active in `from` now, and those that had soaked when they left.",
+    )
+    known: Annotated[list[Release], Field(max_length=MAX_KNOWN)] | None = Field(
+        default=None, description="Releases that were active here, newest first."
+    )
+    approved: Annotated[list[ApprovedRelease], Field(max_length=MAX_APPROVED)] | None = Field(
+        default=None, description="Releases that were approved for the next change."
+    )
+
+
 def _by_app(description: str, default: None = None) -> Any:
     return Field(default=default, description=description, json_schema_extra={"maxProperties": MAX_APPS})
 
@@ -109,13 +130,13 @@ class GatesStatus(Part):
         default=None, description="The promotion that `proven` is about; another one has no evidence yet."
     )
     proven: dict[str, Annotated[list[ProvenRelease], Field(max_length=MAX_PROVEN)]] | None = _by_app(
-        "By app: the release that is active in `from` now, and those that had soaked when they left."
+        "By app without a binding: the release that is active in `from` now, and those that had soaked there."
     )
     known: dict[str, Annotated[list[Release], Field(max_length=MAX_KNOWN)]] | None = _by_app(
-        "By app: releases that were active here, newest first."
+        "By app without a binding: releases that were active here, newest first."
     )
     approved: dict[str, Annotated[list[ApprovedRelease], Field(max_length=MAX_APPROVED)]] | None = _by_app(
-        "By app: releases that were approved for the next change."
+        "By app without a binding: releases that were approved for the next change."
     )
 
 

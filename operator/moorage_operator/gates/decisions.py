@@ -1,4 +1,8 @@
-"""Facts → `status.gates` of an Environment: when it is closed, and the evidence by which its policies decide. Pure."""
+"""Facts → `status.gates` of an Environment and `status.evidence` of a binding. Pure.
+
+The first says when an Environment is closed. Both hold the evidence by which its policies decide: that about an app
+stands with its binding, because a policy pays for all that the status of the Environment holds (ADR 0065).
+"""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -58,6 +62,7 @@ class GatesFacts:
         stored: `status.gates` as it is stored.
         since: app → when it was here first.
         origin_since: the same for the environment that the promotion names.
+        housed: the apps whose binding holds the evidence about them.
     """
 
     protection: Protection
@@ -71,6 +76,7 @@ class GatesFacts:
     stored: Mapping[str, Any]
     since: Mapping[str, str] = field(default_factory=dict)
     origin_since: Mapping[str, str] = field(default_factory=dict)
+    housed: frozenset[str] = frozenset()
 
     def rank(self, app: str) -> tuple[bool, str, str]:
         """Sort key of an app where the status has no room for all evidence: apps deployed here first, then the oldest.
@@ -79,6 +85,57 @@ class GatesFacts:
         """
         first = min(filter(None, (self.since.get(app), self.origin_since.get(app))), default="~")
         return app not in self.since, first, app
+
+
+@dataclass(frozen=True, slots=True)
+class AppFacts:
+    """Everything that the evidence about one app is made of, for the rules of one Environment.
+
+    Attributes:
+        stays: which releases of it were here, oldest first; None: not known yet.
+        origin: the same for the environment that the promotion names.
+        binding: how far its binding is.
+        origin_healthy_since: since when its rollout there is healthy; None: it is not, or nobody looks.
+        approvals: those of that Environment and app.
+        stored: `status.evidence` as it is stored; None: there is none.
+    """
+
+    protection: Protection
+    stays: Sequence[Stay] | None
+    origin: Sequence[Stay] | None
+    binding: BindingNow
+    origin_healthy_since: str | None
+    approvals: Sequence[Approval]
+    stored: Mapping[str, Any] | None
+
+
+def wanted_evidence(facts: AppFacts) -> dict[str, Any] | None:
+    """The evidence that a binding should hold; None: nothing asks for any. While history is not known, it stays."""
+    if not facts.protection.is_set:
+        return None
+    promotion, asked = facts.protection.promotion, facts.protection.approvals
+    if facts.stays is None or (promotion is not None and facts.origin is None):
+        return dict(facts.stored) if facts.stored is not None else None
+    found: dict[str, Any] = {"known": known(facts.stays)}
+    if promotion is not None:
+        found |= {
+            "provenFor": rule_of(promotion),
+            "proven": _proven(promotion, facts.origin or (), facts.origin_healthy_since),
+        }
+    if asked is not None:
+        given = approved(
+            facts.approvals, {one.app: facts.binding for one in facts.approvals}, valid_for=asked.valid_for
+        )
+        found["approved"] = [one for _, those in given for one in those]
+    return {key: value for key, value in found.items() if value}
+
+
+def is_housed(stored: Mapping[str, Any] | None, protection: Protection) -> bool:
+    """Whether a binding holds evidence for the present rules, so that the Environment need not."""
+    if stored is None:
+        return False
+    promotion = protection.promotion
+    return promotion is None or stored.get("provenFor") == rule_of(promotion)
 
 
 def wanted_gates(facts: GatesFacts) -> dict[str, Any] | None:
@@ -109,8 +166,11 @@ def _evidence(facts: GatesFacts) -> dict[str, Any]:
     here, origin = facts.stays, facts.origin or {}
     found: dict[str, Any] = {"known": _bounded(facts, "known", here, lambda app: known(here[app]))}
     if promotion is not None:
-        proven = _bounded(facts, "proven", origin, lambda app: _proven(promotion, app, origin[app], facts))
-        found |= {"provenFor": _rule(promotion), "proven": proven}
+
+        def of(app: str) -> list[dict[str, str]]:
+            return _proven(promotion, origin[app], facts.origin_bindings.get(app, _NOTHING).healthy_since)
+
+        found |= {"provenFor": rule_of(promotion), "proven": _bounded(facts, "proven", origin, of)}
     if facts.protection.approvals is not None:
         given = dict(approved(facts.approvals, facts.bindings, valid_for=facts.protection.approvals.valid_for))
         found["approved"] = _bounded(facts, "approved", given, given.__getitem__)
@@ -121,7 +181,7 @@ def _bounded(facts: GatesFacts, part: str, apps: Iterable[str], of: Callable[[st
     """As many apps as have room, by name; none without evidence. That of the others is not even worked out."""
     kept: dict[str, list[Any]] = {}
     room = MOST_BYTES[part]
-    for app in sorted(apps, key=facts.rank):
+    for app in sorted((one for one in apps if one not in facts.housed), key=facts.rank):
         if found := of(app):
             room -= len(app) + len(orjson.dumps(found))
             if len(kept) == MAX_APPS or room < 0:
@@ -135,9 +195,9 @@ def known(stays: Sequence[Stay]) -> list[str]:
     return list(dict.fromkeys(stay.release for stay in reversed(stays)))[:MAX_KNOWN]
 
 
-def _proven(promotion: Promotion, app: str, stays: Sequence[Stay], facts: GatesFacts) -> list[dict[str, str]]:
+def _proven(promotion: Promotion, stays: Sequence[Stay], healthy_since: str | None) -> list[dict[str, str]]:
     if promotion.require is Requirement.HEALTHY:
-        return healthy(stays, facts.origin_bindings.get(app, _NOTHING).healthy_since, promotion.soak)
+        return healthy(stays, healthy_since, promotion.soak)
     return proven(stays, promotion.soak)
 
 
@@ -203,7 +263,8 @@ def _by(users: Mapping[str, str | None]) -> list[dict[str, str]]:
     return [{"user": user, **({"until": until} if until is not None else {})} for user, until in newest]
 
 
-def _rule(promotion: Promotion) -> dict[str, str]:
+def rule_of(promotion: Promotion) -> dict[str, str]:
+    """A promotion as evidence names it."""
     seconds = int(promotion.soak.total_seconds())
     return {"from": promotion.origin, "soak": f"{seconds}s", "require": str(promotion.require)}
 

@@ -1,5 +1,6 @@
-"""Gathers the evidence for the gates of an Environment; the status writer of Environments writes it."""
+"""Gathers the evidence for the gates of Environments; the status writers write it to bindings and Environments."""
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
@@ -11,11 +12,20 @@ from moorage_crds.gates import engine
 from moorage_crds.gates.engine import Schedule
 from moorage_crds.gates.verdict import Gate
 from moorage_crds.identifiers import NamespaceName
-from moorage_crds.kinds.protection import Requirement
+from moorage_crds.kinds.approval import Approval
+from moorage_crds.kinds.protection import Protection, Requirement
 from moorage_crds.kinds.record import Record, is_imported
 from moorage_crds.kinds.record import from_object as to_record
 from moorage_crds.reading import readable
-from moorage_operator.gates.decisions import BindingNow, GatesFacts, wanted_gates
+from moorage_operator.facts import Stay
+from moorage_operator.gates.decisions import (
+    AppFacts,
+    BindingNow,
+    GatesFacts,
+    is_housed,
+    wanted_evidence,
+    wanted_gates,
+)
 from moorage_operator.memory.chain import Chain, EnvironmentKey
 from moorage_operator.memory.stays import AppStays
 from moorage_operator.memory.world import KnownEnvironment, World
@@ -89,8 +99,65 @@ class Evidence:
                 stored=stored.get("gates") or {},
                 since=first[key],
                 origin_since=first[origin],
+                housed=self._housed(key, protection),
             )
         )
+
+    def of(self, chain: Chain) -> dict[str, Any] | None:
+        """`status.evidence` of a binding as it should be; None: its Environment asks for none."""
+        known = self._world.environments.get(chain.environment)
+        if known is None or not known.environment.protection.is_set:
+            return None
+        app = chain.deployment.app
+        before = next((one for one in self._there(_origin(known)) if one.deployment.app == app), None)
+        return self._of(chain, known.environment.protection, before, self._approvals(known))
+
+    def behind(self, known: KnownEnvironment) -> list[str]:
+        """The uids of the bindings there whose evidence is not what it should be."""
+        protection = known.environment.protection
+        if not protection.is_set:
+            return []
+        before = {one.deployment.app: one for one in self._there(_origin(known))}
+        approvals = self._approvals(known)
+        key = (known.environment.namespace, known.environment.name)
+        return [
+            one.deployment.uid
+            for one in self._there(key)
+            if self._of(one, protection, before.get(one.deployment.app), approvals) != stored_evidence(one)
+        ]
+
+    def _of(
+        self, chain: Chain, protection: Protection, before: Chain | None, approvals: Sequence[Approval]
+    ) -> dict[str, Any] | None:
+        """The evidence of one binding. `before`: that of its app in the environment that the promotion names."""
+        app, stays, promotion = chain.deployment.app, self._world.stays, protection.promotion
+        origin = (chain.deployment.namespace, promotion.origin if promotion is not None else "")
+        healthy = promotion is not None and promotion.require is Requirement.HEALTHY and before is not None
+        return wanted_evidence(
+            AppFacts(
+                protection=protection,
+                stays=_stays(stays.apps(chain.environment).get(app)) if chain.environment in stays else None,
+                origin=_stays(stays.apps(origin).get(app)) if origin in stays else None,
+                binding=_now(chain, stays.apps(chain.environment).get(app)),
+                origin_healthy_since=_healthy_since(before) if healthy and before is not None else None,
+                approvals=[one for one in approvals if one.app == app],
+                stored=stored_evidence(chain),
+            )
+        )
+
+    def _there(self, key: EnvironmentKey) -> Iterator[Chain]:
+        return (one for one in self._world.members(key) if one.deleted_at is None)
+
+    def _approvals(self, known: KnownEnvironment) -> Sequence[Approval]:
+        place = known.environment
+        if place.protection.approvals is None:
+            return ()
+        return self._world.rules.approvals(place.namespace, place.name)
+
+    def _housed(self, key: EnvironmentKey, protection: Protection) -> frozenset[str]:
+        if not protection.is_set:
+            return frozenset()
+        return frozenset(one.deployment.app for one in self._there(key) if is_housed(stored_evidence(one), protection))
 
     def is_ready(self, known: KnownEnvironment) -> bool:
         """Whether the history is known by which this Environment decides."""
@@ -131,9 +198,26 @@ def bindings_of(world: World, key: EnvironmentKey) -> dict[str, BindingNow]:
     The numbers of a Deployment that is created again restart at 1, and the next change of an app without a Deployment
     is number 1, too. The last change of the deleted Deployment still uses up every approval made before it.
     """
-    before = {app: _after_all(known) for app, known in world.stays.apps(key).items()}
-    now = {chain.deployment.app: _binding(chain) for chain in world.members(key) if not chain.deleted_at}
-    return before | {app: one for app, one in now.items() if one.sequence or app not in before}
+    apps = world.stays.apps(key)
+    before = {app: _after_all(known) for app, known in apps.items()}
+    there = (chain for chain in world.members(key) if not chain.deleted_at)
+    return before | {chain.deployment.app: _now(chain, apps.get(chain.deployment.app)) for chain in there}
+
+
+def _now(chain: Chain, known: AppStays | None) -> BindingNow:
+    """How far a binding is; of one that had no change yet: where its app was before it came."""
+    now = _binding(chain)
+    return now if now.sequence or known is None else _after_all(known)
+
+
+def stored_evidence(chain: Chain) -> dict[str, Any] | None:
+    """`status.evidence` as it is stored."""
+    found: dict[str, Any] | None = chain.status().get("evidence")
+    return found
+
+
+def _stays(known: AppStays | None) -> Sequence[Stay]:
+    return known.stays if known is not None else ()
 
 
 def _origin(known: KnownEnvironment) -> EnvironmentKey:

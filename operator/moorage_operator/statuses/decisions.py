@@ -39,6 +39,7 @@ def wanted_deployment_status(facts: DeploymentFacts) -> dict[str, Any]:
         "lastChange": _last_change(progress.last),
         "history": _history(facts),
         **delivery.parts(facts),
+        "evidence": dict(facts.evidence) if facts.evidence is not None else None,
     }
     return {
         "observedGeneration": observed,

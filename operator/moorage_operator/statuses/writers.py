@@ -44,7 +44,8 @@ _log = logging.getLogger(__name__)
 class DeploymentStatusWriter:
     """Keeps the statuses of Deployments true. `queue` holds their uids."""
 
-    def __init__(self, around: Surroundings, queue: KeyedQueue[str]) -> None:
+    def __init__(self, around: Surroundings, evidence: Evidence, queue: KeyedQueue[str]) -> None:
+        self._evidence = evidence
         self._store = around.store
         self._world = around.world
         self._clock = around.clock
@@ -81,6 +82,7 @@ class DeploymentStatusWriter:
             trouble=chain.trouble,
             now=to_text(self._clock.now()),
             targets=followers(self._world, self._targets, chain.deployment),
+            evidence=self._evidence.of(chain),
         )
         status = wanted_deployment_status(facts)
         return None if status == stored else status
@@ -115,14 +117,28 @@ class DeploymentStatusWriter:
 
 
 class EnvironmentStatusWriter:
-    """Keeps the statuses of Environments true. `queue` holds their places."""
+    """Keeps the statuses of Environments true. `queue` holds their places.
 
-    def __init__(self, around: Surroundings, queue: KeyedQueue[EnvironmentKey]) -> None:
+    Args:
+        around: the cluster and what is known of it.
+        evidence: what is known for the rules of Environments.
+        statuses: told of bindings whose evidence is not what it should be.
+        queue: places to look at.
+    """
+
+    def __init__(
+        self,
+        around: Surroundings,
+        evidence: Evidence,
+        statuses: DeploymentStatusWriter,
+        queue: KeyedQueue[EnvironmentKey],
+    ) -> None:
         self._store = around.store
         self._world = around.world
         self._clock = around.clock
         self._publications = around.publications
-        self._evidence = Evidence(around)
+        self._evidence = evidence
+        self._statuses = statuses
         self._writing: set[EnvironmentKey] = set()
         self._marked_meanwhile: set[EnvironmentKey] = set()
         #: Since when the evidence of a protected Environment waits to be looked at, by the monotonic clock.
@@ -152,8 +168,10 @@ class EnvironmentStatusWriter:
             self.queue.put(key, _delay(known.written_at, ENVIRONMENT_SECONDS, self._clock))
 
     def is_behind(self, known: KnownEnvironment) -> bool:
-        """Whether the status is wrong, or its evidence cannot be judged before the history was read."""
-        return not self._evidence.is_ready(known) or self.wanted(known) is not None
+        """Whether the status or evidence is wrong, or evidence cannot be judged before the history was read."""
+        if not self._evidence.is_ready(known):
+            return True
+        return self.wanted(known) is not None or bool(self._evidence.behind(known))
 
     def wanted(self, known: KnownEnvironment) -> dict[str, object] | None:
         """The status that has to be written; None if the stored one is right."""
@@ -179,9 +197,13 @@ class EnvironmentStatusWriter:
             self._waiting.pop(key, None)
             return None
         await self._evidence.prepare(known)
+        behind = self._evidence.behind(known)
+        for uid in behind:
+            self._statuses.mark(uid)
         status = self.wanted(known)
         if status is None:
-            self._waiting.pop(key, None)
+            if not behind:
+                self._waiting.pop(key, None)
             return None
         self._writing.add(key)
         self._marked_meanwhile.discard(key)
@@ -189,7 +211,8 @@ class EnvironmentStatusWriter:
             await self._write(key, known, status)
         finally:
             self._writing.discard(key)
-        if key not in self._marked_meanwhile:
+        # What bindings still have to be told comes back as their event, and with it this Environment.
+        if key not in self._marked_meanwhile and not behind:
             self._waiting.pop(key, None)
         return ENVIRONMENT_SECONDS[1] if key in self._marked_meanwhile else None
 

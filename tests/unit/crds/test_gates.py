@@ -224,7 +224,9 @@ def test_evidence_about_another_promotion_counts_for_nothing() -> None:
     other, same = ({"from": "staging", "soak": soak, "require": "Deployed"} for soak in ("1h", "90m"))
 
     found = [
-        engine.verdicts(evidence.gates_of("production", protection, said | {"provenFor": about}, "web"), NEW, NOW)[0]
+        engine.verdicts(
+            evidence.gates_of("production", protection, said | {"provenFor": about}, "web", None), NEW, NOW
+        )[0]
         for about in (other, same)
     ]
 

@@ -43,7 +43,12 @@ def approve(bench: Bench, name: str) -> None:
 
 
 def approved(bench: Bench) -> dict[str, list[tuple[int, list[str]]]]:
-    found: dict[str, Any] = bench.environment()["status"]["gates"].get("approved", {})
+    """By app: from the Environment, and from the binding where there is one."""
+    found: dict[str, Any] = dict(bench.environment()["status"]["gates"].get("approved", {}))
+    binding = bench.store.objects.get((names.DEPLOYMENTS, builders.NAMESPACE, WEB), {})
+    if own := (binding.get("status") or {}).get("evidence", {}).get("approved"):
+        assert "web" not in found
+        found["web"] = own
     return {app: [(one["sequence"], [by["user"] for by in one["by"]]) for one in those] for app, those in found.items()}
 
 

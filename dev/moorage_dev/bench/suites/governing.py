@@ -28,13 +28,14 @@ _POLICIES = tuple(
         "approvals", "approvals-observed", "rejections", "overrides",
     )
 )  # fmt: skip
-_Rule = Callable[[Lab, Workspace], None]
+_Rule = Callable[[Lab, Workspace, int], None]
+"""Makes a rule for a workspace that has that many Deployments."""
 _RELEASES = [f"1.{number}" for number in range(_CHANGES)]
 _NOTE = (
     "gates: merge patches of the release, one at a time, 9 of each of 20 Deployments, without an operator, each kind "
     "on a workspace of its own; no rule, Freezes and protected take turns at every release, so that what disturbs one "
-    "disturbs the others; Freezes: 5 with 20 open windows each, and a small one; protected: promotion with evidence "
-    "about 500 apps or about those 20, 9 releases each"
+    "disturbs the others; Freezes: 5 with 20 open windows each, and a small one; protected: promotion with evidence of "
+    "9 releases each in 500 bindings or in those 20; first releases: 500 apps more, without a binding"
 )
 
 
@@ -89,7 +90,7 @@ def _bindings(lab: Lab, plan: Plan, workspace: Workspace, rule: _Rule | None = N
     lab.make_workspace(workspace)
     paths = lab.make_bindings(workspace, 1, plan.sized(_APPS, least=10))
     if rule is not None:
-        rule(lab, workspace)
+        rule(lab, workspace, len(paths))
     return paths
 
 
@@ -110,7 +111,7 @@ def _change(lab: Lab, paths: list[str], release: str, cost: _Cost) -> None:
     cost.p50_ms.append(result["p50_ms"])
 
 
-def _freeze(lab: Lab, workspace: Workspace) -> None:
+def _freeze(lab: Lab, workspace: Workspace, _count: int) -> None:
     """Freezes that are open now; one of them closes what no measured change is about, to see that they are in force."""
     base = f"{GROUP}/namespaces/{workspace.namespace}/{names.FREEZES}"
     windows = [
@@ -129,24 +130,38 @@ def _freeze(lab: Lab, workspace: Workspace) -> None:
     wait(lambda: not _takes(lab, workspace.namespace, "probe", "1"), "the Freezes are in force")
 
 
-def _protect(lab: Lab, workspace: Workspace) -> None:
-    _protect_with(lab, workspace, _EVIDENCE)
+def _protect(lab: Lab, workspace: Workspace, count: int) -> None:
+    """With evidence in `_EVIDENCE` bindings."""
+    base = f"{GROUP}/namespaces/{workspace.namespace}/{names.DEPLOYMENTS}"
+    for app in map(app_name, range(count, _EVIDENCE)):
+        lab.create(base, _object("Deployment", f"env-00.{app}", {"environment": "env-00", "app": app}))
+    _protect_with(lab, workspace, max(count, _EVIDENCE))
 
 
-def _protect_small(lab: Lab, workspace: Workspace) -> None:
-    _protect_with(lab, workspace, _APPS)
+def _protect_small(lab: Lab, workspace: Workspace, count: int) -> None:
+    _protect_with(lab, workspace, count)
 
 
-def _protect_with(lab: Lab, workspace: Workspace, apps: int) -> None:
-    """Protect the environment, with evidence for every release that is measured."""
-    path = f"{GROUP}/namespaces/{workspace.namespace}/{names.ENVIRONMENTS}/env-00"
+def _protect_new(lab: Lab, workspace: Workspace, count: int) -> None:
+    """With evidence about `_EVIDENCE` apps that have no binding yet."""
+    _protect_with(lab, workspace, count, newcomers=_EVIDENCE)
+
+
+def _protect_with(lab: Lab, workspace: Workspace, count: int, *, newcomers: int = 0) -> None:
+    """Protect the environment, with evidence for every release that is measured, where the operator puts it."""
+    base = f"{GROUP}/namespaces/{workspace.namespace}"
+    path = f"{base}/{names.ENVIRONMENTS}/env-00"
     _patch(lab, path, {"spec": {"promotion": {"from": "staging"}}})
     proven = [{"release": release, "eligibleAt": "2026-01-01T00:00:00Z"} for release in _RELEASES]
     rule = {"from": "staging", "soak": "0s", "require": "Deployed"}
-    gates = {"closed": False, "provenFor": rule, "proven": {app_name(index): proven for index in range(apps)}}
+    for app in map(app_name, range(count)):
+        evidence = {"status": {"evidence": {"provenFor": rule, "proven": proven}}}
+        _patch(lab, f"{base}/{names.DEPLOYMENTS}/env-00.{app}/status", evidence)
+    known = [app_name(index) for index in range(count, count + max(1, newcomers))]
+    gates = {"closed": False, "provenFor": rule, "proven": dict.fromkeys(known, proven)}
     _patch(lab, f"{path}/status", {"status": {"gates": gates}})
     wait(lambda: not _takes(lab, workspace.namespace, "probe", "1"), "the protection is in force")
-    wait(lambda: _takes(lab, workspace.namespace, app_name(apps - 1), _RELEASES[0]), "the evidence is known")
+    wait(lambda: _takes(lab, workspace.namespace, known[-1], _RELEASES[0]), "the evidence is known")
 
 
 def _patch(lab: Lab, path: str, body: dict[str, Any]) -> None:
@@ -177,6 +192,7 @@ _RULES: Final[dict[str, _Rule | None]] = {
     "freezes": _freeze,
     "protected": _protect,
     "protected, 20 apps": _protect_small,
+    "protected, 500 first releases": _protect_new,
 }
 #: How much the memory of the API server may grow from the first round to the last; every round stores more objects.
 _FLAT: Final = 1.15
@@ -185,4 +201,5 @@ _COMPARED: Final = (
     ("freezes", "no rule", (Aim(1.15, of_ratio=True),)),
     ("protected", "no rule", (Aim(1.15, of_ratio=True),)),
     ("protected, 20 apps", "no rule", ()),
+    ("protected, 500 first releases", "no rule", ()),
 )
