@@ -110,20 +110,28 @@ def test_a_label_takes_no_object_out_of_its_policy(
 
 
 @pytest.mark.parametrize("user", [DEPLOYER, EDITOR, OWNER, VIEWER])
-def test_nobody_writes_evidence(shop: Workspace, user: str) -> None:
-    path = shop.path("environments", "production")
-    gates = {"closed": False, "known": {"web": ["v3"]}, "approved": {}}
-    before = _stored(shop, "environments", "production").get("status")
-    apply = {"apiVersion": "moorage.dev/v1", "kind": "Environment", "metadata": {"name": "production"}}
+@pytest.mark.parametrize(
+    ("kind", "name", "forged"),
+    [
+        ("Environment", "production", {"gates": {"closed": False, "known": {"web": ["v3"]}, "approved": {}}}),
+        ("Deployment", NAME, {"evidence": {"known": ["v3"]}}),
+    ],
+    ids=["environment", "binding"],
+)
+def test_nobody_writes_evidence(shop: Workspace, kind: str, name: str, forged: Object, user: str) -> None:
+    plural = f"{kind.lower()}s"
+    path = shop.path(plural, name)
+    before = _stored(shop, plural, name).get("status")
+    apply = {"apiVersion": "moorage.dev/v1", "kind": kind, "metadata": {"name": name}}
     for sub, content_type, query in (
         ("/status", MERGE_PATCH, ""),
         ("/status", APPLY_PATCH, "?fieldManager=moorage-operator&force=true"),
         ("", MERGE_PATCH, ""),
     ):
-        body = {"status": {"gates": gates}} | (apply if content_type == APPLY_PATCH else {})
+        body = {"status": forged} | (apply if content_type == APPLY_PATCH else {})
         shop.cluster.raw("PATCH", f"{path}{sub}{query}", user=user, body=body, content_type=content_type)
 
-    assert _stored(shop, "environments", "production").get("status") == before
+    assert _stored(shop, plural, name).get("status") == before
 
 
 @pytest.mark.parametrize("query", ["", "?propagationPolicy=Foreground", "?propagationPolicy=Orphan", "?dryRun=All"])

@@ -13,6 +13,7 @@ from governance import (
     NAME,
     OTHER_APPROVER,
     PAST,
+    PLACES,
     Rules,
     eventually_answer,
     governed,
@@ -43,12 +44,14 @@ def rules(shop: Workspace) -> Iterator[Rules]:
     made.clean()
 
 
-@pytest.fixture
-def wanted(rules: Rules) -> Rules:
-    """Production wants two approvals; there is none."""
-    rules.protect(approvals={"required": 2})
-    rules.refuses(POLICY)
-    return rules
+@pytest.fixture(params=PLACES)
+def wanted(shop: Workspace, request: pytest.FixtureRequest) -> Iterator[Rules]:
+    """Production wants two approvals; there is none. What is known of them stands in one place or the other."""
+    made = Rules(shop, request.param)
+    made.protect(approvals={"required": 2})
+    made.refuses(POLICY)
+    yield made
+    made.clean()
 
 
 def sequence(shop: Workspace) -> int:
@@ -133,6 +136,44 @@ def test_a_binding_goes_only_when_no_older_approval_can_count_for_its_successor(
             lambda one, allowed=allowed: one.status == 200 if allowed else refused_by(one, POLICY),
         )
         assert allowed or "older than its last change" in message(refused)
+
+
+def test_a_binding_goes_only_when_the_environment_knows_of_its_last_change(shop: Workspace, rules: Rules) -> None:
+    """The evidence from before the first change stands there until the operator has told the binding and then it."""
+    rules.protect(approvals={"required": 1})
+    rules.refuses(POLICY)
+    path = shop.path("deployments", IDLE)
+    undeployed = {"spec": {"release": None, "change": {"reason": "enough for now"}}}
+    assert rules.edit("deployments", IDLE, undeployed, user=EDITOR).status == 200
+    stored = shop.get("deployments", IDLE)
+    assert stored is not None
+    number = stored["changeLog"]["sequence"]
+    told = {"recordedSequence": number, "evidence": {"known": ["v1"]}}
+    assert rules.edit("deployments", f"{IDLE}/status", {"status": told}).status == 200
+    by = [{"user": shop.cluster.username(APPROVER)}]
+
+    rules.evidence(approved={"idle": [{"release": "v1", "sequence": 0, "by": by}]})
+    refused = eventually_answer(
+        lambda: shop.cluster.raw("DELETE", f"{path}?dryRun=All", user=EDITOR), lambda one: refused_by(one, POLICY)
+    )
+    assert "older than its last change" in message(refused)
+
+    rules.evidence()
+    eventually(lambda: shop.cluster.raw("DELETE", f"{path}?dryRun=All", user=EDITOR).status == 200)
+
+
+def test_people_who_stand_in_both_places_count_once(shop: Workspace, rules: Rules) -> None:
+    rules.protect(approvals={"required": 2})
+    rules.refuses(POLICY)
+    by = [{"user": shop.cluster.username(APPROVER)}]
+    approved = [{"release": "v2", "sequence": sequence(shop), "by": by}]
+    told = {"status": {"evidence": {"approved": approved}}}
+    assert rules.edit("deployments", f"{NAME}/status", told).status == 200
+    rules.evidence(approved={"web": approved})
+
+    eventually(lambda: "web v2 has 1" in message(rules.refuses(POLICY)))
+
+    assert rules.edit("deployments", f"{NAME}/status", {"status": {"evidence": None}}).status == 200
 
 
 def test_approvals_that_are_only_observed_warn(wanted: Rules) -> None:

@@ -16,9 +16,9 @@ terminal = pytest.fixture(terminals, name="terminal")
 
 
 def _is_known(space: Workspace, releases: list[str]) -> bool:
-    """Whether the evidence of production says that these releases of web were there."""
-    status = (space.get("environments", "production") or {}).get("status") or {}
-    return (status.get("gates") or {}).get("known") == {"web": releases}
+    """Whether the evidence says that these releases of web were in production."""
+    status = (space.get("deployments", "production.web") or {}).get("status") or {}
+    return (status.get("evidence") or {}).get("known") == releases
 
 
 def overridden(deployer: Terminal, manager: Terminal) -> list[object]:

@@ -29,17 +29,24 @@ def gates(shop: Workspace, environment: str = "production") -> dict[str, Any]:
     return dict(stored["status"].get("gates") or {})
 
 
+def evidence(shop: Workspace) -> dict[str, Any]:
+    """What the binding of web in production holds."""
+    stored = shop.get("deployments", NAME)
+    assert stored is not None
+    return dict(stored["status"].get("evidence") or {})
+
+
 def test_a_release_goes_from_staging_to_production_with_two_approvals(
     shop: Workspace, operators: Operators, cluster: LiveCluster
 ) -> None:
     rules = Rules(shop)
     rules.protect(promotion={"from": "staging"}, approvals={"required": 2})
-    eventually(lambda: gates(shop).get("known") == {"web": ["v1"]})
+    eventually(lambda: evidence(shop).get("known") == ["v1"])
     # Of several policies that refuse one write the API server names any one.
     assert rules.deploys("v2").status == 403
 
     shop.set_release("staging.web", "v2", user=DEPLOYER)
-    eventually(lambda: [one["release"] for one in gates(shop).get("proven", {}).get("web", [])] == ["v2", "v1"])
+    eventually(lambda: [one["release"] for one in evidence(shop).get("proven", ())] == ["v2", "v1"])
     rules.refuses("approvals.moorage.dev", "v2")
     for user in (APPROVER, OTHER_APPROVER):
         assert rules.approval("Approve", user=user).status == 201
@@ -54,9 +61,11 @@ def test_a_release_goes_from_staging_to_production_with_two_approvals(
     assert rules.deploys("v3", user=MANAGER, reason="outage", override=["promotion", "approvals"]).status == 200
 
     operators.ensure()
-    eventually(lambda: gates(shop).get("known") == {"web": ["v2", "v1"]})
-    eventually(lambda: gates(shop)["proven"]["web"][0]["release"] == "v3")
-    assert "approved" not in gates(shop)
+    eventually(lambda: evidence(shop).get("known") == ["v2", "v1"])
+    eventually(lambda: evidence(shop)["proven"][0]["release"] == "v3")
+    assert "approved" not in evidence(shop)
+    # The Environment let go of what the binding holds.
+    eventually(lambda: {"known", "proven", "approved"}.isdisjoint(gates(shop)))
 
 
 def test_an_override_is_recorded(shop: Workspace, cluster: LiveCluster) -> None:

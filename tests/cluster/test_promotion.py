@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from cluster import LiveCluster, Workspace, Workspaces
-from governance import FUTURE, IDLE, MANAGER, MEMBERS_WITH_RULES, NAME, PAST, RULE, Rules, governed, message
+from governance import FUTURE, IDLE, MANAGER, MEMBERS_WITH_RULES, NAME, PAST, PLACES, RULE, Rules, governed, message
 from identities import DEPLOYER, EDITOR, OWNER, WAYS, change, garbage_collector, refused_by
 from services import Facade, Operators
 from waiting import eventually
@@ -17,6 +17,7 @@ from moorage_dev import patience
 
 POLICY = "promotion.moorage.dev"
 GUARD = "protection.moorage.dev"
+IN_BOTH_PLACES = pytest.mark.parametrize("rules", PLACES, indirect=True)
 
 
 @pytest.fixture(scope="module")
@@ -26,9 +27,9 @@ def shop(cluster: LiveCluster, _operators: Operators) -> Iterator[Workspace]:
 
 
 @pytest.fixture
-def rules(shop: Workspace) -> Iterator[Rules]:
-    """Production takes releases only from staging; nothing is proven yet."""
-    made = Rules(shop)
+def rules(shop: Workspace, request: pytest.FixtureRequest) -> Iterator[Rules]:
+    """Production takes releases only from staging; nothing is proven yet. Evidence stands where a test says."""
+    made = Rules(shop, getattr(request, "param", "environment"))
     made.protect(promotion={"from": "staging"})
     made.refuses(POLICY)
     yield made
@@ -58,6 +59,7 @@ def test_a_new_binding_needs_evidence_too(shop: Workspace, rules: Rules) -> None
     eventually(lambda: shop.cluster.raw("POST", path, user=DEPLOYER, body=body).status == 201)
 
 
+@IN_BOTH_PLACES
 @pytest.mark.parametrize(
     ("release", "eligible_at", "rule", "says"),
     [
@@ -79,6 +81,7 @@ def test_evidence_counts_for_its_release_its_time_and_its_rule(
     assert says in message(rules.refuses(POLICY, "v2"))
 
 
+@IN_BOTH_PLACES
 def test_a_soak_written_differently_is_the_same_soak(rules: Rules) -> None:
     rules.protect(promotion={"from": "staging", "soak": "90m"})
     rules.proven("v2", PAST, rule={**RULE, "soak": "1h30m"})
@@ -86,6 +89,7 @@ def test_a_soak_written_differently_is_the_same_soak(rules: Rules) -> None:
     rules.passes("v2")
 
 
+@IN_BOTH_PLACES
 def test_a_release_enters_from_its_second_on(rules: Rules) -> None:
     """Each write lies between two looks at the clock: where both are on one side of the edge, the verdict is known."""
     edge = datetime.now(UTC).replace(microsecond=0) + timedelta(seconds=math.ceil(min(patience.scaled(3), 20)))
@@ -107,6 +111,7 @@ def test_a_release_enters_from_its_second_on(rules: Rules) -> None:
     assert [pair for pair in verdicts if pair[0] is not pair[1]] == []
 
 
+@IN_BOTH_PLACES
 def test_a_write_without_a_time_of_its_own_is_not_let_in(shop: Workspace, rules: Rules) -> None:
     rules.proven("v2", PAST)
     rules.passes("v2")

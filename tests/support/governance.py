@@ -27,6 +27,12 @@ PAST: Final = "2026-01-01T00:00:00Z"
 FUTURE: Final = "2999-01-01T00:00:00Z"
 RULE: Final = {"from": "staging", "soak": "0s", "require": "Deployed"}
 
+PLACES: Final = ("environment", "binding")
+"""Where evidence stands: in the status of the environment, or in that of the binding that it is about."""
+_BY_APP: Final = ("proven", "known", "approved")
+_BOUND: Final = ("web", "idle")
+"""The apps that have a binding in production."""
+
 
 @contextmanager
 def governed(cluster: LiveCluster, operators: Operators) -> Iterator[Workspace]:
@@ -44,10 +50,16 @@ def governed(cluster: LiveCluster, operators: Operators) -> Iterator[Workspace]:
 
 
 class Rules:
-    """Changes the rules of a workspace as its administrator, and waits until the API server acts on them."""
+    """Changes the rules of a workspace as its administrator, and waits until the API server acts on them.
 
-    def __init__(self, shop: Workspace) -> None:
+    Args:
+        shop: the workspace.
+        place: where evidence about apps that have a binding is written, one of `PLACES`.
+    """
+
+    def __init__(self, shop: Workspace, place: str = "environment") -> None:
         self.shop = shop
+        self.place = place
         self._raw = shop.cluster.raw
 
     def protect(self, **spec: Any) -> None:
@@ -56,10 +68,22 @@ class Rules:
 
     def evidence(self, **gates: Any) -> None:
         """Write the evidence of production, as the operator would."""
-        path = self.shop.path("environments", "production") + "/status"
-        clear = {"provenFor": None, "proven": None, "known": None, "approved": None}
+        if self.place == "environment":
+            self._told(gates)
+            return
+        for app in _BOUND:
+            own = {part: (gates.get(part) or {}).get(app) for part in _BY_APP}
+            told = {"provenFor": gates.get("provenFor"), **own}
+            body = {"status": {"evidence": told if any(told.values()) else None}}
+            assert self.edit("deployments", f"production.{app}/status", body).status == 200
+        others = {part: {**(gates.get(part) or {}), **dict.fromkeys(_BOUND)} for part in _BY_APP}
+        self._told({"provenFor": gates.get("provenFor"), **others})
+
+    def _told(self, gates: Mapping[str, Any]) -> None:
+        """Write `status.gates` of production."""
+        clear = dict.fromkeys(("provenFor", *_BY_APP))
         body = {"status": {"gates": {"closed": False, **clear, **gates}}}
-        answer = self._raw("PATCH", path, body=body, content_type=MERGE_PATCH)
+        answer = self.edit("environments", "production/status", body)
         assert answer.status == 200, answer.body
 
     def proven(self, release: str, eligible_at: str, *, rule: Mapping[str, str] = RULE, app: str = "web") -> None:

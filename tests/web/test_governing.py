@@ -44,7 +44,14 @@ def _protected(shop: Workspace, facade: Facade) -> None:
     """Production takes what ran in staging and what one other person has approved."""
     rules = Rules(shop)
     rules.protect(promotion={"from": "staging"}, approvals={"required": 1})
-    eventually(lambda: "proven" in ((shop.get("environments", "production") or {})["status"].get("gates") or {}))
+    eventually(
+        lambda: (
+            "search" in ((shop.get("environments", "production") or {})["status"].get("gates") or {}).get("proven", {})
+        )
+    )
+    eventually(
+        lambda: "proven" in ((shop.get("deployments", "production.web-shop") or {})["status"].get("evidence") or {})
+    )
 
 
 def _full_of_apps(shop: Workspace, count: int) -> None:

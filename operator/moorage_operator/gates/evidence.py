@@ -132,7 +132,7 @@ class Evidence:
         """The evidence of one binding. `before`: that of its app in the environment that the promotion names."""
         app, stays, promotion = chain.deployment.app, self._world.stays, protection.promotion
         origin = (chain.deployment.namespace, promotion.origin if promotion is not None else "")
-        healthy = promotion is not None and promotion.require is Requirement.HEALTHY and before is not None
+        healthy = promotion is not None and promotion.require is Requirement.HEALTHY
         return wanted_evidence(
             AppFacts(
                 protection=protection,
