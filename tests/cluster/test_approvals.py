@@ -84,13 +84,13 @@ def test_two_approvals_of_others_let_a_release_in(wanted: Rules) -> None:
 
 
 def test_the_write_that_uses_an_approval_consumes_it(shop: Workspace, wanted: Rules) -> None:
-    number = sequence(shop)
+    number, used = sequence(shop), f"used-{wanted.place}"
     by = [{"user": shop.cluster.username(user)} for user in (APPROVER, OTHER_APPROVER)]
-    approved = [{"release": release, "sequence": number, "by": by} for release in ("used", "left")]
+    approved = [{"release": release, "sequence": number, "by": by} for release in (used, "left")]
     wanted.evidence(approved={"web": approved})
     wanted.passes("left")
 
-    assert wanted.deploys("used", dry=False).status == 200
+    assert wanted.deploys(used, dry=False).status == 200
 
     assert refused_by(wanted.deploys("left"), POLICY)
 

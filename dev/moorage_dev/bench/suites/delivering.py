@@ -29,6 +29,8 @@ _WORKSPACES = 25
 #: Seconds until the first answer.
 _FIRST_PROOF_SECONDS = 60.0
 _PLUGIN = "/api/v1/getparams.execute"
+_LIST, _HEALTH = "API server LIST", "GET /healthz of the facade"
+"""What is asked beside a way: the second, which asks nothing of what is known, shows what is the machine's part."""
 _NOTE = (
     "delivery: one request at a time; the facade over plain HTTP, the API server over TLS, which is "
     "all it offers; its LIST is that of as many Deployments, without their history"
@@ -41,6 +43,7 @@ class _Way:
 
     job: dict[str, Any]
     status: int = 200
+    what: str = ""
     p50: list[float] = field(default_factory=list)
     p99: list[float] = field(default_factory=list)
 
@@ -65,7 +68,7 @@ def measure(lab: Lab, plan: Plan, world: World) -> list[Figure]:
         size = sum(1 for one, _ in world.environments if one in workspaces) * 10
         pairs = {
             **{name: (way, _list(lab, workspaces, size, name)) for name, way in ways.items()},
-            **{name: (way, None) for name, way in same.items()},
+            **{name: (way, _health(target)) for name, way in same.items()},
         }
         with shown("asking as Argo CD and Flux do", lambda: "facade and API server in turns"):
             for way, baseline in pairs.values():
@@ -104,22 +107,24 @@ def _unchanged(facade: Service, token: str, way: _Way) -> _Way:
     return _Way({**way.job, "headers": {"If-None-Match": answer.headers["etag"]}}, status=304)
 
 
+def _health(target: Mapping[str, str]) -> _Way:
+    return _Way({"target": dict(target), "paths": ["/healthz"]}, what=_HEALTH)
+
+
 def _list(lab: Lab, workspaces: list[Workspace], size: int, name: str) -> _Way:
     one = name.startswith("inputs")
     place = f"namespaces/{workspaces[0].namespace}/deployments" if one else f"deployments?limit={size}"
-    return _Way({"target": generator.target(lab, lab.admin_token), "paths": [f"{GROUP}/{place}"]})
+    return _Way({"target": generator.target(lab, lab.admin_token), "paths": [f"{GROUP}/{place}"]}, what=_LIST)
 
 
-def _in_turns(way: _Way, baseline: _Way | None, *, rounds: int, seconds: float) -> None:
+def _in_turns(way: _Way, baseline: _Way, *, rounds: int, seconds: float) -> None:
     for one in (way, baseline):
-        if one is not None:
-            # One round that does not count: connections, access reviews, caches.
-            one.measure(1.0)
-            one.p50.clear()
-            one.p99.clear()
+        # One round that does not count: connections, access reviews, caches.
+        one.measure(1.0)
+        one.p50.clear()
+        one.p99.clear()
     for _ in range(rounds):
-        if baseline is not None:
-            baseline.measure(seconds)
+        baseline.measure(seconds)
         way.measure(seconds)
 
 
@@ -143,15 +148,15 @@ def _changing(lab: Lab, workspace: Workspace) -> Iterator[None]:
         changes.result()
 
 
-def _figures(name: str, size: int, way: _Way, baseline: _Way | None) -> list[Figure]:
+def _figures(name: str, size: int, way: _Way, baseline: _Way) -> list[Figure]:
     aim = Aim(2) if way.status == 304 else Aim(20)
 
-    def figure(what: str, mine: list[float], theirs: list[float] | None, *aims: Aim) -> Figure:
-        beside = Baseline("API server LIST", Samples.of(theirs)) if theirs is not None else None
+    def figure(what: str, mine: list[float], theirs: list[float], *aims: Aim) -> Figure:
+        beside = Baseline(baseline.what, Samples.of(theirs))
         sized = name if name.startswith("inputs") else f"{name}, {size:,} releases"
         return Figure(NAME, f"{sized}: {what}", "ms", Samples.of(mine), beside, aims, _NOTE)
 
     return [
-        figure("p50", way.p50, baseline.p50 if baseline else None),
-        figure("p99", way.p99, baseline.p99 if baseline else None, aim),
+        figure("p50", way.p50, baseline.p50),
+        figure("p99", way.p99, baseline.p99, aim),
     ]
