@@ -113,6 +113,7 @@ class Catalog:
             if "watch" in kind.facade.verbs and kind.plural not in _OWN_VIEWS
         }
         self._moves = 0
+        self._evidence_moves: dict[tuple[str, str], int] = {}
         #: Namespace that is not the workspace it claims → the one that is
         self.duplicates: dict[str, str] = {}
         self._workspaces: SortedDict[tuple[str, str], dict[str, Workspace]] = SortedDict()
@@ -246,14 +247,24 @@ class Catalog:
             self._by_namespace.setdefault(new.namespace, SortedDict())[new.name] = new
         elif old is not None:
             self._by_uid.pop(old.uid, None)
+            self._evidence_moves.pop((old.namespace, old.name), None)
             self._births.pop(old.uid, None)
             known = self._by_namespace[old.namespace]
             del known[old.name]
             if not known:
                 del self._by_namespace[old.namespace]
 
+    def evidence_moves(self, environment: EnvironmentView) -> int:
+        """Differs after every change of what its bindings know for its promotion and approvals."""
+        return self._evidence_moves.get((environment.namespace, environment.name), 0)
+
     def _binding_changed(self, old: BindingView | None, new: BindingView | None) -> None:
         self._moves += 1
+        known_for = new or old
+        if known_for is not None and (old and old.evidence) != (new and new.evidence):
+            place = (known_for.namespace, known_for.environment)
+            self._evidence_moves[place] = self._evidence_moves.get(place, 0) + 1
+            self._stirred(old, new)
         if new is not None:
             self._by_environment.setdefault((new.namespace, new.environment), SortedDict())[new.name] = new
             self.history.binding_changed(new)

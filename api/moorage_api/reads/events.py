@@ -37,8 +37,9 @@ MAX_SECONDS: Final = 3_600.0
 MAX_MISSED: Final = 1_000
 HEARTBEAT: Final = b": alive\n\n"
 
-#: What is told of an environment: its column, its evidence, who unlocked it last, and the uids of its Approvals.
-_State = tuple[bytes, Mapping[str, Any], Mapping[str, Any], Set[str]]
+#: What is told of an environment: its column, its evidence, how often that of its bindings has changed, who unlocked it
+#: last, and the uids of its Approvals.
+_State = tuple[bytes, Mapping[str, Any], int, Mapping[str, Any], Set[str]]
 
 _ID: Final = re.compile(r"([0-9]{1,20})\.([0-9]{1,20})")
 
@@ -79,7 +80,8 @@ class Columns:
         for view in self._catalog.environments_of(workspace.namespace):
             column = orjson.dumps(self._matrix.column(view, view.comes_after, freezes, sight, now))
             approvals = {one.uid for one in self._catalog.approvals_of(workspace.namespace, view.name)}
-            found[view.name] = (column, view.evidence, view.last_unlock if sight.lock else {}, approvals)
+            evidence = (view.evidence, self._catalog.evidence_moves(view))
+            found[view.name] = (column, *evidence, view.last_unlock if sight.lock else {}, approvals)
         return found
 
 

@@ -19,6 +19,7 @@ from moorage_api.reads import events
 from moorage_api.reads.matrix import Matrix, MatrixSight
 from moorage_api.reviews.answers import BELIEVED_SECONDS
 from moorage_client.events import Event, Parser
+from moorage_crds import names
 from moorage_crds.moments import to_text
 from moorage_crds.store import UnavailableError
 from moorage_dev import patience
@@ -96,6 +97,23 @@ async def test_changes_locks_and_environments_are_told() -> None:
     assert change["environment_id"] == uid
     assert locked["lock"]["reason"] == "stop"
     assert (created["slug"], gone["slug"]) == ("production", "production")
+
+
+async def test_what_an_environment_decides_by_is_told_also_where_bindings_hold_it() -> None:
+    """The page asks again who may enter when it hears of the environment."""
+    world = World()
+    world.environment()
+    await world.deploy("web", "v1")
+    async with listening(world) as port, reading(port) as reader:
+        await reader.next("environment")
+        for evidence in ({"known": ["v1"]}, {"known": ["v1"], "approved": []}, None):
+            raw = world.cluster.one(names.DEPLOYMENTS, NAMESPACE, "staging.web")
+            assert raw is not None
+            raw["status"] = {key: one for key, one in {"evidence": evidence}.items() if one is not None}
+            world.cluster.put(raw)
+            world.deliver()
+            async with asyncio.timeout(patience.scaled(30)):
+                assert (await reader.next("environment"))["slug"] == "staging"
 
 
 @pytest.mark.parametrize("recorded", [True, False])
