@@ -274,8 +274,10 @@ class LiveCluster:
         log = self.underlying.audit_log
         assert log is not None
         with log.open("rb") as handle:
-            handle.seek(mark)
-            lines = handle.read().splitlines(keepends=True)
+            handle.seek(max(0, mark - 1))
+            text = handle.read()
+        # At the mark a line may have been half written: what it tells of came before.
+        lines = (text.partition(b"\n")[2] if mark else text).splitlines(keepends=True)
         # The last line may still be growing.
         events = (_audit_event(json.loads(line)) for line in lines if line.endswith(b"\n"))
         return [
