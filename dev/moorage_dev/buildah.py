@@ -18,7 +18,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from moorage_dev import packages, page, progress, runtime_root
+from moorage_dev import debian, packages, page, progress, runtime_root
 from moorage_dev.failures import DevError
 from moorage_dev.layout import ROOT, cache_dir
 
@@ -141,7 +141,7 @@ def kept() -> Iterator[Buildah]:
     """buildah with the storage that all checkouts with these locks share; storage of other locks is deleted."""
     parts = (ROOT / name for name in ("Dockerfile", "requirements.lock", "requirements-build.lock"))
     key = hashlib.sha256(b"".join(part.read_bytes() for part in parts)).hexdigest()[:12]
-    folder = cache_dir() / f"image-layers-{_codename()}-{key}"
+    folder = cache_dir() / f"image-layers-{debian.codename()}-{key}"
     with folder.with_suffix(".lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_SH)
         for other in cache_dir().glob("image-layers-*.lock"):
@@ -223,49 +223,6 @@ def _driver() -> str:
 
 
 def base_archive() -> Path:
-    """A minimal Debian with Python, of the release that this machine runs; made once for all checkouts.
-
-    It stands in for the image that BASE_IMAGE names.
-    """
-    release = _codename()
-    archive = cache_dir() / f"image-base-{release}.tar"
-    with archive.with_suffix(".lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        if not archive.is_file():
-            with progress.shown(
-                "making the base of the image (once; about a minute)", lambda: f"debootstrap {release}"
-            ):
-                _debootstrap(release, archive)
-    return archive
-
-
-def _codename() -> str:
-    lines = Path("/etc/os-release").read_text(encoding="utf-8").splitlines()
-    values = dict(line.split("=", 1) for line in lines if "=" in line)
-    return values.get("VERSION_CODENAME", "bookworm").strip('"')
-
-
-def _debootstrap(release: str, archive: Path) -> None:
-    with tempfile.TemporaryDirectory(prefix="moorage-base-") as folder:
-        include = "--include=python3,python3-venv,ca-certificates"
-        done = subprocess.run(
-            ["debootstrap", "--variant=minbase", include, release, folder],
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        if done.returncode != 0:
-            tail = "\n  ".join(done.stdout.splitlines()[-8:])
-            raise DevError(f"debootstrap {release} failed, its last lines were:\n  {tail}")
-        unfinished = archive.with_suffix(".unfinished")
-        leave_out = (
-            "./var/cache/apt",
-            "./var/lib/apt/lists",
-            "./usr/share/doc",
-            "./usr/share/locale",
-            "./dev",
-            "./proc",
-        )
-        flags = [f"--exclude={path}/*" for path in leave_out]
-        subprocess.run(["tar", "-C", folder, *flags, "-cf", unfinished, "."], check=True)
-        unfinished.rename(archive)
+    """A minimal Debian with Python, which stands in for the image that BASE_IMAGE names."""
+    packages_of_base = ("python3", "python3-venv", "ca-certificates")
+    return debian.archive("image-base", "making the base of the image (once; about a minute)", packages_of_base)

@@ -118,5 +118,8 @@ def _config(shared: Path) -> dict[str, Any]:
         },
     }
     mount = {"hostPath": str(shared.absolute()), "containerPath": _IN_NODE}
-    node = {"role": "control-plane", "extraMounts": [mount], "kubeadmConfigPatches": [json.dumps(patch)]}
+    # Machines with cgroups of version 1 are still there; the kubelet works on them if it is told to.
+    kubelet = {"kind": "KubeletConfiguration", "failCgroupV1": False}
+    patches = [json.dumps(each) for each in (patch, kubelet)]
+    node = {"role": "control-plane", "extraMounts": [mount], "kubeadmConfigPatches": patches}
     return {"apiVersion": "kind.x-k8s.io/v1alpha4", "kind": "Cluster", "nodes": [node]}

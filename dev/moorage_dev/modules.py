@@ -13,6 +13,7 @@ _FLUX = "github.com/fluxcd"
 _FLUX_OPERATOR = "github.com/controlplaneio-fluxcd/flux-operator"
 _ROLLOUTS = "github.com/argoproj/argo-rollouts"
 _CERT_MANAGER = "github.com/cert-manager/cert-manager"
+_KIND = "sigs.k8s.io/kind"
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +85,11 @@ class Module:
         if self.blanks or self.toolchain != "local":
             digest.update(repr((sorted(self.blanks.items()), self.toolchain)).encode())
         return digest.hexdigest()[:16]
+
+
+def kept_name(path: str) -> str:
+    """The file name under which a file with this path is kept beside programs."""
+    return path.replace("/", "+")
 
 
 _CONTROL_PLANE = {
@@ -181,4 +187,31 @@ CERT_MANAGER = Module(
         f"{kinds}.yaml": (_CERT_MANAGER, f"deploy/crds/cert-manager.io_{kinds}.yaml")
         for kinds in ("certificaterequests", "certificates", "clusterissuers", "issuers")
     },
+)
+#: Files of kind's own node image, by their paths in it; its module has them below images/base/files.
+KIND_FILES = (
+    "etc/containerd/config.toml",
+    "etc/default/kubelet",
+    "etc/sysctl.d/10-network-magic.conf",
+    "etc/systemd/system/containerd.service",
+    "etc/systemd/system/kubelet.service",
+    "etc/systemd/system/kubelet.service.d/10-kubeadm.conf",
+    "etc/systemd/system/kubelet.service.d/11-kind.conf",
+    "etc/systemd/system/kubelet.slice",
+    "etc/systemd/system/undo-mount-hacks.service",
+    "kind/bin/create-kubelet-cgroup-v2.sh",
+    "kind/bin/mount-product-files.sh",
+    "kind/bin/undo-mount-hacks.sh",
+    "usr/local/bin/entrypoint",
+)
+KIND = Module(
+    "kind",
+    "building kind and what its node runs (once; about 3 minutes on two cores after the node)",
+    {
+        "kind": _KIND,
+        "kubeadm": "k8s.io/kubernetes/cmd/kubeadm",
+        "loopback": "github.com/containernetworking/plugins/plugins/main/loopback",
+        "coredns": "./coredns",
+    },
+    {kept_name(path): (_KIND, f"images/base/files/{path}") for path in KIND_FILES},
 )

@@ -20,27 +20,28 @@ _LINKS = frozenset({"bin", "sbin", "lib", "lib32", "lib64", "libx32"})
 _STATUS, _LISTS = "var/lib/dpkg/status", "var/lib/dpkg/info"
 
 
-def write(base: Path, target: Path) -> None:
-    """Write the archive `target` with those files of the archive `base` that Python needs.
+def write(base: Path, target: Path, *, of: Iterable[str] = _WANTED) -> None:
+    """Write the archive `target` with those files of the archive `base` that some packages need, else Python.
 
     Args:
-        base: a Debian with Python, as debootstrap makes it.
+        base: a Debian with these packages, as debootstrap makes it.
         target: replaced if it is there.
+        of: names of the packages.
     """
     with tarfile.open(base) as archive, tarfile.open(target, "w") as kept:
         members = {str(PurePosixPath(member.name)): member for member in archive}
-        wanted = _wanted(archive, members)
+        wanted = _wanted(archive, members, of)
         for name, member in members.items():
             if name in wanted or name in _LINKS:
                 content = archive.extractfile(member) if member.isfile() else None
                 kept.addfile(member, content or io.BytesIO())
 
 
-def packages(status: str) -> set[str]:
-    """Names of the packages that `_WANTED` need, by the list of installed packages."""
+def packages(status: str, of: Iterable[str] = _WANTED) -> set[str]:
+    """Names of the packages that those in `of` need, by the list of installed packages."""
     needs = {found: _needs(paragraph) for paragraph in status.split("\n\n") if (found := _field(paragraph, "Package"))}
     seen: set[str] = set()
-    waiting = list(_WANTED)
+    waiting = list(of)
     while waiting:
         name = waiting.pop()
         if name in needs and name not in seen and name not in _LEFT_OUT:
@@ -49,9 +50,9 @@ def packages(status: str) -> set[str]:
     return seen
 
 
-def _wanted(archive: tarfile.TarFile, members: Mapping[str, tarfile.TarInfo]) -> set[str]:
+def _wanted(archive: tarfile.TarFile, members: Mapping[str, tarfile.TarInfo], of: Iterable[str]) -> set[str]:
     found = set(_MADE)
-    for package in packages(_text(archive, members[_STATUS])):
+    for package in packages(_text(archive, members[_STATUS]), of):
         lists = [name for name in members if re.fullmatch(rf"{_LISTS}/{re.escape(package)}(:\w+)?\.list", name)]
         for listed in lists:
             found |= _merged(_text(archive, members[listed]).splitlines())

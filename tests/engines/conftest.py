@@ -15,7 +15,9 @@ from gitops import EXAMPLES
 from nodes import build_programs, running
 from services import Facade, Facades
 
-from moorage_dev import binaries, children, modules
+from moorage_dev import binaries, buildah, children, modules, page
+from moorage_dev.docker import base_image
+from moorage_dev.docker import engine as docker_engine
 from moorage_dev.engines.argocd import ArgoCD
 from moorage_dev.engines.cert_manager import CertManager
 from moorage_dev.engines.flux import Flux, FluxOperator
@@ -118,6 +120,23 @@ def _built(module: Module, pytestconfig: pytest.Config) -> None:
     # The first time this takes minutes: let its progress be seen.
     with pytestconfig.pluginmanager.getplugin("capturemanager").global_and_fixture_disabled():
         binaries.build(module)
+
+
+@pytest.fixture(scope="session")
+def docker(tmp_path_factory: pytest.TempPathFactory, pytestconfig: pytest.Config) -> Iterator[docker_engine.Engine]:
+    """An engine with the base of our image."""
+    folder = tmp_path_factory.mktemp("docker") / "engine"
+    with pytestconfig.pluginmanager.getplugin("capturemanager").global_and_fixture_disabled():
+        if reason := docker_engine.why_not(folder) or buildah.why_not():
+            pytest.skip(f"NOT RUN: no Docker engine can run here: {reason}")
+        page.build()
+        running = docker_engine.Engine(folder)
+        running.start()
+    try:
+        base_image.load(running)
+        yield running
+    finally:
+        running.stop()
 
 
 @contextmanager

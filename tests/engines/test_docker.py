@@ -5,14 +5,10 @@
 
 import json
 import subprocess
-from collections.abc import Iterator
 from importlib.metadata import version
 from pathlib import Path
 
-import pytest
-
-from moorage_dev import buildah, page
-from moorage_dev.docker import base_image, engine
+from moorage_dev.docker import base_image
 from moorage_dev.docker.engine import Engine
 from moorage_dev.layout import ROOT
 from moorage_dev.node import cgroups
@@ -20,23 +16,6 @@ from moorage_dev.node.first_process import SYSCTLS
 
 #: Settings of the whole machine that an engine, systemd or a kubelet would like to change.
 _SETTINGS = (*SYSCTLS, "fs/file-max", "fs/nr_open", "kernel/pid_max", "kernel/core_pattern", "net/ipv4/ip_forward")
-
-
-@pytest.fixture(scope="module")
-def docker(tmp_path_factory: pytest.TempPathFactory, pytestconfig: pytest.Config) -> Iterator[Engine]:
-    """An engine with the base of our image."""
-    folder = tmp_path_factory.mktemp("docker") / "engine"
-    with pytestconfig.pluginmanager.getplugin("capturemanager").global_and_fixture_disabled():
-        if reason := engine.why_not(folder) or buildah.why_not():
-            pytest.skip(f"NOT RUN: no Docker engine can run here: {reason}")
-        page.build()
-        running = Engine(folder)
-        running.start()
-    try:
-        base_image.load(running)
-        yield running
-    finally:
-        running.stop()
 
 
 def test_docker_builds_the_image_and_runs_it_locked_down(docker: Engine) -> None:

@@ -7,6 +7,7 @@ import json
 import platform
 import tarfile
 from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,16 +16,36 @@ _OCI = "application/vnd.oci.image"
 _ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
 
 
-def write_archive(archive: Path, program: Path, names: Iterable[str]) -> Path:
-    """Write an image that runs `program` as user 65535, under each of the names.
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """Where a program stands in its image, and how it is started.
+
+    Attributes:
+        folder: with a slash at its end; empty for the root.
+        user: numbers of user and group.
+        below: archive of all other files that it needs; None for a program that needs none.
+    """
+
+    folder: str = ""
+    user: str = "65535:65535"
+    below: Path | None = None
+
+
+#: A program that needs no other file and no right.
+_ALONE = Setting()
+
+
+def write_archive(archive: Path, program: Path, names: Iterable[str], setting: Setting = _ALONE) -> Path:
+    """Write an image that runs `program`, under each of the names.
 
     Args:
         archive: the file to write.
-        program: needs no other file.
+        program: the file that is started.
         names: complete ones, such as `localhost/pause:1`.
+        setting: of the program.
     """
     blobs: dict[str, bytes] = {}
-    manifest = _blob(blobs, _manifest(blobs, program), f"{_OCI}.manifest.v1+json")
+    manifest = _blob(blobs, _manifest(blobs, program, setting), f"{_OCI}.manifest.v1+json")
     entries = [{**manifest, "annotations": _annotations(name)} for name in names]
     with tarfile.open(archive, "w") as tar:
         _member(tar, "oci-layout", b'{"imageLayoutVersion":"1.0.0"}')
@@ -34,25 +55,33 @@ def write_archive(archive: Path, program: Path, names: Iterable[str]) -> Path:
     return archive
 
 
-def _manifest(blobs: dict[str, bytes], program: Path) -> bytes:
-    layer = io.BytesIO()
+def _manifest(blobs: dict[str, bytes], program: Path, setting: Setting) -> bytes:
+    layer, place = io.BytesIO(), f"{setting.folder}{program.name}"
     with tarfile.open(fileobj=layer, mode="w") as tar:
-        _member(tar, program.name, program.read_bytes(), mode=0o755)
+        if setting.below is not None:
+            _copy(setting.below, tar)
+        _member(tar, place, program.read_bytes(), mode=0o755)
     raw = layer.getvalue()
     machine = platform.machine()
     configuration = {
         "architecture": _ARCHITECTURES.get(machine, machine),
         "os": "linux",
-        "config": {"Entrypoint": [f"/{program.name}"], "User": "65535:65535"},
+        "config": {"Entrypoint": [f"/{place}"], "User": setting.user},
         "rootfs": {"type": "layers", "diff_ids": [f"sha256:{hashlib.sha256(raw).hexdigest()}"]},
     }
     manifest = {
         "schemaVersion": 2,
         "mediaType": f"{_OCI}.manifest.v1+json",
         "config": _blob(blobs, json.dumps(configuration).encode(), f"{_OCI}.config.v1+json"),
-        "layers": [_blob(blobs, gzip.compress(raw, mtime=0), f"{_OCI}.layer.v1.tar+gzip")],
+        "layers": [_blob(blobs, gzip.compress(raw, compresslevel=1, mtime=0), f"{_OCI}.layer.v1.tar+gzip")],
     }
     return json.dumps(manifest).encode()
+
+
+def _copy(archive: Path, tar: tarfile.TarFile) -> None:
+    with tarfile.open(archive) as files:
+        for member in files:
+            tar.addfile(member, files.extractfile(member) if member.isfile() else None)
 
 
 def _blob(blobs: dict[str, bytes], data: bytes, kind: str) -> dict[str, Any]:
