@@ -27,3 +27,34 @@ def test_logins_that_carry_are_not_warned_of(renderer: Helm, values: tuple[str, 
 
     assert "is installed as moorage in shared" in notes
     assert "sessionKeySecretName" not in notes
+
+
+INGRESS = ("ingress.enabled=true", "ingress.host=moorage.example.com")
+GATEWAY = ("httpRoute.enabled=true", "httpRoute.parentRefs[0].name=edge", "httpRoute.hostnames={moorage.example.com}")
+TLS = ("tls.enabled=true", "tls.secretName=served")
+REFS = "httpRoute.backendTLS.caCertificateRefs"
+
+
+@pytest.mark.parametrize(
+    ("values", "warned"),
+    [
+        ((*GATEWAY, *TLS), f"{REFS} is empty"),
+        ((*GATEWAY, *TLS, f"{REFS}[0].name=authority"), ""),
+        (GATEWAY, ""),
+        ((*INGRESS, *TLS), "an Ingress cannot say who signed"),
+        ((*INGRESS, *TLS, "api.service.annotations.transport=known"), ""),
+        (INGRESS, ""),
+    ],
+)
+def test_proxy_that_cannot_trust_the_pods_is_warned_of(renderer: Helm, values: tuple[str, ...], warned: str) -> None:
+    notes = _notes(renderer, "api.sessionKeySecretName=sessions", *values)
+
+    assert ("WARNING" in notes) == bool(warned)
+    assert warned in notes
+    assert "api.trustedProxies is empty" in notes
+    assert "://moorage.example.com\n" in notes
+    assert "--insecure" not in notes
+
+
+def test_proxy_whose_address_is_known_is_not_spoken_of(renderer: Helm) -> None:
+    assert "trustedProxies" not in _notes(renderer, *INGRESS, "api.trustedProxies={10.0.0.0/8}")

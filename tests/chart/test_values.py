@@ -32,6 +32,10 @@ MISTAKES = {
     "delivery.kinds={pods}": ("/delivery/kinds/0", "must be one of"),
     "events.allowedCidrs={10.0.0.1}": ("/events/allowedCidrs/0", "does not match pattern"),
     "delivery.refreshes={deployments.apps}": ("/delivery/refreshes/0", "must be one of"),
+    "httpRoute.backendTLS.caCertificateRefs[0].kind=Bundle": (
+        "/httpRoute/backendTLS/caCertificateRefs/0",
+        "missing property 'name'",
+    ),
     "crds.keep=forever": ("/crds/keep", "want boolean"),
 }
 
@@ -52,6 +56,15 @@ def test_missing_value_is_named_with_what_to_do(renderer: Helm, values: str) -> 
     name, advice = INCOMPLETE[values]
     assert f"{name} is empty: " in done.stderr
     assert advice in done.stderr
+
+
+def test_trust_in_pods_that_serve_no_tls_is_refused(renderer: Helm) -> None:
+    trust = "httpRoute.backendTLS.caCertificateRefs[0].name=authority"
+    done = renderer.run(
+        "template", "moorage", CHART, f"--set=httpRoute.enabled=true,httpRoute.parentRefs[0].name=edge,{trust}"
+    )
+    assert done.returncode != 0
+    assert "httpRoute.backendTLS.caCertificateRefs needs tls.enabled=true" in done.stderr
 
 
 @pytest.mark.parametrize("mistake", MISTAKES)

@@ -104,6 +104,10 @@ COMBINATIONS: dict[str, dict[str, Any]] = {
             "parentRefs": [{"name": "public", "namespace": "gateways", "sectionName": "https"}],
             "hostnames": ["moorage.example.com"],
             "annotations": {"team": "platform"},
+            "backendTLS": {
+                "caCertificateRefs": [{"name": "authority"}, {"name": "moorage-api-tls", "kind": "Secret"}],
+                "hostname": "moorage.example.com",
+            },
         },
         "tls": {"enabled": True, "certManager": _OWN_ISSUER},
     },
