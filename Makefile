@@ -65,7 +65,7 @@ test-cluster: control-plane ## Only the tests against a real API server
 	$(BIN)/python -m pytest -m cluster
 
 .PHONY: test-engines
-test-engines: control-plane ## Argo CD, Flux, Argo Rollouts and cert-manager themselves (built once; not part of `make test`)
+test-engines: control-plane ## Argo CD, Flux, Argo Rollouts, cert-manager and Traefik themselves (built once; not part of `make test`)
 	$(BIN)/python -m pytest -m engines tests/engines
 
 .PHONY: test-oldest

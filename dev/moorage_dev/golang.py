@@ -88,25 +88,28 @@ def _folder_of(source: str, module: Module, go: Path) -> Path:
     return Path(json.loads(done.stdout)["Dir"])
 
 
-def _completed(module: Module, go: Path, folder: Path) -> list[str]:
-    """Arguments with which `go build` finds empty files where the module's `blanks` are missing.
+def _changed(module: Module, go: Path, folder: Path) -> list[str]:
+    """Arguments with which `go build` finds what stands in for files of other modules: `blanks` and `exchanged`.
 
     Go lets nobody put a file over its cache of modules, so those modules are built from copies.
     """
-    if not module.blanks:
+    wanted = {source: (path, "\n") for source, path in module.blanks.items()}
+    for source, (path, ours) in module.exchanged.items():
+        wanted[source] = (path, (module.folder / ours).read_text(encoding="utf-8"))
+    if not wanted:
         return []
     replaced = []
-    for number, (source, path) in enumerate(module.blanks.items()):
+    for number, (source, (path, text)) in enumerate(wanted.items()):
         copied = folder / f"source-{number}"
         shutil.copytree(_folder_of(source, module, go), copied, copy_function=shutil.copyfile)
         _make_writable(copied)
-        (copied / path).parent.mkdir(parents=True)
-        (copied / path).write_text("\n", encoding="utf-8")
+        (copied / path).parent.mkdir(parents=True, exist_ok=True)
+        (copied / path).write_text(text, encoding="utf-8")
         replaced.append(f"replace {source} => {copied}\n")
     text = (module.folder / "go.mod").read_text(encoding="utf-8")
-    (folder / "blanks.mod").write_text("\n".join([text, *replaced]), encoding="utf-8")
-    shutil.copyfile(module.folder / "go.sum", folder / "blanks.sum")
-    return [f"-modfile={folder / 'blanks.mod'}"]
+    (folder / "changed.mod").write_text("\n".join([text, *replaced]), encoding="utf-8")
+    shutil.copyfile(module.folder / "go.sum", folder / "changed.sum")
+    return [f"-modfile={folder / 'changed.mod'}"]
 
 
 def _make_writable(folder: Path) -> None:
@@ -152,7 +155,7 @@ def _go_build(
     module: Module, go: Path, packages: list[str], folder: Path, follow: Callable[[IO[str]], list[str]]
 ) -> None:
     command: list[str | Path] = [go, "build", "-v", "-mod=readonly", "-trimpath", "-buildvcs=false"]
-    command += _completed(module, go, folder)
+    command += _changed(module, go, folder)
     with ExitStack() as ended:
         with _signals_later():
             process = subprocess.Popen(

@@ -30,24 +30,29 @@ class Authority:
         return self.folder / "ca.crt"
 
     def issue_server(
-        self, stem: str, *, addresses: tuple[str, ...] = (), calls_itself: bool = False
+        self,
+        stem: str,
+        *,
+        addresses: tuple[str, ...] = (),
+        names: tuple[str, ...] = (),
+        calls_itself: bool = False,
     ) -> tuple[Path, Path]:
         """Certificate and key files of a server on the loopback address.
 
         Args:
             stem: name of the files.
             addresses: where else it is reached.
+            names: by which other names.
             calls_itself: it presents the certificate as a client too, as etcd's HTTP gateway and peers do.
         """
-        names = x509.SubjectAlternativeName(
+        alternatives = x509.SubjectAlternativeName(
             [
-                x509.DNSName("localhost"),
-                x509.DNSName("kubernetes.default.svc"),
+                *(x509.DNSName(name) for name in ("localhost", "kubernetes.default.svc", *names)),
                 *(x509.IPAddress(ipaddress.ip_address(address)) for address in ("127.0.0.1", *addresses)),
             ]
         )
         usages = [ExtendedKeyUsageOID.SERVER_AUTH, *([ExtendedKeyUsageOID.CLIENT_AUTH] if calls_itself else [])]
-        return self._issue(stem, _subject(stem, ()), usages, names)
+        return self._issue(stem, _subject(stem, ()), usages, alternatives)
 
     def issue_client(self, stem: str, *, user: str, groups: tuple[str, ...] = ()) -> tuple[Path, Path]:
         """Certificate and key files by which the API server knows `user` as a member of `groups`."""

@@ -1,4 +1,4 @@
-"""Argo CD, Flux, Argo Rollouts and cert-manager themselves beside a cluster.
+"""Argo CD, Flux, Argo Rollouts, cert-manager and Traefik themselves beside a cluster.
 
 `make test-engines` asks for them; `make test` leaves them out.
 """
@@ -12,7 +12,9 @@ from api_server_proxy import ApiServerProxy
 from cluster import LiveCluster
 from git_server import Repository, served
 from gitops import EXAMPLES
-from nodes import build_programs, running
+from helm import Helm
+from nodes import build_programs, load_image, running
+from pods import Installation
 from services import Facade, Facades
 
 from moorage_dev import binaries, buildah, children, modules, page
@@ -22,11 +24,12 @@ from moorage_dev.engines.argocd import ArgoCD
 from moorage_dev.engines.cert_manager import CertManager
 from moorage_dev.engines.flux import Flux, FluxOperator
 from moorage_dev.engines.rollouts import ArgoRollouts
+from moorage_dev.engines.traefik import Traefik
 from moorage_dev.modules import Module
 from moorage_dev.node.cluster import NodeCluster
 
 #: Fixtures whose logs are shown with a test that failed.
-_ENGINES = ("argocd", "flux", "flux_operator", "argo_rollouts", "cert_manager")
+_ENGINES = ("argocd", "flux", "flux_operator", "argo_rollouts", "cert_manager", "traefik")
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -107,6 +110,25 @@ def cert_manager(
         yield engine
 
 
+@pytest.fixture(scope="session")
+def traefik(
+    node_cluster: NodeCluster, tmp_path_factory: pytest.TempPathFactory, pytestconfig: pytest.Config
+) -> Iterator[Traefik]:
+    """Traefik in the network of the node."""
+    _built(modules.TRAEFIK, pytestconfig)
+    engine = Traefik(node_cluster, tmp_path_factory.mktemp("traefik") / "files")
+    with _running(engine):
+        yield engine
+
+
+@pytest.fixture(scope="session")
+def chart(node_cluster: NodeCluster, pytestconfig: pytest.Config) -> Installation:
+    """The chart, not installed, with an image that the node has."""
+    image = load_image(node_cluster, pytestconfig)
+    helm = Helm(node_cluster.folder / "helm", node_cluster.admin_kubeconfig, timeout=240)
+    return Installation(node_cluster, helm, image, node_cluster.folder)
+
+
 @pytest.fixture
 def proxied(cluster: LiveCluster, facades: Facades) -> Iterator[tuple[ApiServerProxy, Facade]]:
     """A facade whose way to the API server can be cut; its answers for tools are at most 5 seconds old."""
@@ -140,7 +162,7 @@ def docker(tmp_path_factory: pytest.TempPathFactory, pytestconfig: pytest.Config
 
 
 @contextmanager
-def _running(engine: ArgoCD | Flux | FluxOperator | ArgoRollouts | CertManager) -> Iterator[None]:
+def _running(engine: ArgoCD | Flux | FluxOperator | ArgoRollouts | CertManager | Traefik) -> Iterator[None]:
     try:
         engine.start()
         yield

@@ -1,15 +1,13 @@
 """A cluster of one real node for all tests of this folder; they are skipped, loudly, where none can run."""
 
-import os
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from helm import Helm
-from nodes import build_programs, running
+from nodes import build_programs, load_image, running
 from pods import Installation
 
-from moorage_dev import binaries, buildah
 from moorage_dev.node.cluster import NodeCluster
 
 
@@ -43,22 +41,7 @@ def own_node_cluster(node_programs: None, tmp_path: Path) -> Iterator[NodeCluste
 @pytest.fixture(scope="session")
 def image(node_cluster: NodeCluster, pytestconfig: pytest.Config) -> str:
     """Name of the image of this checkout, which the node has."""
-    # A name without a registry would mean one of docker.io to the kubelet.
-    tag = f"localhost/moorage:node-{os.getpid()}"
-    archive = node_cluster.folder / "moorage.tar"
-    with pytestconfig.pluginmanager.getplugin("capturemanager").global_and_fixture_disabled():
-        if reason := buildah.why_not():
-            pytest.skip(f"NOT RUN: the image was not built: {reason}")
-        binaries.cli("helm")
-        with buildah.kept() as builder:
-            builder.build(tag)
-            try:
-                builder.archive(tag, archive)
-            finally:
-                builder.remove(tag)
-    node_cluster.node.load(archive)
-    archive.unlink()
-    return tag
+    return load_image(node_cluster, pytestconfig)
 
 
 @pytest.fixture(scope="session")

@@ -1,12 +1,13 @@
 """A cluster with a real node, for tests whose pods have to run; they are skipped, loudly, where none can."""
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
-from moorage_dev import binaries, modules
+from moorage_dev import binaries, buildah, modules
 from moorage_dev.node import requirements
 from moorage_dev.node.cluster import NodeCluster
 
@@ -35,3 +36,27 @@ def running(folder: Path) -> Iterator[NodeCluster]:
         yield cluster
     finally:
         cluster.stop()
+
+
+def load_image(cluster: NodeCluster, pytestconfig: pytest.Config) -> str:
+    """Build the image of this checkout and give it to the node; its name.
+
+    Raises:
+        pytest.skip.Exception: it cannot be built here.
+    """
+    # A name without a registry would mean one of docker.io to the kubelet.
+    tag = f"localhost/moorage:node-{os.getpid()}"
+    archive = cluster.folder / "moorage.tar"
+    with pytestconfig.pluginmanager.getplugin("capturemanager").global_and_fixture_disabled():
+        if reason := buildah.why_not():
+            pytest.skip(f"NOT RUN: the image was not built: {reason}")
+        binaries.cli("helm")
+        with buildah.kept() as builder:
+            builder.build(tag)
+            try:
+                builder.archive(tag, archive)
+            finally:
+                builder.remove(tag)
+    cluster.node.load(archive)
+    archive.unlink()
+    return tag

@@ -273,9 +273,15 @@ class Installation:
         path.write_text(token, encoding="utf-8")
 
     @contextmanager
-    def load(self, prefix: str, *, ca: Path | None = None) -> Iterator[Load]:
-        """Deploy all the time, over new and over kept connections; the outcome is complete when the block has ended."""
-        url = self.service_url(scheme="https" if ca else "http")
+    def load(self, prefix: str, *, ca: Path | None = None, url: str = "") -> Iterator[Load]:
+        """Deploy all the time, over new and over kept connections; the outcome is complete when the block has ended.
+
+        Args:
+            prefix: of the apps.
+            ca: whom to trust; None for plain HTTP.
+            url: where the node's network finds the facade, if not by its Service.
+        """
+        url = url or self.service_url(scheme="https" if ca else "http")
         began = [
             subprocess.Popen(
                 self.cluster.node.in_network(

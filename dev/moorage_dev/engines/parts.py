@@ -1,4 +1,4 @@
-"""The common parts of engines of delivery: processes beside a cluster, each under an account of its own."""
+"""The common parts of engines: processes beside a cluster, each under an account of its own."""
 
 import os
 from collections.abc import Mapping, Sequence
@@ -8,6 +8,7 @@ from moorage_dev import binaries, children, kubeconfigs, packages
 from moorage_dev.children import Child
 from moorage_dev.cluster import Cluster
 from moorage_dev.failures import DevError
+from moorage_dev.kubeconfigs import Endpoint
 from moorage_dev.modules import Module
 from moorage_dev.rest_client import RestClient
 
@@ -48,8 +49,13 @@ class Parts:
         kubectl.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": self.namespace}})
         return programs
 
-    def account(self, name: str) -> Path:
-        """Kubeconfig of a service account, which is made and may do everything, as the accounts of the engines may."""
+    def account(self, name: str, *, endpoint: Endpoint | None = None) -> Path:
+        """Kubeconfig of a service account, which is made and may do everything, as the accounts of the engines may.
+
+        Args:
+            name: of the account.
+            endpoint: where the process finds the API server, if elsewhere than this one does.
+        """
         kubectl, group = self.cluster.admin(), "rbac.authorization.k8s.io"
         subject = {"kind": "ServiceAccount", "name": name, "namespace": self.namespace}
         kubectl.apply(
@@ -64,7 +70,7 @@ class Parts:
         )
         token = kubectl.ok("create", "token", name, f"--namespace={self.namespace}", "--duration=12h").strip()
         path = self.folder / f"{name}.kubeconfig"
-        return kubeconfigs.with_token(path, self.cluster.endpoint, user=name, token=token)
+        return kubeconfigs.with_token(path, endpoint or self.cluster.endpoint, user=name, token=token)
 
     def spawn(
         self, name: str, command: Sequence[str | Path], *, env: Mapping[str, str], health: str | None = None

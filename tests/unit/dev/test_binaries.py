@@ -10,7 +10,7 @@ from waiting import eventually
 
 from moorage_dev import binaries, children, patience
 from moorage_dev.failures import DevError
-from moorage_dev.modules import ARGOCD, CLI, CONTROL_PLANE, FLUX_OPERATOR, OLDEST_CONTROL_PLANE
+from moorage_dev.modules import ARGOCD, CLI, CONTROL_PLANE, FLUX_OPERATOR, OLDEST_CONTROL_PLANE, TRAEFIK
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -163,8 +163,25 @@ def test_file_that_a_module_lacks_is_an_empty_one_and_its_own_go_builds_it(
     assert (tmp_path / "said").read_text(encoding="utf-8").strip() == FLUX_OPERATOR.toolchain
     [(module, blank)] = FLUX_OPERATOR.blanks.items()
     assert (tmp_path / "built/source-0" / blank).read_text(encoding="utf-8") == "\n"
-    assert f"replace {module} => " in (tmp_path / "built/blanks.mod").read_text(encoding="utf-8")
+    assert f"replace {module} => " in (tmp_path / "built/changed.mod").read_text(encoding="utf-8")
     assert not (sources / blank).exists()
+
+
+def test_file_that_is_exchanged_is_that_of_this_project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    [(module, (path, ours))] = TRAEFIK.exchanged.items()
+    sources = tmp_path / "sources"
+    for kept in [path, *(path for _, path in TRAEFIK.files.values())]:
+        (sources / kept).parent.mkdir(parents=True, exist_ok=True)
+        (sources / kept).write_text("theirs", encoding="utf-8")
+    text = _FAKE_GO % f"""echo '{{"Dir": "{sources}"}}'"""
+    said = f'build) cp -r "$(dirname "${{6#-modfile=}}")" {tmp_path}/built; '
+    _program(tmp_path, "go").write_text(text.replace("build) ", said), encoding="utf-8")
+    monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
+    assert (binaries.build(TRAEFIK) / "traefik").is_file()
+    built = (tmp_path / "built/source-0" / path).read_text(encoding="utf-8")
+    assert built == (TRAEFIK.folder / ours).read_text(encoding="utf-8")
+    assert f"replace {module} => " in (tmp_path / "built/changed.mod").read_text(encoding="utf-8")
+    assert (sources / path).read_text(encoding="utf-8") == "theirs"
 
 
 def test_file_that_cannot_be_had_leaves_nothing_finished(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
