@@ -108,7 +108,7 @@ def test_an_approval_counts_until_its_end(wanted: Rules, until: str) -> None:
 def test_an_approval_of_an_earlier_state_counts_no_more(wanted: Rules) -> None:
     approve(wanted, APPROVER, OTHER_APPROVER, ago=1)
 
-    assert "web v2 has 0" in message(wanted.refuses(POLICY))
+    eventually(lambda: "web v2 has 0" in message(wanted.refuses(POLICY)))
 
 
 def test_an_undeploy_and_the_way_back_need_no_approval(shop: Workspace, wanted: Rules) -> None:
