@@ -211,7 +211,7 @@ KIND_FILES = (
 )
 KIND = Module(
     "kind",
-    "building kind and what its node runs (once; about 3 minutes on two cores after the node)",
+    "building kind and what its node runs (once; takes minutes)",
     {
         "kind": _KIND,
         "kubeadm": "k8s.io/kubernetes/cmd/kubeadm",
@@ -223,7 +223,7 @@ KIND = Module(
 #: Without the clients of some 180 providers of DNS, which it needs only for certificates by an ACME authority.
 TRAEFIK = Module(
     "traefik",
-    "building Traefik (once; about 5 minutes on two cores)",
+    "building Traefik (once; takes minutes)",
     {"traefik": f"{_TRAEFIK}/cmd/traefik"},
     {
         **{

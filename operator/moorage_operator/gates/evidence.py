@@ -108,8 +108,10 @@ class Evidence:
         known = self._world.environments.get(chain.environment)
         if known is None or not known.environment.protection.is_set:
             return None
-        app = chain.deployment.app
-        before = next((one for one in self._there(_origin(known)) if one.deployment.app == app), None)
+        namespace, origin = _origin(known)
+        place = names.binding_name(origin, chain.deployment.app)
+        there = (one for one in self._world.at(namespace, place) if one.deleted_at is None)
+        before = next((one for one in there if one.deployment.app == chain.deployment.app), None)
         return self._of(chain, known.environment.protection, before, self._approvals(known))
 
     def behind(self, known: KnownEnvironment) -> list[str]:

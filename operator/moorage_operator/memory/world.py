@@ -82,6 +82,7 @@ class World:
     _unlocks: dict[EnvironmentKey, Unlock] = field(default_factory=dict)
     _slugs: dict[str, set[str]] = field(default_factory=dict)
     _members: dict[EnvironmentKey, set[str]] = field(default_factory=dict)
+    _places: dict[tuple[str, str], set[str]] = field(default_factory=dict)
     _dependents: dict[EnvironmentKey, set[EnvironmentKey]] = field(default_factory=dict)
     _missed: dict[EnvironmentKey, float] = field(default_factory=dict)
     _ended: dict[EnvironmentKey, EnvironmentEnd] = field(default_factory=dict)
@@ -109,6 +110,7 @@ class World:
         made = Chain(chain_state.first(seen, self._now()))
         self.chains[seen.uid] = made
         self._members.setdefault(made.environment, set()).add(seen.uid)
+        self._places.setdefault((seen.namespace, seen.name), set()).add(seen.uid)
         self._keep(made)
         return made
 
@@ -148,6 +150,10 @@ class World:
         self.degraded.discard(uid)
         if known is None:
             return
+        place = (known.deployment.namespace, known.deployment.name)
+        self._places[place].discard(uid)
+        if not self._places[place]:
+            del self._places[place]
         members = self._members.get(known.environment, set())
         members.discard(uid)
         if not members:
@@ -161,8 +167,8 @@ class World:
 
     def at(self, namespace: str, name: str) -> Iterator[Chain]:
         """The chains of the Deployments that have, or had, that place."""
-        members = self.members((namespace, name.partition(".")[0]))
-        return (one for one in members if one.deployment.name == name)
+        for uid in tuple(self._places.get((namespace, name), ())):
+            yield self.chains[uid]
 
     def active(self, key: EnvironmentKey) -> tuple[ActiveApp, ...]:
         """The deployed releases there that are recorded."""
