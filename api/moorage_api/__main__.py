@@ -10,7 +10,6 @@ import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
 from typing import Any, Final
 
-import uvloop
 from aiohttp import http_parser
 
 from moorage_api.access import Access
@@ -65,7 +64,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         _require_c_parser()
         _take_files()
         tune_collector()
-        uvloop.run(serve(wanted))
+        asyncio.run(serve(wanted))
     except (StartError, ClusterConfigError) as error:
         sys.stderr.write(f"{PROG}: {error}\n")
         return 1

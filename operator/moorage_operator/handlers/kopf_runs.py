@@ -19,6 +19,7 @@ from moorage_crds.kube.session import Cluster
 from moorage_operator.dispatch import Intake
 from moorage_operator.handlers import kopf_settings as lifecycle
 from moorage_operator.handlers import watching
+from moorage_operator.handlers.kopf_tasks import RunTasks
 
 #: Seconds from the end of one run to the next: the first pause, and the longest.
 PAUSES: Final = (0.5, 5.0)
@@ -71,10 +72,10 @@ class Shell:
                 await self._stop.wait()
         return self._stop.is_set()
 
-    async def _once(self) -> Exception | None:
+    async def _once(self) -> BaseException | None:
         """One run; None after a signal, else what it died of."""
         registry = kopf.OperatorRegistry()
-        lifecycle.register(registry, self._cluster, self._clock, streaming=self._streaming)
+        logins = lifecycle.register(registry, self._cluster, self._clock, streaming=self._streaming)
         watching.register(registry, self._intake, interrupted=self._interrupted)
 
         @kopf.on.startup(registry=registry)
@@ -83,11 +84,17 @@ class Shell:
             # about now; until ours take their place, they end this run, which is as good.
             asyncio.get_running_loop().call_later(TAKE_SIGNALS_SECONDS, self._take_signals)
 
+        tasks = RunTasks()
         try:
-            await kopf.operator(registry=registry, clusterwide=True, stop_flag=self._stop)
-        except Exception as error:
-            return error
-        return None
+            with tasks.collecting():
+                roots = await kopf.spawn_tasks(registry=registry, clusterwide=True, stop_flag=self._stop)
+            # They never end by themselves: the first one that does is the end of the run.
+            ended, _ = await asyncio.wait(roots, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            await tasks.end()
+            await logins.close()
+        errors = (task.exception() for task in ended if not task.cancelled())
+        return next((error for error in errors if error is not None), None)
 
     def _take_signals(self) -> None:
         for number in (signal.SIGTERM, signal.SIGINT):

@@ -64,8 +64,8 @@ class NoProgress(kopf.ProgressStorage):
         return essence
 
 
-def register(registry: kopf.OperatorRegistry, cluster: Cluster, clock: Clock, *, streaming: bool) -> None:
-    """Put start-up and login into a registry of our own.
+def register(registry: kopf.OperatorRegistry, cluster: Cluster, clock: Clock, *, streaming: bool) -> "Logins":
+    """Put start-up and login into a registry of our own; returns the logins, which the caller closes.
 
     Args:
         registry: kopf's handlers.
@@ -84,6 +84,8 @@ def register(registry: kopf.OperatorRegistry, cluster: Cluster, clock: Clock, *,
     async def login(**_: Any) -> kopf.AiohttpSession:
         return await logins.next()
 
+    return logins
+
 
 class Logins:
     """Gives kopf sessions with fresh credentials.
@@ -96,6 +98,7 @@ class Logins:
         self._cluster = cluster
         self._clock = clock
         self._last = float("-inf")
+        self._given: kopf.AiohttpSession | None = None
 
     async def next(self) -> kopf.AiohttpSession:
         """A new session, a while after the one before."""
@@ -106,7 +109,13 @@ class Logins:
         if header:
             session.headers["Authorization"] = header
         expiration = _expiration(header, self._clock.now())
-        return kopf.AiohttpSession(server=self._cluster.server, aiohttp_session=session, expiration=expiration)
+        self._given = kopf.AiohttpSession(server=self._cluster.server, aiohttp_session=session, expiration=expiration)
+        return self._given
+
+    async def close(self) -> None:
+        """Close the last session. kopf closes those before it, and this one only where a run ends in good order."""
+        if self._given is not None:
+            await self._given.aiohttp_session.close()
 
 
 def apply_settings(settings: kopf.OperatorSettings, *, streaming: bool) -> None:
