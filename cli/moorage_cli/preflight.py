@@ -1,9 +1,10 @@
 """Looks whether a cluster has what Moorage needs, and says what does not work without. For `moorage preflight`."""
 
 from collections import Counter
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from itertools import groupby
 from typing import Final
 
 from moorage_crds import conditions, names, schema
@@ -89,8 +90,8 @@ async def preflight(
         # What the process has nothing to do with its account cannot see either: that is as it should be.
         if "list" in (kind.operator if process is Process.OPERATOR else kind.facade).verbs:
             yield await _tied(store, kind.plural)
-    for rule in LABELLED:
-        yield await _labelled(store, rule)
+    for plural, rules in groupby(LABELLED, key=lambda rule: rule.plural):
+        yield await _labelled(store, plural, tuple(rules))
     async for check in _workspaces(store):
         yield check
 
@@ -194,21 +195,22 @@ def _tie(raw: RawObject) -> str:
     return f"{metadata(raw).get('namespace')}/{metadata(raw).get('name')} ({', '.join(ties[:2])}{more})"
 
 
-async def _labelled(store: ResourceStore, rule: Labelled) -> Check:
+async def _labelled(store: ResourceStore, plural: str, rules: Sequence[Labelled]) -> Check:
     """What was made before the policy that labels it, or while it was gone, is looked at by no other policy."""
-    subject = f"labels of {rule.plural}"
+    subject = f"labels of {plural}"
     try:
-        blind = [_place(raw) async for page in store.pages(rule.plural) for raw in page.items if not rule.holds(raw)]
+        objects = [raw async for page in store.pages(plural) for raw in page.items]
     except NotFoundError:
         return Check(subject, Verdict.OK)
     except ForbiddenError:
-        return Check(subject, Verdict.UNKNOWN, f"this account may not list {rule.plural}", needed=False)
+        return Check(subject, Verdict.UNKNOWN, f"this account may not list {plural}", needed=False)
+    blind = [_place(raw) for raw in objects if not all(rule.holds(raw) for rule in rules)]
     if not blind:
         return Check(subject, Verdict.OK)
     more = f" and {len(blind) - MOST_NAMED} more" if len(blind) > MOST_NAMED else ""
     consequence = (
         f"no policy looks at these, so they do not hold: {', '.join(blind[:MOST_NAMED])}{more}; "
-        f"any write labels them: kubectl annotate {rule.plural}.{names.GROUP} <name> moorage.dev/seen=true"
+        f"any write labels them: kubectl annotate {plural}.{names.GROUP} <name> moorage.dev/seen=true"
     )
     return Check(subject, Verdict.DIFFERENT, consequence)
 

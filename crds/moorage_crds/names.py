@@ -43,6 +43,7 @@ LABEL_ATTRIBUTED_DELETES: Final = f"{GROUP}/attributed-deletes"
 # Labels that choose what policies look at; stamped by a policy, whatever a client sends.
 LABEL_ENFORCEMENT: Final = f"{GROUP}/enforcement"
 LABEL_PROTECTED: Final = f"{GROUP}/protected"
+LABEL_RULES: Final = f"{GROUP}/rules"
 LABEL_DECISION: Final = f"{GROUP}/decision"
 
 # Labels of a DeploymentRecord, so that `kubectl get drec -l …` and the sweep need no spec.

@@ -72,11 +72,12 @@ def test_a_developer_weakens_no_protection(shop: Workspace, spec: Object, user: 
     assert _stored(shop, "environments", "production")["spec"] == before["spec"]
 
 
-@pytest.mark.parametrize("value", [None, "observe", "", "off"])
+@pytest.mark.parametrize("value", [None, "observe", "", "off", "approvals"])
 @pytest.mark.parametrize(
     ("plural", "name", "label"),
     [
         ("environments", "production", "moorage.dev/protected"),
+        ("environments", "production", "moorage.dev/rules"),
         ("freezes", "quiet", "moorage.dev/enforcement"),
     ],
 )

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from cluster import LiveCluster, Workspace, Workspaces
 from governance import FUTURE, IDLE, MANAGER, MEMBERS_WITH_RULES, NAME, PAST, PLACES, RULE, Rules, governed, message
-from identities import DEPLOYER, EDITOR, OWNER, WAYS, change, garbage_collector, refused_by
+from identities import DEPLOYER, EDITOR, OWNER, WAYS, Object, change, garbage_collector, refused_by
 from services import Facade, Operators
 from waiting import eventually
 
@@ -16,6 +16,8 @@ from moorage_crds.moments import to_text
 from moorage_dev import patience
 
 POLICY = "promotion.moorage.dev"
+APPROVALS = "approvals.moorage.dev"
+ADMISSION = "/apis/admissionregistration.k8s.io/v1"
 GUARD = "protection.moorage.dev"
 IN_BOTH_PLACES = pytest.mark.parametrize("rules", PLACES, indirect=True)
 
@@ -187,6 +189,61 @@ def test_the_label_that_chooses_the_policy_follows_the_spec(shop: Workspace, rul
     assert stored is not None
     assert stored["metadata"]["labels"]["moorage.dev/protected"] == "enforce"
     assert refused_by(rules.deploys(), POLICY)
+
+
+def test_each_rule_is_asked_from_the_write_that_sets_it(shop: Workspace, rules: Rules) -> None:
+    """A label says which policies have to ask; it follows the spec, whichever rule comes or goes first."""
+    steps: list[tuple[Object, str, str]] = [
+        ({"promotion": None, "approvals": {"required": 1}}, "approvals", APPROVALS),
+        ({"promotion": {"from": "staging"}, "approvals": None}, "promotion", POLICY),
+        ({"promotion": None, "approvals": {"required": 1}, "enforcement": "Warn"}, "approvals", ""),
+        ({"enforcement": None}, "approvals", APPROVALS),
+    ]
+    for spec, label, policy in steps:
+        rules.protect(**spec)
+
+        assert _labels(shop, "production")["moorage.dev/rules"] == label
+        answer = rules.refuses(policy) if policy else rules.passes()
+        assert policy or "(gate approvals)" in answer.headers["warning"]
+
+    # Of two that refuse either is named.
+    rules.protect(promotion={"from": "staging"})
+    assert _labels(shop, "production")["moorage.dev/rules"] == "all"
+    rules.protect(promotion=None, approvals=None)
+    rules.passes()
+    assert "moorage.dev/rules" not in _labels(shop, "production")
+
+
+def test_an_environment_from_before_the_label_is_asked_by_both_policies(
+    shop: Workspace, rules: Rules, cluster: LiveCluster
+) -> None:
+    path = f"{ADMISSION}/mutatingadmissionpolicybindings"
+    binding = cluster.raw("GET", f"{path}/enforcement.moorage.dev").json()
+    assert cluster.raw("DELETE", f"{path}/enforcement.moorage.dev").status == 200
+    try:
+        eventually(lambda: not _keeps_its_label(rules))
+    finally:
+        kept = {
+            key: binding["metadata"][key] for key in ("name", "labels", "annotations") if key in binding["metadata"]
+        }
+        assert cluster.raw("POST", path, body={**binding, "metadata": kept}).status == 201
+    assert "moorage.dev/protected" in _labels(shop, "production")
+
+    rules.refuses(POLICY)
+
+    eventually(lambda: _keeps_its_label(rules))
+
+
+def _keeps_its_label(rules: Rules) -> bool:
+    """Whether the label is put back at once when a write takes it away."""
+    rules.edit("environments", "production", {"metadata": {"labels": {"moorage.dev/rules": None}}})
+    return "moorage.dev/rules" in _labels(rules.shop, "production")
+
+
+def _labels(shop: Workspace, name: str) -> Object:
+    stored = shop.get("environments", name)
+    assert stored is not None
+    return dict(stored["metadata"].get("labels") or {})
 
 
 WEAKER = [

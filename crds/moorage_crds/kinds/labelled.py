@@ -18,15 +18,19 @@ class Labelled:
 
     Attributes:
         wanted: spec → value of the label; None: the object carries none.
+        may_lack: an object without the label is looked at, too.
     """
 
     plural: str
     label: str
     wanted: Callable[[Mapping[str, Any]], str | None]
+    may_lack: bool = False
 
     def holds(self, raw: RawObject) -> bool:
         """Whether an object says what its spec wants it to say."""
         labels: Mapping[str, str] = metadata(raw).get("labels") or {}
+        if self.may_lack and self.label not in labels:
+            return True
         return labels.get(self.label) == self.wanted(raw.get("spec") or {})
 
 
@@ -40,6 +44,11 @@ def _protected(spec: Mapping[str, Any]) -> str | None:
     return "observe" if spec.get("enforcement") == "Warn" else "enforce"
 
 
+def _rules(spec: Mapping[str, Any]) -> str | None:
+    asks = [rule for rule in ("promotion", "approvals") if spec.get(rule)]
+    return "all" if len(asks) == 2 else next(iter(asks), None)
+
+
 def _decision(spec: Mapping[str, Any]) -> str:
     return "reject" if spec.get("decision") == "Reject" else "approve"
 
@@ -48,5 +57,6 @@ LABELLED: Final = (
     Labelled(names.FREEZES, names.LABEL_ENFORCEMENT, _enforcement),
     Labelled(names.CLUSTER_FREEZES, names.LABEL_ENFORCEMENT, _enforcement),
     Labelled(names.ENVIRONMENTS, names.LABEL_PROTECTED, _protected),
+    Labelled(names.ENVIRONMENTS, names.LABEL_RULES, _rules, may_lack=True),
     Labelled(names.APPROVALS, names.LABEL_DECISION, _decision),
 )

@@ -247,6 +247,7 @@ async def test_namespaces_that_cannot_be_listed_are_told_and_no_failure(store: F
             "observe",
         ),
         (names.ENVIRONMENTS, {}, names.LABEL_PROTECTED, None),
+        (names.ENVIRONMENTS, {}, names.LABEL_RULES, None),
         (names.APPROVALS, {"decision": "Reject"}, names.LABEL_DECISION, "reject"),
         (names.APPROVALS, {"decision": "Approve"}, names.LABEL_DECISION, "approve"),
     ],
@@ -263,3 +264,23 @@ async def test_preflight_names_what_no_policy_looks_at(
 
         assert found.verdict is verdict
         assert ("shop/audit" in found.consequence) is (verdict is Verdict.DIFFERENT)
+
+
+@pytest.mark.parametrize(
+    ("spec", "true", "untrue"),
+    [
+        ({"promotion": {"from": "staging"}}, "promotion", ("approvals", "all")),
+        ({"approvals": {"required": 1}}, "approvals", ("promotion", "all")),
+        ({"promotion": {"from": "x"}, "approvals": {"required": 1}}, "all", ("promotion", "approvals")),
+    ],
+)
+async def test_preflight_names_an_environment_that_says_untruly_which_rules_it_has(
+    store: FakeCluster, spec: dict[str, Any], true: str, untrue: tuple[str, ...]
+) -> None:
+    """One that does not say it is asked by all policies, so nothing is wrong with it."""
+    for value, verdict in ((None, Verdict.OK), (true, Verdict.OK), *((one, Verdict.DIFFERENT) for one in untrue)):
+        labels = {names.LABEL_PROTECTED: "enforce"} | ({names.LABEL_RULES: value} if value is not None else {})
+        metadata = {"name": "audit", "namespace": "shop", "resourceVersion": "1", "uid": "u", "labels": labels}
+        store.objects[names.ENVIRONMENTS, "shop", "audit"] = {"metadata": metadata, "spec": spec}
+
+        assert (await checks(store))["labels of environments"].verdict is verdict
