@@ -85,6 +85,14 @@ class World:
             yield from _environment(workspace, slug, self.now, self.apps)
 
 
+def status_of(raw: dict[str, Any], environment_uid: str, now: datetime) -> dict[str, Any]:
+    """The status that the operator gives a Deployment whose changes, all in its log, it has recorded."""
+    view = deployments.from_object(raw)
+    binding = Binding(view.namespace, view.name, view.uid, view.environment, view.app)
+    tip = _records(binding, list(view.log))[1]
+    return _status(raw, history.advanced(Progress(), view.log[-1], tip), environment_uid, now)
+
+
 def uid(*parts: object) -> str:
     """The same uid for the same object in every run."""
     return str(uuid.uuid5(uuid.NAMESPACE_URL, "/".join(map(str, parts))))
@@ -127,16 +135,22 @@ def _deployment(
     }
     binding = Binding(workspace.namespace, name, own_uid, slug, app)
     stored, tip = _records(binding, changes)
+    progress = replace(history.advanced(Progress(), last, tip), floor_hash=record.genesis_hash(binding))
+    status = _status(_versioned(body), progress, environment_uid, now)
+    return [*stored, _stored(names.DEPLOYMENTS, {**body, "status": status}, now)], last
+
+
+def _status(raw: dict[str, Any], progress: Progress, environment_uid: str, now: datetime) -> dict[str, Any]:
     facts = DeploymentFacts(
-        deployment=deployments.from_object(_versioned(body)),
+        deployment=deployments.from_object(raw),
         stored={},
-        progress=replace(history.advanced(Progress(), last, tip), floor_hash=record.genesis_hash(binding)),
+        progress=progress,
         environment_uid=environment_uid,
         up_to_date=True,
         trouble=None,
         now=to_text(now),
     )
-    return [*stored, _stored(names.DEPLOYMENTS, {**body, "status": wanted_deployment_status(facts)}, now)], last
+    return wanted_deployment_status(facts)
 
 
 def _changes(own_uid: str, now: datetime) -> list[Change]:

@@ -2,11 +2,12 @@
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Any, Final
 
 from moorage_crds import names
 from moorage_crds.kinds.protection import MAX_PROVEN
-from moorage_dev.bench import generator, usage
+from moorage_dev.bench import generator, population, usage
 from moorage_dev.bench.figures import Aim, Baseline, Figure, Samples
 from moorage_dev.bench.lab import GROUP, Lab, wait
 from moorage_dev.bench.plan import Plan
@@ -32,7 +33,8 @@ _Rule = Callable[[Lab, Workspace, int], None]
 """Makes a rule for a workspace that has that many Deployments."""
 _RELEASES = [f"1.{number}" for number in range(_CHANGES)]
 _NOTE = (
-    "gates: merge patches of the release, one at a time, 9 of each of 20 Deployments, without an operator, each kind "
+    "gates: merge patches of the release, one at a time, 9 of each of 20 Deployments with the status of recorded ones, "
+    "without an operator, each kind "
     "on a workspace of its own; no rule, Freezes and protected take turns at every release, so that what disturbs one "
     "disturbs the others; Freezes: 5 with 20 open windows each, and a small one; protected: promotion with evidence of "
     "9 releases each in 500 bindings or in those 20; first releases: 500 apps more, without a binding"
@@ -89,9 +91,18 @@ def _bindings(lab: Lab, plan: Plan, workspace: Workspace, rule: _Rule | None = N
     """The Deployments of a workspace, under a rule."""
     lab.make_workspace(workspace)
     paths = lab.make_bindings(workspace, 1, plan.sized(_APPS, least=10))
+    for path in paths:
+        _record(lab, path)
     if rule is not None:
         rule(lab, workspace, len(paths))
     return paths
+
+
+def _record(lab: Lab, path: str) -> None:
+    """Give a Deployment a release, and the status of one that is recorded: rules meet no others where it counts."""
+    _patch(lab, path, {"spec": {"release": "0.9"}})
+    status = population.status_of(lab.ask(path), population.uid(path), datetime.now(UTC))
+    _patch(lab, f"{path}/status", {"status": status})
 
 
 def _change(lab: Lab, paths: list[str], release: str, cost: _Cost) -> None:
