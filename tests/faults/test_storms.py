@@ -61,7 +61,7 @@ class Storm:
     def _blow(self) -> None:
         weather = self._dice.choice([one for one in Weather if one is not Weather.FAIR])
         self.kinds[weather.name] += 1
-        until = self._wire.treated + self._dice.randint(1, 12)
+        until = self._wire.treated + self._dice.randint(1, 6)
         self._wire.turn(weather, drop=True)
         eventually(lambda: self._wire.treated >= until, timeout=60)
 
