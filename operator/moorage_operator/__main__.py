@@ -83,12 +83,8 @@ async def _start(settings: OperatorSettings) -> None:
 
 
 async def _supervise(operator: Operator, shell: Shell, follow: Iterable[Coroutine[Any, Any, None]]) -> None:
-    """Run loops and watches beside each other; the end of either is the end of both.
-
-    The loops come first: kopf cancels at its end every task that was created after it began.
-    """
+    """Run loops and watches beside each other; the end of either is the end of both."""
     loops = asyncio.create_task(operator.run(*follow), name="loops")
-    await asyncio.sleep(0)
     watches = asyncio.create_task(shell.run(), name="watches")
     await asyncio.wait({loops, watches}, return_when=asyncio.FIRST_COMPLETED)
     if loops.done():

@@ -1,7 +1,4 @@
-"""Probes and metrics over HTTP: `/healthz` (the process works), `/readyz` (it has the whole picture), `/metrics`.
-
-Started before kopf, which cancels at its end whatever task was created after it.
-"""
+"""Probes and metrics over HTTP: `/healthz` (the process works), `/readyz` (it has the whole picture), `/metrics`."""
 
 from collections.abc import Callable
 
