@@ -10,6 +10,7 @@ import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
 from typing import Any, Final
 
+import uvloop
 from aiohttp import http_parser
 
 from moorage_api.access import Access
@@ -64,7 +65,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         _require_c_parser()
         _take_files()
         tune_collector()
-        asyncio.run(serve(wanted))
+        uvloop.run(serve(wanted))
     except (StartError, ClusterConfigError) as error:
         sys.stderr.write(f"{PROG}: {error}\n")
         return 1

@@ -125,6 +125,7 @@ class Connection:
                 content = await response.read()
                 for text in warnings_of(response.headers.getall("Warning", ())):
                     self._warned(text)
-        except (aiohttp.ClientError, TimeoutError, asyncio.IncompleteReadError) as error:
+        except (aiohttp.ClientError, TimeoutError, asyncio.IncompleteReadError, RuntimeError) as error:
+            # RuntimeError: uvloop refuses a new socket whose number a dying connection still has.
             raise UnavailableError(f"{method} {path.template}: {type(error).__name__} {error}") from error
         return decode(method, path, response.status, response.headers.get("Retry-After"), content)
