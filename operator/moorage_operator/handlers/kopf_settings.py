@@ -3,6 +3,7 @@
 import asyncio
 import base64
 import binascii
+import contextlib
 import logging
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -22,6 +23,8 @@ EARLY = timedelta(seconds=120)
 AT_LEAST = timedelta(seconds=30)
 #: Seconds between two logins, at least.
 LOGIN_SECONDS = 5.0
+#: Seconds that a session has to close its connections.
+CLOSE_SECONDS = 2.0
 
 
 class NoDiff(kopf.DiffBaseStorage):
@@ -114,8 +117,12 @@ class Logins:
 
     async def close(self) -> None:
         """Close the last session. kopf closes those before it, and this one only where a run ends in good order."""
-        if self._given is not None:
-            await self._given.aiohttp_session.close()
+        if self._given is None:
+            return
+        # A connection that uvloop has lost never says that it is closed.
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(CLOSE_SECONDS):
+                await self._given.aiohttp_session.close()
 
 
 def apply_settings(settings: kopf.OperatorSettings, *, streaming: bool) -> None:
