@@ -10,7 +10,6 @@ import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
 from typing import Any, Final
 
-import uvloop
 from aiohttp import http_parser
 
 from moorage_api.access import Access
@@ -22,7 +21,7 @@ from moorage_api.config import ApiSettings
 from moorage_api.edge import probes
 from moorage_api.edge.metrics import Metrics
 from moorage_api.edge.probes import Probes
-from moorage_api.edge.server import EdgeServer
+from moorage_api.edge.server import LOOK_ROUNDS, EdgeServer
 from moorage_api.edge.tls import Certificate
 from moorage_api.handlers.service import Readiness
 from moorage_api.operation import Facade
@@ -52,9 +51,6 @@ PROG: Final = "moorage api"
 PATIENCE_SECONDS: Final = 20.0
 SAMPLE_SECONDS: Final = 0.25
 TLS_HANDSHAKE_SECONDS: Final = 10.0
-BACKLOG: Final = 1024
-#: Rounds of the loop from an accepted connection to its waiting for a request.
-ACCEPT_ROUNDS: Final = 3
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -65,7 +61,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         _require_c_parser()
         _take_files()
         tune_collector()
-        uvloop.run(serve(wanted))
+        asyncio.run(serve(wanted))
     except (StartError, ClusterConfigError) as error:
         sys.stderr.write(f"{PROG}: {error}\n")
         return 1
@@ -185,11 +181,11 @@ async def _metrics_port(wanted: ApiSettings, server: EdgeServer, answer: Probes)
     """Metrics and probes on a port of their own, so that they can be kept from the callers of the API."""
     probing = EdgeServer(server.edge, max_connections=probes.MAX_CONNECTIONS, share=probes.SHARE, answer=answer)
     with listening.on(wanted.bind_host, wanted.metrics_port, setting="metrics_port"):
-        socket = await asyncio.get_running_loop().create_server(probing, wanted.bind_host, wanted.metrics_port)
+        listener = await probing.listen(wanted.bind_host, wanted.metrics_port)
     try:
         yield
     finally:
-        socket.close()
+        listener.close()
         await probing.shutdown(1.0)
 
 
@@ -199,21 +195,19 @@ async def _api_port(
 ) -> AsyncIterator[Callable[[], Awaitable[None]]]:
     """Take connections. Yields what ends that: no new ones, and what runs is finished."""
     with listening.on(wanted.bind_host, wanted.port, setting="port"):
-        listener = await asyncio.get_running_loop().create_server(
-            server,
+        listener = await server.listen(
             wanted.bind_host,
             wanted.port,
-            ssl=certificate.context if certificate else None,
-            ssl_handshake_timeout=TLS_HANDSHAKE_SECONDS if certificate else None,
-            backlog=BACKLOG,
+            tls=certificate.context if certificate else None,
+            handshake_seconds=TLS_HANDSHAKE_SECONDS if certificate else None,
         )
     _log.info("listening", extra={"fields": {"host": wanted.bind_host, "port": wanted.port}})
 
     async def finish() -> None:
         listener.close()
-        # Connections that were taken just now wait for their request only after the next round of the loop; before,
-        # they would neither be closed nor answered.
-        for _ in range(ACCEPT_ROUNDS):
+        # Connections that were taken just now wait for their request only some rounds of the loop later; before, they
+        # would neither be closed nor answered.
+        for _ in range(LOOK_ROUNDS):
             await asyncio.sleep(0)
         server.pre_shutdown()
         await server.shutdown(wanted.stop_seconds)

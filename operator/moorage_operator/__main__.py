@@ -7,8 +7,6 @@ import sys
 from collections.abc import Coroutine, Iterable
 from typing import Any, Final
 
-import uvloop
-
 from moorage_crds.clock import SystemClock
 from moorage_crds.cluster_version import to_version
 from moorage_crds.kube.client import Client
@@ -43,7 +41,7 @@ def main(argv: list[str]) -> int:
     gc.freeze()
     tune_collector()
     try:
-        uvloop.run(_start(settings))
+        asyncio.run(_start(settings))
     except (ClusterConfigError, StartError) as error:
         sys.stderr.write(f"{PROG}: {error}\n")
         return 1

@@ -141,4 +141,4 @@ def test_what_is_installed_is_what_is_locked(container: Container) -> None:
     present = {path.name.split("-")[0].lower().replace("_", "-").replace(".", "-") for path in site.glob("*.dist-info")}
     # Some of what is locked is for other systems.
     assert present - locked == {"moorage"}
-    assert {"aiohttp", "kopf", "kubernetes", "pydantic", "uvloop"} <= present
+    assert {"aiohttp", "kopf", "kubernetes", "pydantic"} <= present

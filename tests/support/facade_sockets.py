@@ -15,11 +15,11 @@ from moorage_dev import patience
 async def listening(world: World, *, tls: ssl.SSLContext | None = None, connections: int = 10) -> AsyncIterator[int]:
     """Serve a world; the port."""
     server = EdgeServer(world.edge, max_connections=connections)
-    socket = await asyncio.get_running_loop().create_server(server, "127.0.0.1", 0, ssl=tls)
+    listener = await server.listen("127.0.0.1", 0, tls=tls)
     try:
-        yield socket.sockets[0].getsockname()[1]
+        yield listener.sockets[0].getsockname()[1]
     finally:
-        socket.close()
+        listener.close()
         await server.shutdown(0.1)
 
 

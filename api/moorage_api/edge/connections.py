@@ -4,7 +4,8 @@ A new connection is taken as long as others are idle, because it may be an hones
 of those that never authenticated, first of the client that has most, and of these the oldest.
 """
 
-from collections import defaultdict
+import math
+from collections import Counter, defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -92,20 +93,34 @@ class Connections:
         own = not connection.exempt and self._count[connection.client] > self._share
         return own or len(self._open) > self._total
 
-    def surplus(self) -> list[ClientConnection]:
-        """What has to be closed: down to the shares first, then down to the total."""
+    def still_crowded(self, seen_until: float) -> bool:
+        """Whether there are too many because of those that `surplus` left alone as too new."""
+        return any(self.crowded_by(one) for one in self._open if not one.busy and one.since > seen_until)
+
+    def surplus(self, seen_until: float = math.inf) -> list[ClientConnection]:
+        """What has to be closed: down to the shares first, then down to the total.
+
+        Args:
+            seen_until: a connection that is newer may have sent a request that nobody has looked at. It is neither
+                closed nor counted.
+        """
         idle: defaultdict[str, list[ClientConnection]] = defaultdict(list)
+        unseen: Counter[str] = Counter()
         for connection in self._open:
-            if not connection.busy:
+            if connection.busy:
+                continue
+            if connection.since > seen_until:
+                unseen[connection.client] += 1
+            else:
                 idle[connection.client].append(connection)
         gone: list[ClientConnection] = []
         kept: list[tuple[tuple[bool, bool, int, float], ClientConnection]] = []
         for client, those in idle.items():
             those.sort(key=_worth)
-            excess = 0 if those[0].exempt else max(0, self._count[client] - self._share)
+            excess = 0 if those[0].exempt else max(0, self._count[client] - unseen[client] - self._share)
             gone += those[:excess]
             kept += _ranked(those[excess:])
-        missing = len(self._open) - len(gone) - self._total
+        missing = len(self._open) - unseen.total() - len(gone) - self._total
         if missing > 0:
             kept.sort(key=lambda pair: pair[0])
             gone += [connection for _, connection in kept[:missing]]

@@ -2,6 +2,9 @@
 
 import asyncio
 import logging
+import os
+import socket
+import ssl
 from collections.abc import Awaitable, Callable
 from http import HTTPStatus
 from typing import Any, Final
@@ -26,6 +29,13 @@ MAX_LINE: Final = 16 * 1024
 MAX_HEADER_LINES: Final = 100
 #: Before connections beyond the limit are closed, in seconds: what a new one has sent already is looked at first.
 ROOM_SECONDS: Final = 0.05
+#: Rounds of the loop from a connection that is taken to the request that it had sent by then: asyncio makes it, tells
+#: of it, reads from it, and aiohttp wakes its task, each in a round of its own. One more, for the round that has begun.
+LOOK_ROUNDS: Final = 5
+#: How many connections wait to be taken.
+BACKLOG: Final = 1024
+#: How many are taken in one round of the loop: as many more than the limit can be open for each of `LOOK_ROUNDS`.
+TAKEN_PER_ROUND: Final = 64
 
 Answering = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
 
@@ -105,7 +115,8 @@ class EdgeServer(web.Server):
         self.known = Connections(total=max_connections, share=max_connections if share is None else share)
         self._answering: Answering = answer if answer is not None else edge
         self._protocols: dict[ClientConnection, EdgeProtocol] = {}
-        self._making_room: asyncio.TimerHandle | None = None
+        self._room_timer: asyncio.TimerHandle | None = None
+        self._looking = False
 
     async def _answer(self, request: web.BaseRequest) -> web.StreamResponse:
         protocol = request.protocol
@@ -119,6 +130,29 @@ class EdgeServer(web.Server):
             connection.authenticated = connection.authenticated or bool(request.get(AUTHENTICATED))
             self.known.finished(connection, self._loop.time())
 
+    async def listen(
+        self, host: str, port: int, *, tls: ssl.SSLContext | None = None, handshake_seconds: float | None = None
+    ) -> asyncio.Server:
+        """Take connections.
+
+        Args:
+            host: the address.
+            port: the port.
+            tls: for connections by TLS.
+            handshake_seconds: how long the handshake may take; default: asyncio's.
+
+        Raises:
+            OSError: something else listens there, or the address is not ours.
+        """
+        listener = await self._loop.create_server(
+            self, host, port, ssl=tls, ssl_handshake_timeout=handshake_seconds, backlog=TAKEN_PER_ROUND
+        )
+        for one in listener.sockets:
+            # asyncio has one number for those that wait and for those that it takes in a round.
+            with socket.socket(fileno=os.dup(one.fileno())) as same:
+                same.listen(BACKLOG)
+        return listener
+
     def opened(self, protocol: EdgeProtocol) -> bool:
         """A connection is there; False if it has to go because all others are busy."""
         connection = protocol.connection
@@ -127,9 +161,9 @@ class EdgeServer(web.Server):
         self.known.opened(connection)
         self._protocols[connection] = protocol
         if self.known.flooded:
-            self._make_room()
-        elif self.known.crowded_by(connection) and self._making_room is None:
-            self._making_room = self._loop.call_later(ROOM_SECONDS, self._make_room)
+            self._look()
+        elif self.known.crowded_by(connection):
+            self._look_later()
         return True
 
     def closed(self, protocol: EdgeProtocol) -> None:
@@ -137,11 +171,30 @@ class EdgeServer(web.Server):
         self.known.closed(protocol.connection)
         self._protocols.pop(protocol.connection, None)
 
-    def _make_room(self) -> None:
-        if self._making_room is not None:
-            self._making_room.cancel()
-            self._making_room = None
-        for connection in self.known.surplus():
+    def _look_later(self) -> None:
+        if self._room_timer is None and not self._looking:
+            self._room_timer = self._loop.call_later(ROOM_SECONDS, self._look)
+
+    def _look(self) -> None:
+        """Make room as soon as what the connections of this moment have sent was looked at."""
+        if self._room_timer is not None:
+            self._room_timer.cancel()
+            self._room_timer = None
+        if not self._looking:
+            self._looking = True
+            self._look_for(LOOK_ROUNDS, self._loop.time())
+
+    def _look_for(self, rounds: int, seen_until: float) -> None:
+        if rounds:
+            self._loop.call_soon(self._look_for, rounds - 1, seen_until)
+            return
+        self._looking = False
+        self._make_room(seen_until)
+        if self.known.still_crowded(seen_until):
+            self._look_later()
+
+    def _make_room(self, seen_until: float) -> None:
+        for connection in self.known.surplus(seen_until):
             protocol = self._protocols.pop(connection)
             # Its end is told a moment later; by then others may have come, for whom it must not count any more.
             self.known.closed(connection)

@@ -125,7 +125,6 @@ class Connection:
                 content = await response.read()
                 for text in warnings_of(response.headers.getall("Warning", ())):
                     self._warned(text)
-        except (aiohttp.ClientError, TimeoutError, asyncio.IncompleteReadError, RuntimeError) as error:
-            # RuntimeError: uvloop refuses a new socket whose number a dying connection still has.
+        except (aiohttp.ClientError, TimeoutError, asyncio.IncompleteReadError) as error:
             raise UnavailableError(f"{method} {path.template}: {type(error).__name__} {error}") from error
         return decode(method, path, response.status, response.headers.get("Retry-After"), content)

@@ -261,8 +261,7 @@ class Reflector(Generic[ViewT]):
         except UnauthenticatedError as error:
             # The next attempt reads the credentials again.
             raise UnavailableError(str(error)) from error
-        except (aiohttp.ClientError, TimeoutError, OSError, RuntimeError) as error:
-            # RuntimeError: uvloop refuses a new socket whose number a dying connection still has.
+        except (aiohttp.ClientError, TimeoutError, OSError) as error:
             raise UnavailableError(f"watch {self._plural}: {type(error).__name__} {error}") from error
 
 

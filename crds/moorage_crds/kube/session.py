@@ -36,45 +36,6 @@ class ClusterConfigError(Exception):
     """The way to the cluster is not known. The text is one sentence for the person who configured it."""
 
 
-class Connector(aiohttp.TCPConnector):
-    """Connections of which one that the event loop refuses is one that failed, and is tried again."""
-
-    async def connect(
-        self,
-        req: aiohttp.ClientRequest,
-        traces: list[aiohttp.tracing.Trace],
-        timeout: aiohttp.ClientTimeout,  # noqa: ASYNC109 — aiohttp's name
-    ) -> aiohttp.connector.Connection:
-        """As aiohttp's.
-
-        Raises:
-            aiohttp.ClientConnectionError: it failed.
-        """
-        try:
-            return await super().connect(req, traces, timeout)
-        except RuntimeError as error:
-            # uvloop refuses a new socket whose number a lost connection still has. kopf would take that for the end of
-            # its session, and its watch would never begin again.
-            _take_number()
-            raise aiohttp.ClientConnectionError(str(error)) from error
-
-
-#: Open files that stand in for numbers which uvloop believes to be in use.
-_taken: Final[list[int]] = []
-#: Each is a connection that was lost while it began, as in an outage of the API server; there are few of them.
-_MOST_TAKEN: Final = 256
-
-
-def _take_number() -> None:
-    """Open a file, so that the next socket gets another number than the one that was refused.
-
-    A transport whose socket went away under it may keep its number without end, and the system gives every new socket
-    the lowest number that is free: without this each try would meet the same transport.
-    """
-    if len(_taken) < _MOST_TAKEN:
-        _taken.append(os.open(os.devnull, os.O_RDONLY))
-
-
 class Cluster:
     """Address, trust and credentials of one cluster. Made by `connect`.
 
@@ -118,7 +79,7 @@ class Cluster:
 
     def new_session(self, *, limit: int = 32, timeout: aiohttp.ClientTimeout = TIMEOUT) -> aiohttp.ClientSession:
         """A session with at most `limit` connections; the caller closes it. It carries no credentials."""
-        connector = Connector(limit=limit, ssl=self.ssl, keepalive_timeout=60)
+        connector = aiohttp.TCPConnector(limit=limit, ssl=self.ssl, keepalive_timeout=60)
         # Asked for compression, the API server compresses every single event of a watch: that costs it (and us) more
         # than the network does.
         headers = {"Accept-Encoding": "identity"}

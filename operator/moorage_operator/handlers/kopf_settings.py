@@ -119,7 +119,7 @@ class Logins:
         """Close the last session. kopf closes those before it, and this one only where a run ends in good order."""
         if self._given is None:
             return
-        # A connection that uvloop has lost never says that it is closed.
+        # The next run must not wait for a connection that never says that it is closed.
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(CLOSE_SECONDS):
                 await self._given.aiohttp_session.close()

@@ -1,7 +1,9 @@
 """Which connections go when there are too many, and that honest clients are served while others hold theirs open."""
 
 import asyncio
+import contextlib
 import itertools
+import socket
 
 import pytest
 from facade_sockets import exchange, get, listening
@@ -10,8 +12,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from moorage_api.edge.connections import ClientConnection, Connections
+from moorage_dev import patience
 
 NUMBERS = itertools.count()
+#: How many connections the facade under test may have, and how many come at once: more than the loop takes in a round.
+LIMIT = 10
+FLOOD = 300
 
 
 def opened(
@@ -84,6 +90,22 @@ def test_client_whose_share_is_busy_is_refused_alone(client: str, exempt: bool, 
     assert known.refuses(ClientConnection(client, exempt=exempt, since=0.0)) is refused
 
 
+def test_connection_that_nobody_has_looked_at_is_neither_closed_nor_counted() -> None:
+    known = Connections(total=2, share=2)
+    oldest, newer, seen = opened(known), opened(known), opened(known)
+    unseen = [opened(known) for _ in range(3)]
+
+    assert known.surplus(seen.since) == [oldest]
+    assert known.still_crowded(seen.since)
+    known.closed(oldest)
+    known.closed(newer)
+    for one in unseen[1:]:
+        known.closed(one)
+    assert known.surplus(seen.since) == []
+    assert not known.still_crowded(seen.since)
+    assert len(known) == 2
+
+
 STEPS = st.lists(st.tuples(st.sampled_from("abc"), st.booleans(), st.booleans(), st.booleans()), max_size=60)
 
 
@@ -127,6 +149,33 @@ async def test_idle_connections_do_not_keep_others_out() -> None:
         await asyncio.wait_for(asyncio.gather(*closed, return_exceptions=True), 5)
         for _, writer in hogs:
             writer.close()
+
+
+async def test_request_is_answered_whose_connection_came_in_a_flood_of_others() -> None:
+    """All are there before the loop of the server looks, the honest one first: it is the oldest that is idle."""
+    world = World()
+    async with listening(world, connections=LIMIT) as port:
+        honest = socket.create_connection(("127.0.0.1", port), timeout=5)
+        honest.sendall(get())
+        hogs = [socket.create_connection(("127.0.0.1", port), timeout=5) for _ in range(FLOOD)]
+
+        reader, writer = await asyncio.open_connection(sock=honest)
+        answer = await asyncio.wait_for(reader.read(), patience.scaled(5))
+
+        assert answer.startswith(b"HTTP/1.1 200 ")
+        closed = await asyncio.wait_for(
+            asyncio.gather(*(_end(one) for one in hogs[: FLOOD - LIMIT])), patience.scaled(5)
+        )
+        assert len(closed) == FLOOD - LIMIT
+        for one in [writer, *hogs]:
+            one.close()
+
+
+async def _end(one: socket.socket) -> None:
+    """Wait until the server has closed a connection."""
+    one.setblocking(False)
+    with contextlib.suppress(ConnectionResetError):
+        assert await asyncio.get_running_loop().sock_recv(one, 1) == b""
 
 
 async def test_connection_that_authenticated_outlives_idle_ones_of_nobody() -> None:

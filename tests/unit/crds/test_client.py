@@ -1,17 +1,11 @@
 """What may leave the process, and how answers become errors."""
 
-import asyncio
-import os
-
-import aiohttp
 import pytest
-import uvloop
 
 from moorage_crds import names
 from moorage_crds.identifiers import BindingName, NamespaceName, ReleaseId
 from moorage_crds.kube import paths
 from moorage_crds.kube.answers import decode, error_for
-from moorage_crds.kube.session import Connector
 from moorage_crds.store import (
     AlreadyExistsError,
     ConflictError,
@@ -165,53 +159,3 @@ def test_a_policy_that_cannot_decide_yet_is_worth_a_retry() -> None:
 
     assert type(undecided) is UnavailableError
     assert type(refused) is ForbiddenError
-
-
-async def test_a_socket_that_the_event_loop_refuses_is_a_connection_that_failed(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    async def refused(*_: object) -> None:
-        message = "File descriptor 18 is used by transport <TCPTransport closed=False reading=True>"
-        raise RuntimeError(message)
-
-    monkeypatch.setattr(aiohttp.TCPConnector, "connect", refused)
-    async with aiohttp.ClientSession(connector=Connector()) as session:
-        with pytest.raises(aiohttp.ClientConnectionError, match="File descriptor 18"):
-            await session.get("http://127.0.0.1:9")
-
-
-def test_lost_connection_does_not_keep_its_number_from_all_that_follow() -> None:
-    """A socket that goes away under uvloop's transport leaves it alive, and with the lowest free number."""
-    refused, *answered = uvloop.run(_seen_beside_a_lost_connection())
-
-    assert "is used by transport" in str(refused)
-    assert answered == [200] * 3
-
-
-async def _seen_beside_a_lost_connection() -> list[int | str]:
-    accepted = asyncio.Event()
-
-    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        accepted.set()
-        if await reader.readline():
-            writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
-        writer.close()
-
-    server = await asyncio.start_server(answer, "127.0.0.1", 0)
-    port = server.sockets[0].getsockname()[1]
-    lost, _ = await asyncio.get_running_loop().create_connection(asyncio.Protocol, "127.0.0.1", port)
-    await accepted.wait()
-    os.close(lost.get_extra_info("socket").fileno())
-    async with aiohttp.ClientSession(connector=Connector()) as session:
-        seen = [await _status_or_error(session, f"http://127.0.0.1:{port}") for _ in range(4)]
-    lost.abort()
-    server.close()
-    return seen
-
-
-async def _status_or_error(session: aiohttp.ClientSession, url: str) -> int | str:
-    try:
-        async with session.get(url) as answer:
-            return answer.status
-    except aiohttp.ClientConnectionError as error:
-        return str(error)
