@@ -145,6 +145,9 @@ export const journeys = {
     const since = Date.parse(new URL(page.url()).searchParams.get("since"));
     assert(Math.abs(Date.now() - since - 3_600_000) < 600_000, page.url());
     assert(await newest.evaluate((row) => row.getBoundingClientRect().bottom <= innerHeight), "the newest change is seen only after scrolling");
+    // What happened, where, by whom and why: nothing of it lies beside the screen.
+    const beside = await newest.evaluate((row) => [...row.cells].filter((cell) => cell.getBoundingClientRect().right > innerWidth).map((cell) => cell.textContent));
+    assert(beside.length === 0, `beside the screen: ${beside.join(", ")}`);
     await page.getByText("Filter", { exact: true }).click();
     await page.getByLabel("Person").fill("nobody");
     await page.getByRole("button", { name: "Show" }).click();

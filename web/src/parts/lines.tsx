@@ -17,48 +17,57 @@ export function Lines<L extends AnyLine>({ at, lines, environmentOf, hide = [] }
   const { columns } = texts;
   return (
     <div class="scroll" tabIndex={0} role="region" aria-label={texts.history.title}>
-      <table class="lines">
-        <thead>
-          <tr>
-            <th scope="col">{columns.when}</th>
-            {!hide.includes("environment") && <th scope="col">{columns.environment}</th>}
-            {!hide.includes("app") && <th scope="col">{columns.app}</th>}
-            <th scope="col">{columns.what}</th>
-            <th scope="col">{columns.who}</th>
-            <th scope="col">{columns.reason}</th>
+      {/* Roles of their own: on narrow screens a row is laid out as a paragraph, and browsers then forget what it is. */}
+      <table class="lines changes" role="table">
+        <thead role="rowgroup">
+          <tr role="row">
+            <Column name={columns.when} />
+            {!hide.includes("environment") && <Column name={columns.environment} />}
+            {!hide.includes("app") && <Column name={columns.app} />}
+            <Column name={columns.what} />
+            <Column name={columns.who} />
+            <Column name={columns.reason} />
           </tr>
         </thead>
-        <tbody>
+        <tbody role="rowgroup">
           {lines.map((line) => {
             const environment = environmentOf(line);
             return (
-              <tr key={line.deployment_id}>
-                <td>
+              <tr key={line.deployment_id} role="row">
+                <td role="cell">
                   <Link to={{ view: "change", at, environment, app: line.app_id, line: line.deployment_id }}>
                     <Moment at={line.deployed_at} />
                   </Link>
                 </td>
                 {!hide.includes("environment") && (
-                  <td>
+                  <td role="cell">
                     <Link to={{ view: "environment", at, environment, query: {} }}>{environment}</Link>
                   </td>
                 )}
                 {!hide.includes("app") && (
-                  <td>
+                  <td role="cell">
                     <Link to={{ view: "app", at, app: line.app_id }}>{line.app_id}</Link>
                   </td>
                 )}
-                <td>
+                <td role="cell">
                   <What line={line} />
                 </td>
-                <td class={line.imported ? "person quiet" : "person"}>{line.deployed_by}</td>
-                <td class="reason">{line.reason ?? <span class="quiet">{texts.none}</span>}</td>
+                <td role="cell" class={line.imported ? "person quiet" : "person"}>{line.deployed_by}</td>
+                <td role="cell" class="reason">{line.reason ?? <span class="quiet">{texts.none}</span>}</td>
               </tr>
             );
           })}
         </tbody>
       </table>
     </div>
+  );
+}
+
+function Column({ name }: { name: string }) {
+  return (
+    <th scope="col" role="columnheader">
+      {name}
+    </th>
   );
 }
 
