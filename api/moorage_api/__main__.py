@@ -4,7 +4,6 @@ import asyncio
 import contextlib
 import gc
 import logging
-import resource
 import signal
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
@@ -39,7 +38,7 @@ from moorage_crds.kube.paths import FACADE_CALLS
 from moorage_crds.kube.reflector import Reflector
 from moorage_crds.kube.session import ClusterConfigError, connect
 from moorage_crds.process import listening, settings
-from moorage_crds.process.start import StartError, tune_collector
+from moorage_crds.process.start import StartError, take_files, tune_collector
 from moorage_crds.process.telemetry import configure_logging
 from moorage_crds.rights import LEASE_NAME
 from moorage_crds.store import ObjectRef, StoreError, TransientError
@@ -59,7 +58,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     configure_logging(wanted.log_level, "api")
     try:
         _require_c_parser()
-        _take_files()
+        take_files()
         tune_collector()
         asyncio.run(serve(wanted))
     except (StartError, ClusterConfigError) as error:
@@ -265,13 +264,6 @@ def _require_c_parser() -> None:
     if http_parser.HttpRequestParser is http_parser.HttpRequestParserPy:
         message = "aiohttp runs without its C parser here, which alone is safe enough; install a wheel of aiohttp"
         raise StartError(message)
-
-
-def _take_files() -> None:
-    """Take as many open files as the system gives: the usual 1,024 are fewer than the connections that we allow."""
-    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
-    with contextlib.suppress(OSError, ValueError):
-        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
 if __name__ == "__main__":

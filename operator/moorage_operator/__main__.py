@@ -15,7 +15,7 @@ from moorage_crds.kube.patience import Patience
 from moorage_crds.kube.session import ClusterConfigError, connect
 from moorage_crds.names import MANAGER_OPERATOR
 from moorage_crds.process.settings import describe, load
-from moorage_crds.process.start import StartError, tune_collector
+from moorage_crds.process.start import StartError, take_files, tune_collector
 from moorage_crds.process.telemetry import configure_logging
 from moorage_crds.store import StoreError
 from moorage_operator.config import OperatorSettings
@@ -40,6 +40,7 @@ def main(argv: list[str]) -> int:
     _log.info("starting", extra={"fields": {"settings": describe(settings)}})
     gc.freeze()
     tune_collector()
+    take_files()
     try:
         asyncio.run(_start(settings))
     except (ClusterConfigError, StartError) as error:

@@ -1,14 +1,16 @@
 """Clients without a good token take up connections and reviews, and nobody else notices."""
 
 import itertools
+import resource
 import secrets
 import socket
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager, suppress
+from pathlib import Path
 from urllib.parse import urlsplit
 
 import tokens
@@ -16,9 +18,13 @@ from cluster import LiveCluster, Workspace, Workspaces, account
 from services import Facade, Facades
 from waiting import eventually
 
+from moorage_dev import children, processes
+from moorage_dev.children import Child
 from moorage_dev.rest_client import RestClient
 
 HOGS = 1_100
+#: The usual limit of open files of one process.
+FEW_FILES = 1_024
 FRESH = 20
 RBAC = "rbac.authorization.k8s.io"
 
@@ -121,6 +127,33 @@ def test_idle_connections_to_the_port_of_probes_keep_no_probe_out(facades: Facad
         probed = statuses(probes, "/healthz", None, 20) + statuses(probes, "/readyz", None, 20)
 
     assert probed == {200: 40}
+
+
+def with_few_files(name: str, command: Sequence[str | Path], *, log: Path, env: Mapping[str, str]) -> Child:
+    """Start a program that may open as few files as systems usually let it, until it asks for more."""
+    usual, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (FEW_FILES, most))
+    try:
+        return children.spawn(name, command, log=log, env=env)
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (usual, most))
+
+
+def test_idle_connections_to_an_operator_keep_no_probe_out(cluster: LiveCluster) -> None:
+    operator = processes.start_operator(
+        cluster.underlying, cluster.folder, name="operator-few-files", spawn=with_few_files
+    )
+    try:
+        files, most = resource.prlimit(operator.child.pid, resource.RLIMIT_NOFILE)
+        with hogs(operator.url):
+            probed = statuses(operator.url, "/healthz", None, 20) + statuses(operator.url, "/readyz", None, 20)
+            metrics = statuses(operator.url, "/metrics", None, 5)
+    finally:
+        children.stop(operator.child)
+
+    # With the usual limit they would wait for idle connections to be closed.
+    assert files == most
+    assert (probed, metrics) == ({200: 40}, {200: 5})
 
 
 def fresh_tokens(cluster: LiveCluster, space: Workspace) -> list[str]:

@@ -1,6 +1,8 @@
 """How a process starts and ends: what it tells the person who started it, and how it treats its memory."""
 
 import gc
+import resource
+from contextlib import suppress
 from typing import Final
 
 #: New objects between two runs of the collector, and runs of one generation between two of the next.
@@ -11,6 +13,13 @@ COMMAND_THRESHOLDS: Final = (200_000, 20, 20)
 
 class StartError(Exception):
     """The process cannot start. The text is one sentence for the person who started it."""
+
+
+def take_files() -> None:
+    """Take as many open files as the system gives: the usual 1,024 are fewer than the connections that may come."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with suppress(OSError, ValueError):
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
 def tune_collector() -> None:
