@@ -176,6 +176,7 @@ export const journeys = {
     await ask("cut the cluster off");
     await comingBack(page, banner, "visible", 4 * given.patience);
     await page.getByRole("row", { name: /web-shop/ }).getByText("2.4.0").waitFor();
+    await page.getByText("Not live", { exact: true }).waitFor();
     await picture(page, "away");
     await ask("mend it");
     await comingBack(page, banner, "detached", 4 * given.patience);

@@ -90,11 +90,13 @@ function Places({ at, here }: { at: Place; here: Route }) {
 
 function Account({ inWorkspace }: { inWorkspace: boolean }) {
   const who = me.value?.username;
+  // A stream that is open brings nothing while the facade itself hears nothing.
+  const fresh = live.value && !offline.value && lostSince.value === null && !staleFor.value;
   return (
     <div class="account">
       {inWorkspace && (
-        <span class={`live ${live.value ? "on" : "off"}`} title={live.value ? texts.live.onHint : texts.live.offHint}>
-          {live.value ? texts.live.on : texts.live.off}
+        <span class={`live ${fresh ? "on" : "off"}`} title={fresh ? texts.live.onHint : texts.live.offHint}>
+          {fresh ? texts.live.on : texts.live.off}
         </span>
       )}
       <a href="/docs" class="plain">
