@@ -34,7 +34,7 @@ ROOM_SECONDS: Final = 0.05
 LOOK_ROUNDS: Final = 5
 #: How many connections wait to be taken.
 BACKLOG: Final = 1024
-#: How many are taken in one round of the loop: as many more than the limit can be open for each of `LOOK_ROUNDS`.
+#: How many are taken in one round of the loop. While `LOOK_ROUNDS` pass, that many a round come on top of the limit.
 TAKEN_PER_ROUND: Final = 64
 
 Answering = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
