@@ -80,7 +80,7 @@ class Nodes:
         return eventually(every_one)
 
     def refused(self, count: int) -> None:
-        """Wait until the scheduler has found no node for so many pods."""
+        """Wait until the scheduler has found no node for this number of pods."""
 
         def unschedulable() -> bool:
             pods = self.ask("GET", f"/api/v1/namespaces/{NAMESPACE}/pods").json()["items"]
