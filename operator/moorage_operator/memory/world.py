@@ -117,7 +117,9 @@ class World:
     def tell(self, of: Chain, fact: Fact) -> None:
         """Something happened to a chain. Nobody else changes what is known of it."""
         of.go_on(fact, self._now())
-        self._keep(of)
+        # Who asked the cluster meanwhile may speak of a chain that has ended and been forgotten since.
+        if self.chains.get(of.deployment.uid) is of:
+            self._keep(of)
 
     def _keep(self, of: Chain) -> None:
         """Keep what is asked for by another key than the chain."""

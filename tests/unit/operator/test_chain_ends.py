@@ -9,6 +9,7 @@ from moorage_crds.conditions import ConditionType
 from moorage_crds.store import ForbiddenError
 from moorage_operator.environments.cascade import GRACE_SECONDS
 from moorage_operator.memory.chain_state import StatusStored
+from moorage_operator.sweep.watchdog import LIMIT_SECONDS
 
 
 async def test_a_bare_delete_is_recorded_as_an_undeploy_by_nobody(running: Bench) -> None:
@@ -43,6 +44,23 @@ async def test_delete_and_create_under_one_name_are_two_chains(running: Bench) -
     for spec in running.records():
         by_uid.setdefault(spec["deployment"]["uid"], []).append(spec["action"])
     assert sorted(by_uid.values()) == [["deploy"], ["deploy", "undeploy"]]
+
+
+async def test_a_sweep_that_comes_to_a_chain_that_is_forgotten_leaves_no_ghost(running: Bench) -> None:
+    """It goes through many bindings with pauses, and those of a Namespace that is deleted end in one of them."""
+    running.release("v1")
+    [replica] = running.replicas
+    [chain] = replica.world.chains.values()
+    running.store.put(builders.namespace(deleting=True))
+    running.store.remove(names.DEPLOYMENTS, NAMESPACE, WEB)
+    await running.settle()
+    assert (replica.world.chains, bool(chain.arrivals)) == ({}, True)
+    replica.intake.review(chain)
+    await running.settle()
+    running.store.put(builders.namespace("elsewhere"))
+    running.clock.advance(LIMIT_SECONDS * 2)
+    await replica.watchdog.look()
+    assert replica.world.unrecorded == replica.world.degraded == set()
 
 
 # Without the policy
