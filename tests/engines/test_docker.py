@@ -8,6 +8,8 @@ import subprocess
 from importlib.metadata import version
 from pathlib import Path
 
+import pytest
+
 from moorage_dev.docker import base_image
 from moorage_dev.docker.engine import Engine
 from moorage_dev.layout import ROOT
@@ -16,14 +18,21 @@ from moorage_dev.node.first_process import SYSCTLS
 
 #: Settings of the whole machine that an engine, systemd or a kubelet would like to change.
 _SETTINGS = (*SYSCTLS, "fs/file-max", "fs/nr_open", "kernel/pid_max", "kernel/core_pattern", "net/ipv4/ip_forward")
+#: Kind of what the engine keeps → how many.
+USAGE = "{{.Type}}={{.TotalCount}}"
 
 
-def test_docker_builds_the_image_and_runs_it_locked_down(docker: Engine) -> None:
-    docker.docker("build", "--tag=moorage", ROOT)
+@pytest.mark.parametrize("build_kit", [False, True], ids=["classic", "BuildKit"])
+def test_docker_builds_the_image_and_runs_it_locked_down(docker: Engine, build_kit: bool) -> None:
+    docker.docker("build", "--tag=moorage", ROOT, build_kit=build_kit)
+    # Only the newer one keeps its steps as something of their own. It comes second here.
+    usage = dict(line.split("=") for line in docker.docker("system", "df", f"--format={USAGE}").splitlines())
+    assert (int(usage["Build Cache"]) > 0) == build_kit
     locked = ("--read-only", "--cap-drop=ALL", "--security-opt=no-new-privileges", "--network=none")
     assert docker.docker("run", "--rm", *locked, "moorage", "--version").strip() == f"moorage {version('moorage')}"
     image = json.loads(docker.docker("image", "inspect", "moorage"))[0]["Config"]
     assert (image["User"], image["Entrypoint"]) == ("10001:10001", ["moorage"])
+    docker.docker("image", "rm", "moorage")
 
 
 def test_engine_changes_nothing_of_the_machine(tmp_path: Path, docker: Engine) -> None:

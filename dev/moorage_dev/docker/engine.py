@@ -93,13 +93,17 @@ class Engine:
         """
         return self._enter(("--net",), *command)
 
-    def docker(self, *arguments: str | Path) -> str:
+    def docker(self, *arguments: str | Path, build_kit: bool = False) -> str:
         """Run `docker` and return what it prints.
+
+        Args:
+            arguments: of its command line.
+            build_kit: build with the newer of its two builders.
 
         Raises:
             DevError: it fails.
         """
-        environment = {**os.environ, **self.environment()}
+        environment = {**os.environ, **self.environment(), "DOCKER_BUILDKIT": str(int(build_kit))}
         done = subprocess.run(
             self.in_network("docker", *arguments), env=environment, capture_output=True, text=True, check=False
         )
