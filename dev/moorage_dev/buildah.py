@@ -44,9 +44,11 @@ class Buildah:
 
     Attributes:
         folder: gets images and containers.
+        release: of the Debian that stands in for the image that BASE_IMAGE names; None for the machine's own.
     """
 
     folder: Path
+    release: str | None = None
 
     def build(
         self, tag: str, *, arguments: Mapping[str, str] | None = None, context: Path = ROOT, shell: bool = True
@@ -64,7 +66,7 @@ class Buildah:
         """
         page.build()
         if not self._has(_BASE):
-            self._load(base_archive(), _BASE)
+            self._load(base_archive(self.release), _BASE)
         if not shell and not self._has(_RUNTIME):
             self._load_runtime()
         given = {"BASE_IMAGE": _BASE, **({} if shell else {"RUNTIME_IMAGE": _RUNTIME}), **(arguments or {})}
@@ -132,22 +134,27 @@ class Buildah:
     def _load_runtime(self) -> None:
         with tempfile.TemporaryDirectory(prefix="moorage-runtime-") as folder:
             archive = Path(folder) / "root.tar"
-            runtime_root.write(base_archive(), archive)
+            runtime_root.write(base_archive(self.release), archive)
             self._load(archive, _RUNTIME)
 
 
 @contextmanager
-def kept() -> Iterator[Buildah]:
-    """buildah with the storage that all checkouts with these locks share; storage of other locks is deleted."""
+def kept(release: str | None = None) -> Iterator[Buildah]:
+    """buildah with the storage that all checkouts with these locks share; storage of other locks is deleted.
+
+    Args:
+        release: see `Buildah`; each has a storage of its own.
+    """
     parts = (ROOT / name for name in ("Dockerfile", "requirements.lock", "requirements-build.lock"))
     key = hashlib.sha256(b"".join(part.read_bytes() for part in parts)).hexdigest()[:12]
-    folder = cache_dir() / f"image-layers-{debian.codename()}-{key}"
+    storages = f"image-layers-{release or debian.codename()}"
+    folder = cache_dir() / f"{storages}-{key}"
     with folder.with_suffix(".lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_SH)
-        for other in cache_dir().glob("image-layers-*.lock"):
+        for other in cache_dir().glob(f"{storages}-*.lock"):
             if other != folder.with_suffix(".lock"):
                 _delete_unused(other)
-        yield Buildah(folder)
+        yield Buildah(folder, release)
 
 
 def _delete_unused(lock: Path) -> None:
@@ -222,7 +229,12 @@ def _driver() -> str:
     return "overlay" if mounted else "vfs"
 
 
-def base_archive() -> Path:
-    """A minimal Debian with Python, which stands in for the image that BASE_IMAGE names."""
+def base_archive(release: str | None = None) -> Path:
+    """A minimal Debian with its Python, which stands in for the image that BASE_IMAGE names.
+
+    Args:
+        release: of Debian; by default the one that this machine runs.
+    """
     packages_of_base = ("python3", "python3-venv", "ca-certificates")
-    return debian.archive("image-base", "making the base of the image (once; about a minute)", packages_of_base)
+    title = "making the base of the image (once; about a minute)"
+    return debian.archive("image-base", title, packages_of_base, release=release)

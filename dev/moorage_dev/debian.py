@@ -28,19 +28,22 @@ def codename() -> str:
     return values.get("VERSION_CODENAME", "bookworm").strip('"')
 
 
-def archive(name: str, title: str, packages: Sequence[str], without: Sequence[str] = ()) -> Path:
-    """An archive of a root file system, of the release that this machine runs.
+def archive(
+    name: str, title: str, packages: Sequence[str], without: Sequence[str] = (), *, release: str | None = None
+) -> Path:
+    """An archive of a root file system.
 
     Args:
         name: of the file in the cache, without the release; another one for other packages.
         title: what a person reads while it is made.
         packages: what is in it besides the minimum.
         without: packages of the minimum that it does not have.
+        release: of Debian; by default the one that this machine runs.
 
     Raises:
         DevError: debootstrap fails.
     """
-    release = codename()
+    release = release or codename()
     made = cache_dir() / f"{name}-{release}.tar"
     with made.with_suffix(".lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)

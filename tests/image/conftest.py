@@ -1,6 +1,7 @@
 """The image, built once for all tests of this folder; they are skipped, loudly, where it cannot be built.
 
 Its RUNTIME_IMAGE has no shell. The tests of the node run the same Dockerfile on one that has.
+`MOORAGE_IMAGE_DEBIAN` names another Debian than this machine's, with another Python: trixie has 3.13.
 """
 
 import os
@@ -22,7 +23,7 @@ def buildah(pytestconfig: pytest.Config) -> Iterator[Buildah]:
         reason = why_not()
     if reason:
         pytest.skip(f"NOT RUN: the image was not built: {reason}")
-    with kept() as builder:
+    with kept(os.environ.get("MOORAGE_IMAGE_DEBIAN")) as builder:
         with capture.global_and_fixture_disabled():
             builder.build(TAG, arguments={"VERSION": "0.1.0-test", "REVISION": "abcdef"}, shell=False)
         yield builder
