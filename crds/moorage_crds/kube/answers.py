@@ -70,13 +70,14 @@ def error_for(verb: str, path: str, code: int, status: Mapping[str, Any], retry_
     text = str(status.get("message") or "")
     said = wording.read(text)
     answer = FailedAnswer(verb=verb, path=path, status=code, reason=str(status.get("reason") or ""), text=text)
-    is_refusal = code == 403 or said.refuser in {Refuser.POLICY, Refuser.WEBHOOK}
-    if is_refusal and not wording.is_undecided(said):
+    # By 403 or, where the policy gives no reason, by 422: it is no refusal.
+    is_undecided = wording.is_undecided(said)
+    if not is_undecided and (code == 403 or said.refuser in {Refuser.POLICY, Refuser.WEBHOOK}):
         by_authorizer = said.refuser is Refuser.AUTHORIZER
         return ForbiddenError(said.message, policy=said.policy, by_authorizer=by_authorizer, answer=answer)
     if code == 409 and answer.reason == "AlreadyExists":
         return AlreadyExistsError(text, answer)
-    if code in {400, 422}:
+    if code in {400, 422} and not is_undecided:
         return InvalidError(text, _causes(status), answer)
     plain = _PLAIN_ERRORS.get(code)
     if plain is not None:

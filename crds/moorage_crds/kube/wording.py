@@ -2,6 +2,8 @@
 
     phrase                                                              package of k8s.io/apiserver
     ValidatingAdmissionPolicy 'P' [with binding 'B'] denied request: …  admission/plugin/policy/validating
+        failed to configure policy: …                                   admission/plugin/policy/validating
+        failed to configure binding: … not yet synced to use …          admission/plugin/policy/generic
     admission webhook "W" denied the request[: …]                       admission/plugin/webhook/errors
     Internal error occurred: failed calling webhook "W": …              util/webhook
     R "N" is forbidden: User "U" cannot V resource "R" …                endpoints/handlers/responsewriters
@@ -28,6 +30,9 @@ _POLICY: Final = re.compile(
 )
 _WEBHOOK: Final = re.compile(r'admission webhook "[^"]*" denied the request')
 _UNREACHABLE: Final = re.compile(r'(?:Internal error occurred: )?failed calling webhook "(?P<webhook>[^"]+)"')
+_UNDECIDED: Final = re.compile(
+    r"failed to configure (?:policy: |binding: .* not yet synced to use for admission$)", re.DOTALL
+)
 _AUTHORIZER: Final = re.compile(rf'{_FORBIDDEN}User ".*" cannot ', re.DOTALL)
 
 
@@ -64,8 +69,11 @@ def unreachable_webhook(message: str) -> str | None:
 
 
 def is_undecided(said: Wording) -> bool:
-    """Whether a policy said no because the API server does not know its parameter kind yet, as after a start."""
-    return said.refuser is Refuser.POLICY and said.message.startswith("failed to configure policy")
+    """Whether a policy said no because the API server does not know its parameters yet, as after a start.
+
+    It does not know their kind, or has not read them. Parameters that are missing for good are a no.
+    """
+    return said.refuser is Refuser.POLICY and _UNDECIDED.match(said.message) is not None
 
 
 def read(message: str) -> Wording:

@@ -13,6 +13,7 @@ from moorage_crds.store import (
     GoneError,
     InvalidError,
     NotFoundError,
+    StoreError,
     ThrottledError,
     UnauthenticatedError,
     UnavailableError,
@@ -151,11 +152,21 @@ def test_answer_that_is_no_json_object_is_no_answer(content: bytes) -> None:
         decode("GET", PATH, 200, None, content)
 
 
-def test_a_policy_that_cannot_decide_yet_is_worth_a_retry() -> None:
-    """As the API server says it for a while after its start, with the status of a refusal."""
-    begin = "ValidatingAdmissionPolicy 'approvals.moorage.dev' with binding 'approvals.moorage.dev' denied request: "
-    undecided = error_for("PATCH", "/x", 403, {"message": f"{begin}failed to configure policy: no such kind"})
-    refused = error_for("PATCH", "/x", 403, {"message": f"{begin}production takes no release"})
-
-    assert type(undecided) is UnavailableError
-    assert type(refused) is ForbiddenError
+@pytest.mark.parametrize("status", [403, 422])
+@pytest.mark.parametrize(
+    ("why", "meaning"),
+    [
+        ("failed to configure policy: failed to find resource referenced by paramKind: 'x'", UnavailableError),
+        ("failed to configure binding: paramKind kind `x` not yet synced to use for admission", UnavailableError),
+        ("failed to configure binding: no params found for policy binding with `Deny`", ForbiddenError),
+        ("production takes no release", ForbiddenError),
+        ("say why: failed to configure policy: not yet synced to use for admission", ForbiddenError),
+    ],
+)
+@pytest.mark.parametrize("binding", ["", " with binding 'approvals.moorage.dev'"])
+def test_a_policy_that_cannot_decide_yet_is_worth_a_retry(
+    status: int, why: str, meaning: type[StoreError], binding: str
+) -> None:
+    """As the API server says it for a while after its start, with a status of a refusal."""
+    message = f"ValidatingAdmissionPolicy 'approvals.moorage.dev'{binding} denied request: {why}"
+    assert type(error_for("PATCH", "/x", status, {"message": message})) is meaning
