@@ -70,7 +70,7 @@ def error_for(verb: str, path: str, code: int, status: Mapping[str, Any], retry_
     text = str(status.get("message") or "")
     said = wording.read(text)
     answer = FailedAnswer(verb=verb, path=path, status=code, reason=str(status.get("reason") or ""), text=text)
-    # By 403 or, where the policy gives no reason, by 422: it is no refusal.
+    # Said with 403 or, where the policy gives no reason, with 422, and refuses nothing.
     is_undecided = wording.is_undecided(said)
     if not is_undecided and (code == 403 or said.refuser in {Refuser.POLICY, Refuser.WEBHOOK}):
         by_authorizer = said.refuser is Refuser.AUTHORIZER
