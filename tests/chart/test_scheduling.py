@@ -9,7 +9,7 @@ from waiting import eventually
 
 from moorage_dev import binaries, children, modules, users
 from moorage_dev.built_cluster import BuiltCluster
-from moorage_dev.rest_client import Answer, RestClient
+from moorage_dev.rest_client import MERGE_PATCH, Answer, RestClient
 
 pytestmark = pytest.mark.cluster
 
@@ -30,9 +30,8 @@ class Nodes:
         self._made: list[str] = []
 
     def ask(self, method: str, path: str, body: Object | None = None) -> Answer:
-        content_type = "application/merge-patch+json" if method == "PATCH" else "application/json"
-        headers = {"Content-Type": content_type}
-        answer = self._api.request(method, path, token=self._token, body=body, headers=headers)
+        content_type = MERGE_PATCH if method == "PATCH" else None
+        answer = self._api.request(method, path, token=self._token, body=body, content_type=content_type)
         assert answer.status < 300, answer.body
         return answer
 

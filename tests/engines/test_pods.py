@@ -149,6 +149,7 @@ def _argo_cd_brings(here: Workspace, facade: Facade) -> None:
     deploy(facade, here, "production", "web", "web-bad")
     eventually(lambda: any(_image(pod).endswith(":web-bad") for pod in production.all()), PATIENCE)
     assert rollouts(facade, here, "production")["web"] != "Healthy"
+    assert any(_is_ready(pod) and _image(pod).endswith(":web-2") for pod in production.all())
     assert facade.call("POST", f"{here.rest}/production/deploy/web/rollback", body={}).status == 200
     running_again = production.wait_for("app:web-2")
     eventually(lambda: rollouts(facade, here, "production") == {"web": "Healthy"}, PATIENCE)
