@@ -68,6 +68,10 @@ test-cluster: control-plane ## Only the tests against a real API server
 test-engines: control-plane ## Argo CD, Flux, Argo Rollouts, cert-manager and Traefik themselves (built once; not part of `make test`)
 	$(BIN)/python -m pytest -m engines tests/engines
 
+.PHONY: test-image-arm64
+test-image-arm64: control-plane ## The image built for arm64 and run by QEMU, where this machine is of another kind
+	$(DEV) foreign arm64 $(abspath $(BIN))/python -m pytest tests/image/test_image.py $(ARGS)
+
 .PHONY: test-oldest
 test-oldest: init ## The tests against a real API server, on the oldest Kubernetes that has everything (built once)
 	@$(DEV) oldest $(BIN)/python -m pytest -m cluster -n $(LANES) --dist loadscope --no-loadscope-reorder $(ARGS)

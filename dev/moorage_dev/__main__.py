@@ -37,10 +37,10 @@ _COMMANDS: dict[str, Callable[[Path], None]] = {
 _MODULES = {
     **{
         name: f"moorage_dev.{name}"
-        for name in ("assets", "bench", "dist", "kind", "generate", "measures", "page", "sbom", "screenshots")
+        for name in ("assets", "bench", "dist", "foreign", "generate", "kind", "measures", "oldest", "page", "sbom")
     },
     "node": "moorage_dev.node.command",
-    "oldest": "moorage_dev.oldest",
+    "screenshots": "moorage_dev.screenshots",
     "whole-run": "moorage_dev.whole_run",
 }
 

@@ -45,10 +45,12 @@ class Buildah:
     Attributes:
         folder: gets images and containers.
         release: of the Debian that stands in for the image that BASE_IMAGE names; None for the machine's own.
+        architecture: Debian's name of the image's, whose programs run here (`foreign`); None for the machine's own.
     """
 
     folder: Path
     release: str | None = None
+    architecture: str | None = None
 
     def build(
         self, tag: str, *, arguments: Mapping[str, str] | None = None, context: Path = ROOT, shell: bool = True
@@ -66,11 +68,11 @@ class Buildah:
         """
         page.build()
         if not self._has(_BASE):
-            self._load(base_archive(self.release), _BASE)
+            self._load(base_archive(self.release, self.architecture), _BASE)
         if not shell and not self._has(_RUNTIME):
             self._load_runtime()
         given = {"BASE_IMAGE": _BASE, **({} if shell else {"RUNTIME_IMAGE": _RUNTIME}), **(arguments or {})}
-        flags = ["--network=host", "--pull-never", "--layers"]
+        flags = ["--network=host", "--pull-never", "--layers", *self._platform()]
         flags += [f"--build-arg={name}={value}" for name, value in given.items()]
         flags += [f"--volume={path}:{path}:ro" for path in _HOST_FILES if Path(path).exists()]
         with progress.shown("building the image", lambda: "buildah"):
@@ -126,35 +128,39 @@ class Buildah:
         return bool(self._run(_driver(), "images", "--quiet", tag).stdout)
 
     def _load(self, archive: Path, tag: str) -> None:
-        container = self.run("from", "scratch").strip()
+        container = self.run("from", *self._platform(), "scratch").strip()
         self.run("add", "--quiet", container, str(archive), "/")
         self.run("commit", "--quiet", container, tag)
         self.run("rm", container)
 
+    def _platform(self) -> list[str]:
+        return [f"--platform=linux/{self.architecture}"] if self.architecture else []
+
     def _load_runtime(self) -> None:
         with tempfile.TemporaryDirectory(prefix="moorage-runtime-") as folder:
             archive = Path(folder) / "root.tar"
-            runtime_root.write(base_archive(self.release), archive)
+            runtime_root.write(base_archive(self.release, self.architecture), archive)
             self._load(archive, _RUNTIME)
 
 
 @contextmanager
-def kept(release: str | None = None) -> Iterator[Buildah]:
+def kept(release: str | None = None, architecture: str | None = None) -> Iterator[Buildah]:
     """buildah with the storage that all checkouts with these locks share; storage of other locks is deleted.
 
     Args:
         release: see `Buildah`; each has a storage of its own.
+        architecture: the same.
     """
     parts = (ROOT / name for name in ("Dockerfile", "requirements.lock", "requirements-build.lock"))
     key = hashlib.sha256(b"".join(part.read_bytes() for part in parts)).hexdigest()[:12]
-    storages = f"image-layers-{release or debian.codename()}"
+    storages = "-".join(("image-layers", *filter(None, [architecture]), release or debian.codename()))
     folder = cache_dir() / f"{storages}-{key}"
     with folder.with_suffix(".lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_SH)
         for other in cache_dir().glob(f"{storages}-*.lock"):
             if other != folder.with_suffix(".lock"):
                 _delete_unused(other)
-        yield Buildah(folder, release)
+        yield Buildah(folder, release, architecture)
 
 
 def _delete_unused(lock: Path) -> None:
@@ -229,12 +235,13 @@ def _driver() -> str:
     return "overlay" if mounted else "vfs"
 
 
-def base_archive(release: str | None = None) -> Path:
+def base_archive(release: str | None = None, architecture: str | None = None) -> Path:
     """A minimal Debian with its Python, which stands in for the image that BASE_IMAGE names.
 
     Args:
         release: of Debian; by default the one that this machine runs.
+        architecture: Debian's name of it; by default the machine's own.
     """
     packages_of_base = ("python3", "python3-venv", "ca-certificates")
     title = "making the base of the image (once; about a minute)"
-    return debian.archive("image-base", title, packages_of_base, release=release)
+    return debian.archive("image-base", title, packages_of_base, release=release, architecture=architecture)

@@ -1,6 +1,7 @@
 """Root file systems of a minimal Debian, made by debootstrap once for all checkouts; it needs root."""
 
 import fcntl
+import os
 import subprocess
 import tempfile
 from collections.abc import Sequence
@@ -29,7 +30,13 @@ def codename() -> str:
 
 
 def archive(
-    name: str, title: str, packages: Sequence[str], without: Sequence[str] = (), *, release: str | None = None
+    name: str,
+    title: str,
+    packages: Sequence[str],
+    without: Sequence[str] = (),
+    *,
+    release: str | None = None,
+    architecture: str | None = None,
 ) -> Path:
     """An archive of a root file system.
 
@@ -39,26 +46,36 @@ def archive(
         packages: what is in it besides the minimum.
         without: packages of the minimum that it does not have.
         release: of Debian; by default the one that this machine runs.
+        architecture: Debian's name of one whose programs run here (`foreign`); by default the machine's own.
 
     Raises:
         DevError: debootstrap fails.
     """
     release = release or codename()
-    made = cache_dir() / f"{name}-{release}.tar"
+    of = f"{architecture}-{release}" if architecture else release
+    made = cache_dir() / f"{name}-{of}.tar"
     with made.with_suffix(".lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not made.is_file():
             flags = [f"--include={','.join(packages)}"]
             flags += [f"--exclude={','.join(without)}"] if without else []
-            with progress.shown(title, lambda: f"debootstrap {release}"):
+            flags += [f"--arch={architecture}"] if architecture else []
+            with progress.shown(title, lambda: f"debootstrap {of}"):
                 _debootstrap(release, flags, made)
     return made
+
+
+def _namespaced() -> dict[str, str]:
+    """What tells debootstrap that it may make no devices, as nobody may in a user namespace of his own."""
+    whole = Path("/proc/self/uid_map").read_text(encoding="ascii").split() == ["0", "0", str(2**32 - 1)]
+    return {} if whole else {"container": "lxc"}
 
 
 def _debootstrap(release: str, flags: Sequence[str], made: Path) -> None:
     with tempfile.TemporaryDirectory(prefix="moorage-base-") as folder:
         done = subprocess.run(
             ["debootstrap", "--variant=minbase", *flags, release, folder],
+            env={**os.environ, **_namespaced()},
             capture_output=True,
             text=True,
             check=False,

@@ -1,5 +1,6 @@
 """The image runs as a locked-down cluster runs it: not root, nothing to write to, no shell, no right to gain."""
 
+import os
 import re
 import subprocess
 from collections.abc import Iterator
@@ -9,8 +10,8 @@ import pytest
 from cluster import LiveCluster, Workspaces
 from waiting import eventually
 
-from moorage_dev import children, patience, ports
-from moorage_dev.buildah import Container
+from moorage_dev import children, foreign, patience, ports
+from moorage_dev.buildah import Buildah, Container
 from moorage_dev.layout import ROOT
 from moorage_dev.rest_client import RestClient
 
@@ -50,6 +51,14 @@ def test_configuration_says_who_runs_and_what(container: Container) -> None:
     labels = configuration["Labels"]
     assert labels["org.opencontainers.image.version"] == "0.1.0-test"
     assert labels["org.opencontainers.image.revision"] == "abcdef"
+
+
+def test_programs_are_of_the_architecture_that_was_asked_for(container: Container, buildah: Buildah) -> None:
+    python = {**container.configuration, "Entrypoint": ["python", "-c"]}
+    command = Container(container.root, python).command("import os; print(os.uname().machine)", environment={})
+    done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=patience.scaled(60))
+    asked = buildah.architecture
+    assert done.stdout.strip() == (foreign.machine(asked) if asked else os.uname().machine)
 
 
 def test_version_needs_neither_shell_nor_disk_nor_cluster(container: Container) -> None:
