@@ -26,7 +26,10 @@ _PATIENCE = 30.0
 _BEGIN = f"""
 read -r go <&"$1"
 mount -t proc proc /proc
-mount -t binfmt_misc none {_TABLE}
+if ! mount -t binfmt_misc none {_TABLE}; then
+  echo "error: this kernel gives a namespace no table of its own; Linux 6.7 does" >&2
+  exit 1
+fi
 printf '%s' "$2" > {_TABLE}/register
 shift 2
 exec "$@"
@@ -96,8 +99,8 @@ def _namespaces() -> list[str]:
 def _map_ids(process: subprocess.Popen[bytes]) -> None:
     """Give the new user namespace all ids, under the same numbers, as soon as it is there."""
     place, until = Path(f"/proc/{process.pid}"), time.monotonic() + _PATIENCE
-    while (place / "ns/user").readlink() == Path("/proc/self/ns/user").readlink():
-        if process.poll() is not None or time.monotonic() > until:
+    while process.poll() is None and (place / "ns/user").readlink() == Path("/proc/self/ns/user").readlink():
+        if time.monotonic() > until:
             raise DevError("the kernel gives no user namespace here: `unshare --user` says why")
         time.sleep(0.01)
     for name in ("uid_map", "gid_map"):
