@@ -37,10 +37,21 @@ _COMMANDS: dict[str, Callable[[Path], None]] = {
 _MODULES = {
     **{
         name: f"moorage_dev.{name}"
-        for name in ("assets", "bench", "dist", "foreign", "generate", "kind", "measures", "oldest", "page", "sbom")
+        for name in (
+            "assets",
+            "bench",
+            "dist",
+            "foreign",
+            "generate",
+            "kind",
+            "measures",
+            "oldest",
+            "page",
+            "sbom",
+            "screenshots",
+        )
     },
     "node": "moorage_dev.node.command",
-    "screenshots": "moorage_dev.screenshots",
     "whole-run": "moorage_dev.whole_run",
 }
 

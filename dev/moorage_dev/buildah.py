@@ -243,5 +243,6 @@ def base_archive(release: str | None = None, architecture: str | None = None) ->
         architecture: Debian's name of it; by default the machine's own.
     """
     packages_of_base = ("python3", "python3-venv", "ca-certificates")
-    title = "making the base of the image (once; about a minute)"
+    minutes = "minutes, because QEMU translates" if architecture else "about a minute"
+    title = f"making the base of the image (once; {minutes})"
     return debian.archive("image-base", title, packages_of_base, release=release, architecture=architecture)

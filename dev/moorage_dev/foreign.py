@@ -6,7 +6,6 @@ machine's table stays as it is. All ids stand for themselves there. What the com
 
 import argparse
 import os
-import signal
 import subprocess
 import time
 from pathlib import Path
@@ -17,11 +16,11 @@ from moorage_dev.layout import ROOT
 
 #: What the tests of the image read; `buildah` and `debian` make that architecture then.
 VARIABLE = "MOORAGE_IMAGE_ARCHITECTURE"
-#: Debian's name → the kernel's, which is QEMU's too, and the number of the machine in the header of an ELF file.
-_MACHINES = {"arm64": ("aarch64", 183), "ppc64el": ("ppc64le", 21), "riscv64": ("riscv64", 243)}
+#: Debian's name, which images use too → the kernel's, which is QEMU's, and the number in the header of an ELF file.
+_MACHINES = {"arm64": ("aarch64", 183)}
 _TABLE = "/proc/sys/fs/binfmt_misc"
 _IDS = 65536
-#: Seconds until a new process has its namespaces.
+#: Seconds until a new process has its namespaces, and until one that was interrupted has ended by itself.
 _PATIENCE = 30.0
 _BEGIN = f"""
 read -r go <&"$1"
@@ -72,6 +71,8 @@ def registration(architecture: str, interpreter: Path) -> str:
 def _run(architecture: str, command: list[str]) -> int:
     if os.geteuid() != 0:
         raise DevError("programs of another architecture need a user namespace with all ids, which needs root")
+    if machine(architecture) == os.uname().machine:
+        raise DevError(f"this machine is {architecture} itself: run the command without `foreign`")
     program = Path(f"/usr/bin/qemu-{machine(architecture)}-static")
     if missing := packages.why_not({str(program): "qemu-user-static"}):
         raise DevError(missing)
@@ -88,8 +89,12 @@ def _run(architecture: str, command: list[str]) -> int:
         try:
             return process.wait()
         except KeyboardInterrupt:
-            process.send_signal(signal.SIGINT)
-            return process.wait()
+            # A terminal has told the command, too. What has not ended then dies with `unshare`, which heeds no signal.
+            try:
+                process.wait(_PATIENCE)
+            except subprocess.TimeoutExpired:
+                process.kill()
+            raise
 
 
 def _namespaces() -> list[str]:
@@ -99,9 +104,12 @@ def _namespaces() -> list[str]:
 def _map_ids(process: subprocess.Popen[bytes]) -> None:
     """Give the new user namespace all ids, under the same numbers, as soon as it is there."""
     place, until = Path(f"/proc/{process.pid}"), time.monotonic() + _PATIENCE
-    while process.poll() is None and (place / "ns/user").readlink() == Path("/proc/self/ns/user").readlink():
-        if time.monotonic() > until:
-            raise DevError("the kernel gives no user namespace here: `unshare --user` says why")
-        time.sleep(0.01)
-    for name in ("uid_map", "gid_map"):
-        (place / name).write_text(f"0 0 {_IDS}", encoding="ascii")
+    try:
+        while (place / "ns/user").readlink() == Path("/proc/self/ns/user").readlink():
+            if process.poll() is not None or time.monotonic() > until:
+                raise DevError("no user namespace can be had here: `unshare --user` shows why")
+            time.sleep(0.01)
+        for name in ("uid_map", "gid_map"):
+            (place / name).write_text(f"0 0 {_IDS}", encoding="ascii")
+    except OSError as error:
+        raise DevError(f"no user namespace with all ids can be had here: {error.strerror}") from error

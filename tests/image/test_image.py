@@ -25,6 +25,13 @@ def run(container: Container, *arguments: str, kubeconfig: Path | None = None) -
     return subprocess.run(command, capture_output=True, text=True, check=False, timeout=patience.scaled(60))
 
 
+def python(container: Container, script: str) -> str:
+    """What a script prints that the image's Python runs."""
+    configuration = {**container.configuration, "Entrypoint": ["python", "-c"]}
+    command = Container(container.root, configuration).command(script, environment={})
+    return subprocess.run(command, capture_output=True, text=True, check=True, timeout=patience.scaled(60)).stdout
+
+
 @pytest.fixture
 def kubeconfig(cluster: LiveCluster) -> Path:
     """The operator's own account, readable for the user of the image."""
@@ -54,11 +61,9 @@ def test_configuration_says_who_runs_and_what(container: Container) -> None:
 
 
 def test_programs_are_of_the_architecture_that_was_asked_for(container: Container, buildah: Buildah) -> None:
-    python = {**container.configuration, "Entrypoint": ["python", "-c"]}
-    command = Container(container.root, python).command("import os; print(os.uname().machine)", environment={})
-    done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=patience.scaled(60))
     asked = buildah.architecture
-    assert done.stdout.strip() == (foreign.machine(asked) if asked else os.uname().machine)
+    wanted = foreign.machine(asked) if asked else os.uname().machine
+    assert python(container, "import os; print(os.uname().machine)").strip() == wanted
 
 
 def test_version_needs_neither_shell_nor_disk_nor_cluster(container: Container) -> None:
@@ -78,7 +83,6 @@ def test_the_only_program_is_python_and_what_it_runs(container: Container) -> No
 
 
 def test_it_is_locked_down_as_the_other_tests_believe(container: Container) -> None:
-    python = {**container.configuration, "Entrypoint": ["python", "-c"]}
     script = (
         "import os, subprocess\n"
         "print(os.getuid(), os.getgid(), os.getgroups())\n"
@@ -89,9 +93,7 @@ def test_it_is_locked_down_as_the_other_tests_believe(container: Container) -> N
         "except OSError as error: print(error.strerror)\n"
         "print([line for line in open('/proc/self/status') if line.startswith(('CapEff', 'NoNewPrivs'))])\n"
     )
-    command = Container(container.root, python).command(script, environment={})
-    done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=patience.scaled(60))
-    assert done.stdout.splitlines() == [
+    assert python(container, script).splitlines() == [
         "10001 10001 []",
         *["Read-only file system"] * 3,
         "No such file or directory",

@@ -2,14 +2,16 @@
 
 import re
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
-from moorage_dev import foreign
+from moorage_dev import foreign, packages
 from moorage_dev.failures import DevError
 
-_MACHINES = {"arm64": 183, "ppc64el": 21, "riscv64": 243}
-_AMD64 = 62
+_MACHINES = {"arm64": 183}
+#: amd64, 32 bits of ARM, ppc64el, riscv64.
+_OTHERS = (62, 40, 21, 243)
 _EXECUTABLE, _SHARED, _CORE = 2, 3, 4
 
 
@@ -38,7 +40,7 @@ def test_its_programs_are_run(architecture: str) -> None:
 @pytest.mark.parametrize("architecture", _MACHINES)
 def test_no_other_file_is(architecture: str) -> None:
     machine = _MACHINES[architecture]
-    others = [header(each) for each in (_AMD64, *_MACHINES.values()) if each != machine]
+    others = [header(each) for each in _OTHERS]
     others += [header(machine, _CORE), header(machine, bits=1), header(machine, order=2)]
     others += [b"#!/usr/bin/python3\n\n", bytes(20)]
     assert not any(is_matched(architecture, other) for other in others)
@@ -49,6 +51,22 @@ def test_the_interpreter_is_opened_at_once() -> None:
     assert foreign.registration("arm64", Path("/usr/bin/qemu-aarch64-static")).endswith(
         ":/usr/bin/qemu-aarch64-static:F"
     )
+
+
+def test_a_machine_of_that_kind_needs_no_qemu(monkeypatch: pytest.MonkeyPatch) -> None:
+    """And would have it run by itself."""
+    monkeypatch.setattr("os.geteuid", lambda: 0)
+    monkeypatch.setattr("os.uname", lambda: SimpleNamespace(machine=foreign.machine("arm64")))
+    with pytest.raises(DevError, match="this machine is arm64 itself"):
+        foreign.main(["arm64", "true"])
+
+
+def test_without_a_user_namespace_it_is_one_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("os.geteuid", lambda: 0)
+    monkeypatch.setattr(packages, "why_not", lambda _programs: None)
+    monkeypatch.setattr(foreign, "_namespaces", lambda: ["false"])
+    with pytest.raises(DevError, match="no user namespace"):
+        foreign.main(["arm64", "true"])
 
 
 def test_who_is_not_root_reads_why_not(monkeypatch: pytest.MonkeyPatch) -> None:
