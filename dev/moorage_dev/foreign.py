@@ -22,6 +22,7 @@ _TABLE = "/proc/sys/fs/binfmt_misc"
 _IDS = 65536
 #: Seconds until a new process has its namespaces, and until one that was interrupted has ended by itself.
 _PATIENCE = 30.0
+#: The shell stays: a program that gains rights when it is started, as all do here, no longer dies with its parent.
 _BEGIN = f"""
 read -r go <&"$1"
 mount -t proc proc /proc
@@ -31,7 +32,8 @@ if ! mount -t binfmt_misc none {_TABLE}; then
 fi
 printf '%s' "$2" > {_TABLE}/register
 shift 2
-exec "$@"
+"$@" && code=0 || code=$?
+exit "$code"
 """
 
 
