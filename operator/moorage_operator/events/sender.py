@@ -39,6 +39,8 @@ PASS_SECONDS: Final = 2.0
 FLUSH_SECONDS: Final = 1.0
 #: Sinks of one Namespace that have a worker at once: endpoints that are slow on purpose hold up their own neighbours.
 MOST_WORKERS: Final = 2
+#: Of these, how many sinks may have whose last attempt failed: what hangs leaves a worker to what answers.
+MOST_FOR_FAILING: Final = 1
 #: Seconds until the next try of a sink for which there was no worker, or no thread to look its name up.
 TURN_SECONDS: Final = 0.25
 #: Seconds until a status that the API server does not take is written again.
@@ -106,6 +108,7 @@ class Sender:
         self._held: dict[SinkKey, _Held] = {}
         self._idle: set[SinkKey] = set()
         self._working: Counter[str] = Counter()
+        self._working_in_vain: Counter[str] = Counter()
         self._news: dict[SinkKey, dict[str, int]] = {}
         self.queue = queue
         self._outbox.changed = self._look_at
@@ -173,7 +176,7 @@ class Sender:
     async def _work(self, key: SinkKey, held: _Held, courier: Courier) -> float | None:
         now = self._clock.monotonic()
         if now >= held.again_at and (not held.looked or held.trouble is not None or decisions.due(held.state, now)):
-            if self._working[key[0]] >= MOST_WORKERS:
+            if not self._has_worker(held):
                 return TURN_SECONDS
             try:
                 await self._send(held, courier)
@@ -182,6 +185,13 @@ class Sender:
                 await self._flush(key, held, None)
                 raise
         return await self._flush(key, held, decisions.wait(held.state, self._clock.monotonic()))
+
+    def _has_worker(self, held: _Held) -> bool:
+        namespace = held.sink.namespace
+        is_failing = held.state.circuit.failures > 0
+        if is_failing and self._working_in_vain[namespace] >= MOST_FOR_FAILING:
+            return False
+        return self._working[namespace] < MOST_WORKERS
 
     def _forget(self, key: SinkKey) -> None:
         self._held.pop(key, None)
@@ -238,7 +248,10 @@ class Sender:
 
     async def _send(self, held: _Held, courier: Courier) -> None:
         held.looked, held.trouble = True, None
-        self._working[held.sink.namespace] += 1
+        mine = Counter([held.sink.namespace])
+        in_vain = mine if held.state.circuit.failures else Counter[str]()
+        self._working += mine
+        self._working_in_vain += in_vain
         try:
             way = await self._secrets.way(held.sink)
             async with courier.to(way.url, held.state.circuit.failures) as post:
@@ -253,7 +266,8 @@ class Sender:
             self._measures.event("failed", None)
             held.state = after(held.state, decisions.Unreachable(self._clock.monotonic(), self._jitter(), str(error)))
         finally:
-            self._working -= Counter([held.sink.namespace])
+            self._working -= mine
+            self._working_in_vain -= in_vain
 
     def _trouble(self, held: _Held, reason: Reason, why: str) -> None:
         held.trouble = not_ready(reason, why[:1024])

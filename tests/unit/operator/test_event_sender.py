@@ -17,7 +17,7 @@ from moorage_cli.importing.past import past_of, records_of
 from moorage_cli.replay import Line
 from moorage_crds import names
 from moorage_crds.store import ForbiddenError
-from moorage_operator.events import listing, sender
+from moorage_operator.events import decisions, listing, sender
 from moorage_operator.events.ports import AddressRefusedError, EndpointReply, NoAddressError, NoTurnError, Post
 from moorage_operator.memory.outbox import MAX_SERVED
 
@@ -331,6 +331,38 @@ async def test_slow_endpoints_of_one_namespace_hold_two_workers(monkeypatch: pyt
         endpoint.free.set()
         await asyncio.gather(*steps)
         assert await step((builders.NAMESPACE, "sink-4")) != sender.TURN_SECONDS
+    assert endpoint.most == sender.MOST_WORKERS
+
+
+async def test_endpoints_that_failed_before_leave_a_worker_to_those_that_did_not(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(listing, "LIST_SECONDS", 0.0)
+    endpoint = Tarpit(status=503)
+    endpoint.free.set()
+    bench, replica = ready(endpoint)
+    step, held = replica.machinery.sender.step, replica.machinery.sender._held
+    keys = [(builders.NAMESPACE, f"sink-{number}") for number in range(5)]
+    for number in range(5):
+        put_sink(bench, name=f"sink-{number}")
+    bench.release("v1")
+    await passes(bench, lambda: all(key in held and held[key].state.circuit.failures for key in keys))
+
+    endpoint.free.clear()
+    endpoint.most = 0
+    bench.clock.advance(decisions.BACKOFF_SECONDS[1])
+    new = (builders.NAMESPACE, "zoo")
+    put_sink(bench, name="zoo")
+    async with asyncio.timeout(5):
+        steps = [asyncio.create_task(step(key)) for key in (*keys, new)]
+        while endpoint.waiting + sum(one.done() for one in steps) < 6:  # noqa: ASYNC110 — any condition
+            await asyncio.sleep(0)
+        assert [one.done() for one in steps] == [False, True, True, True, True, False]
+        assert [one.result() for one in steps[1:5]] == [sender.TURN_SECONDS] * 4
+
+        endpoint.free.set()
+        await asyncio.gather(*steps)
+        assert await step(keys[1]) != sender.TURN_SECONDS
     assert endpoint.most == sender.MOST_WORKERS
 
 
