@@ -14,13 +14,15 @@ def eventually(ask: Callable[[], T], timeout: float = 15.0, *, interval: float =
     """Ask again and again until the answer is true, and return it. The only wait of the tests.
 
     An assertion that fails while asking means "not yet", as a false answer does; None is false too, so a function that
-    only asserts goes to `eventually_passes`.
+    only asserts goes to `eventually_passes`. A question that takes long is asked less often, so that it takes at most
+    half of what it waits for.
 
     Raises:
         AssertionError: it did not become true within `timeout` seconds of an idle machine (`moorage_dev.patience`).
     """
     began = time.monotonic()
     while True:
+        asked = time.monotonic()
         problem: AssertionError | None = None
         answer: Any = None
         try:
@@ -32,7 +34,7 @@ def eventually(ask: Callable[[], T], timeout: float = 15.0, *, interval: float =
         if patience.is_over(began, timeout):
             message = f"not within {time.monotonic() - began:.0f} s; the last answer was {answer!r}"
             raise AssertionError(message) from problem
-        time.sleep(interval)
+        time.sleep(max(interval, min(time.monotonic() - asked, 1.0)))
 
 
 def eventually_passes(check: Callable[[], object], timeout: float = 15.0) -> None:
