@@ -14,7 +14,6 @@ import pytest
 from cluster import LiveCluster, Workspaces
 from services import Facade, Facades, Operators
 from xdist.remote import Producer
-from xdist.workermanage import NodeManager
 
 from moorage_dev import binaries, children, clusters
 from moorage_dev.built_cluster import BuiltCluster
@@ -33,8 +32,19 @@ def pytest_configure() -> None:
         signal.signal(signal.SIGTERM, signal.default_int_handler)
     # API servers live for minutes here and have memory enough: collecting garbage was a sixth of their CPU.
     os.environ.setdefault("GOGC", "400")
-    # xdist kills a lane that is interrupted after 10 seconds, and to stop a cluster takes longer on a busy machine.
-    NodeManager.EXIT_TIMEOUT = 120
+    lanes.be_patient()
+
+
+def pytest_keyboard_interrupt() -> None:
+    """From here on what was started is being stopped."""
+    lanes.ending.set()
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_teardown(nextitem: pytest.Item | None) -> None:
+    """So it is after the last test."""
+    if nextitem is None:
+        lanes.ending.set()
 
 
 #: Markers of tests that are not part of `make test`.

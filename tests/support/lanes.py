@@ -2,10 +2,14 @@
 
 import os
 import shutil
+import signal
+import threading
 from pathlib import Path, PurePosixPath
 from typing import Final
 
+from execnet.gateway_base import WorkerGateway
 from xdist.scheduler import LoadScopeScheduling
+from xdist.workermanage import NodeManager
 
 #: Folders whose tests want the machine's only node, image store, browser or ports: never two of them at once.
 _OF_THE_MACHINE: Final = frozenset({"clients", "first_steps", "image", "node", "web"})
@@ -14,6 +18,33 @@ _TOGETHER: Final = frozenset({"chart", "engines"})
 _MACHINE: Final = "machine"
 #: Folders whose files take a minute and more.
 _LONG: Final = frozenset({"chart", "faults", "history"})
+#: Seconds that a lane has to end by itself when the run is interrupted, and to stop its clusters after it was told to.
+_BY_ITSELF: Final = 5.0
+EXIT_SECONDS: Final = 120.0
+
+#: Set in a lane that is stopping what it has started.
+ending: Final = threading.Event()
+
+
+def be_patient() -> None:
+    """Give an interrupted lane time to stop its clusters: xdist and execnet kill it after 10 seconds, and they stay."""
+    NodeManager.EXIT_TIMEOUT = EXIT_SECONDS
+    WorkerGateway._terminate_execution = _end
+
+
+def _end(gateway: WorkerGateway) -> None:
+    """What execnet does in a lane when the run is over, with more patience, and unless the lane is ending already.
+
+    Ctrl-C reaches the lanes by itself, and a test may just have been the last one; another interruption would leave
+    behind what is being stopped. SIGTERM interrupts as SIGINT does, which jobs in the background may ignore.
+    """
+    gateway._execpool.trigger_shutdown()
+    if gateway._execpool.waitall(_BY_ITSELF):
+        return
+    if not ending.is_set():
+        os.kill(os.getpid(), signal.SIGTERM)
+    if not gateway._execpool.waitall(EXIT_SECONDS):
+        os._exit(1)
 
 
 class Lanes(LoadScopeScheduling):

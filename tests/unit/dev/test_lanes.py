@@ -1,6 +1,9 @@
 """What stays together in one lane of a test run, and the audit logs that the lanes leave."""
 
+import signal
+import threading
 from pathlib import Path
+from types import SimpleNamespace
 
 import lanes
 import pytest
@@ -37,3 +40,18 @@ def test_the_logs_of_all_lanes_are_found_again(tmp_path: Path, monkeypatch: pyte
         lanes.keep(log, folder)
 
     assert [path.read_text(encoding="utf-8") for path in lanes.kept(folder)] == ["gw0", "gw1"]
+
+
+@pytest.mark.parametrize("before", [True, False])
+def test_a_lane_has_time_to_end_and_is_not_interrupted_then(monkeypatch: pytest.MonkeyPatch, before: bool) -> None:
+    done: list[object] = []
+    pool = SimpleNamespace(trigger_shutdown=lambda: None, waitall=done.append)
+    known = threading.Event()
+    if before:
+        known.set()
+    monkeypatch.setattr(lanes, "ending", known)
+    monkeypatch.setattr(lanes.os, "kill", lambda _pid, number: done.append(number))
+    monkeypatch.setattr(lanes.os, "_exit", lambda code: done.append(f"exit {code}"))
+    lanes.WorkerGateway._terminate_execution(SimpleNamespace(_execpool=pool))
+    told = [] if before else [signal.SIGTERM]
+    assert done == [lanes._BY_ITSELF, *told, lanes.EXIT_SECONDS, "exit 1"]
