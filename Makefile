@@ -50,7 +50,7 @@ types: init ## Only types and layers
 	$(BIN)/lint-imports --no-logo
 
 # Tests run side by side, each lane on an API server of its own; a cluster that was given has one lane: LANES=0.
-LANES ?= 2
+LANES ?= 3
 
 .PHONY: test
 test: init ## Everything: lint, generated files, all tests (real API server)
@@ -65,7 +65,7 @@ test-cluster: control-plane ## Only the tests against a real API server
 	$(BIN)/python -m pytest -m cluster
 
 .PHONY: test-engines
-test-engines: control-plane ## Argo CD, Flux, Argo Rollouts, cert-manager and Traefik themselves (built once; not part of `make test`)
+test-engines: control-plane ## Argo CD, Flux, Argo Rollouts, cert-manager, Traefik and Prometheus themselves (built once; not part of `make test`)
 	$(BIN)/python -m pytest -m engines tests/engines
 
 .PHONY: test-image-arm64

@@ -14,6 +14,7 @@ _FLUX_OPERATOR = "github.com/controlplaneio-fluxcd/flux-operator"
 _ROLLOUTS = "github.com/argoproj/argo-rollouts"
 _CERT_MANAGER = "github.com/cert-manager/cert-manager"
 _KIND = "sigs.k8s.io/kind"
+_PROMETHEUS = "github.com/prometheus/prometheus"
 _TRAEFIK = "github.com/traefik/traefik/v3"
 
 
@@ -28,6 +29,7 @@ class Module:
         files: name of each further file that is kept beside the programs → the module that has it, and its path there.
         blanks: module → a file of its, which its authors build and do not publish; an empty one stands in for it.
         exchanged: module → a file of its, and the file under `folder` that is built in its place.
+        tags: what its authors let one leave out or add when it is built.
         toolchain: the Go that builds it, fetched by Go itself, such as `go1.27.0`; `local` is the one that is found.
     """
 
@@ -37,6 +39,7 @@ class Module:
     files: dict[str, tuple[str, str]] = field(default_factory=dict)
     blanks: dict[str, str] = field(default_factory=dict)
     exchanged: dict[str, tuple[str, str]] = field(default_factory=dict)
+    tags: tuple[str, ...] = ()
     toolchain: str = "local"
 
     @property
@@ -89,6 +92,8 @@ class Module:
             digest.update(repr((sorted(self.blanks.items()), self.toolchain)).encode())
         if self.exchanged:
             digest.update(repr(sorted(self.exchanged.items())).encode())
+        if self.tags:
+            digest.update(repr(self.tags).encode())
         return digest.hexdigest()[:16]
 
 
@@ -255,4 +260,11 @@ TRAEFIK = Module(
         },
     },
     exchanged={"github.com/go-acme/lego/v5": ("providers/dns/zz_gen_dns_providers.go", "dns/providers.go")},
+)
+#: Without the clients of some 25 clouds and registries in which it can look for targets; it is told its own.
+PROMETHEUS = Module(
+    "prometheus",
+    "building Prometheus (once; about 4 minutes on two cores)",
+    {name: f"{_PROMETHEUS}/cmd/{name}" for name in ("prometheus", "promtool")},
+    tags=("remove_all_sd",),
 )

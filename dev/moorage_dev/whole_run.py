@@ -146,7 +146,7 @@ def main(argv: list[str]) -> int:
     """Run everything; the exit code."""
     parser = argparse.ArgumentParser(prog="make test", description=__doc__, allow_abbrev=False)
     parser.add_argument(
-        "--lanes", type=int, default=2, help="how many test runs side by side, 0: none beside the first"
+        "--lanes", type=int, default=3, help="how many test runs side by side, 0: none beside the first"
     )
     lanes: int = parser.parse_args(argv).lanes
     # What belongs to the commands of dev/ is not for tests, which start commands of other checkouts.

@@ -1,12 +1,9 @@
 """Alerts and dashboard speak of metrics that exist, in a language that Prometheus and Grafana read."""
 
-import json
 import re
-from typing import Any
 
 import pytest
-import yaml
-from helm import CHART
+from dashboards import alerts, dashboard, panels
 from services import Facade
 
 from moorage_dev.layout import ROOT
@@ -20,27 +17,9 @@ GROWTH = re.compile(r'(?:increase|rate)\((moorage_\w+)\{(\w+)=~?"([\w|]+)"\}')
 DOCS = ROOT / "docs/alerts.md"
 
 
-def groups() -> list[dict[str, Any]]:
-    """The alert groups."""
-    loaded: list[dict[str, Any]] = yaml.safe_load((CHART / "files/alerts.yaml").read_text(encoding="utf-8"))
-    return loaded
-
-
-def alerts() -> list[dict[str, Any]]:
-    """All alerts."""
-    return [rule for group in groups() for rule in group["rules"]]
-
-
-def dashboard() -> dict[str, Any]:
-    """The dashboard."""
-    loaded: dict[str, Any] = json.loads((CHART / "files/dashboard.json").read_text(encoding="utf-8"))
-    return loaded
-
-
 def expressions() -> list[str]:
     """Every query of alerts and panels."""
-    panels = [target["expr"] for panel in dashboard()["panels"] for target in panel["targets"]]
-    return [*(alert["expr"] for alert in alerts()), *panels]
+    return [*(alert["expr"] for alert in alerts()), *(expression for _, expression in panels())]
 
 
 def samples(metrics_url: str) -> set[str]:

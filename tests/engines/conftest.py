@@ -1,4 +1,4 @@
-"""Argo CD, Flux, Argo Rollouts, cert-manager and Traefik themselves beside a cluster.
+"""Argo CD, Flux, Argo Rollouts, cert-manager, Traefik and Prometheus themselves beside a cluster.
 
 `make test-engines` asks for them; `make test` leaves them out.
 """
@@ -29,7 +29,7 @@ from moorage_dev.modules import Module
 from moorage_dev.node.cluster import NodeCluster
 
 #: Fixtures whose logs are shown with a test that failed.
-_ENGINES = ("argocd", "flux", "flux_operator", "argo_rollouts", "cert_manager", "traefik")
+_ENGINES = ("argocd", "flux", "flux_operator", "argo_rollouts", "cert_manager", "traefik", "prometheus")
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -119,6 +119,12 @@ def traefik(
     engine = Traefik(node_cluster, tmp_path_factory.mktemp("traefik") / "files")
     with _running(engine):
         yield engine
+
+
+@pytest.fixture(scope="session")
+def promtool_built(pytestconfig: pytest.Config) -> None:
+    """Prometheus and promtool can be run."""
+    _built(modules.PROMETHEUS, pytestconfig)
 
 
 @pytest.fixture(scope="session")
