@@ -54,7 +54,7 @@ class Prometheus:
         configuration = self._folder / "prometheus.yaml"
         configuration.write_text(yaml.safe_dump(settings), encoding="utf-8")
         [port] = ports.free(1)
-        command = [
+        command: list[str | Path] = [
             program,
             f"--config.file={configuration}",
             f"--storage.tsdb.path={self._folder / 'data'}",
