@@ -155,7 +155,9 @@ def _go_build(
     module: Module, go: Path, packages: list[str], folder: Path, follow: Callable[[IO[str]], list[str]]
 ) -> None:
     command: list[str | Path] = [go, "build", "-v", "-mod=readonly", "-trimpath", "-buildvcs=false"]
-    command += [*_changed(module, go, folder), *([f"-tags={','.join(module.tags)}"] if module.tags else [])]
+    command += _changed(module, go, folder)
+    if module.tags:
+        command.append(f"-tags={','.join(module.tags)}")
     with ExitStack() as ended:
         with _signals_later():
             process = subprocess.Popen(

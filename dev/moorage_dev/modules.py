@@ -29,7 +29,7 @@ class Module:
         files: name of each further file that is kept beside the programs → the module that has it, and its path there.
         blanks: module → a file of its, which its authors build and do not publish; an empty one stands in for it.
         exchanged: module → a file of its, and the file under `folder` that is built in its place.
-        tags: what its authors let one leave out or add when it is built.
+        tags: build tags, by which its authors let one leave something out.
         toolchain: the Go that builds it, fetched by Go itself, such as `go1.27.0`; `local` is the one that is found.
     """
 
@@ -261,10 +261,11 @@ TRAEFIK = Module(
     },
     exchanged={"github.com/go-acme/lego/v5": ("providers/dns/zz_gen_dns_providers.go", "dns/providers.go")},
 )
-#: Without the clients of some 25 clouds and registries in which it can look for targets; it is told its own.
+#: Without the clients of some 25 clouds and registries that it can ask for targets: tests name theirs.
 PROMETHEUS = Module(
     "prometheus",
-    "building Prometheus (once; about 4 minutes on two cores)",
+    "building Prometheus (once; about 3 minutes on two cores)",
     {name: f"{_PROMETHEUS}/cmd/{name}" for name in ("prometheus", "promtool")},
     tags=("remove_all_sd",),
+    toolchain="go1.27.0",
 )

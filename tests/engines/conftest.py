@@ -5,6 +5,8 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -15,7 +17,7 @@ from gitops import EXAMPLES
 from helm import Helm
 from nodes import build_programs, load_image, running
 from pods import Installation
-from services import Facade, Facades
+from services import Facade, Facades, Operators
 
 from moorage_dev import binaries, buildah, children, modules, page
 from moorage_dev.docker import base_image
@@ -23,11 +25,13 @@ from moorage_dev.docker import engine as docker_engine
 from moorage_dev.engines.argocd import ArgoCD
 from moorage_dev.engines.cert_manager import CertManager
 from moorage_dev.engines.flux import Flux, FluxOperator
+from moorage_dev.engines.prometheus import Prometheus
 from moorage_dev.engines.rollouts import ArgoRollouts
 from moorage_dev.engines.traefik import Traefik
 from moorage_dev.modules import Module
 from moorage_dev.node.cluster import NodeCluster
 
+_Engine = ArgoCD | Flux | FluxOperator | ArgoRollouts | CertManager | Traefik | Prometheus
 #: Fixtures whose logs are shown with a test that failed.
 _ENGINES = ("argocd", "flux", "flux_operator", "argo_rollouts", "cert_manager", "traefik", "prometheus")
 
@@ -122,9 +126,26 @@ def traefik(
 
 
 @pytest.fixture(scope="session")
-def promtool_built(pytestconfig: pytest.Config) -> None:
-    """Prometheus and promtool can be run."""
+def alert_groups(tmp_path_factory: pytest.TempPathFactory, pytestconfig: pytest.Config) -> list[dict[str, Any]]:
+    """The groups of the PrometheusRule that the chart makes; Prometheus and promtool are built."""
     _built(modules.PROMETHEUS, pytestconfig)
+    binaries.cli("helm")
+    made = Helm(tmp_path_factory.mktemp("helm")).template(values={"metrics": {"prometheusRule": {"enabled": True}}})
+    [rule] = [one for one in made if one["kind"] == "PrometheusRule"]
+    return list(rule["spec"]["groups"])
+
+
+@pytest.fixture
+def prometheus(
+    alert_groups: list[dict[str, Any]], no_operator: Operators, facades: Facades, tmp_path: Path
+) -> Iterator[Prometheus]:
+    """Prometheus, which reads an operator and a facade of its own; the operator sweeps as often as it may."""
+    operator = no_operator.start({"MOORAGE_SWEEP_INTERVAL_SECONDS": "10"})
+    urls = {"operator-0": operator.metrics_url, "api-0": facades.start().service.metrics_url}
+    targets = {pod: url.removeprefix("http://").removesuffix("/metrics") for pod, url in urls.items()}
+    engine = Prometheus(tmp_path / "prometheus", alert_groups, targets)
+    with _running(engine):
+        yield engine
 
 
 @pytest.fixture(scope="session")
@@ -168,7 +189,9 @@ def docker(tmp_path_factory: pytest.TempPathFactory, pytestconfig: pytest.Config
 
 
 @contextmanager
-def _running(engine: ArgoCD | Flux | FluxOperator | ArgoRollouts | CertManager | Traefik) -> Iterator[None]:
+def _running(
+    engine: ArgoCD | Flux | FluxOperator | ArgoRollouts | CertManager | Traefik | Prometheus,
+) -> Iterator[None]:
     try:
         engine.start()
         yield

@@ -4,7 +4,7 @@ An alert waits for minutes, so promtool plays each of them on series of its own.
 processes export what alerts and panels read, and whether an alert begins when what it tells of happens.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -13,17 +13,15 @@ import pytest
 import yaml
 from cluster import LiveCluster, Workspaces
 from dashboards import alerts, panels
-from helm import Helm
 from policy_switch import without
 from services import Facades, Operators
 from waiting import eventually, eventually_passes
 
 from moorage_crds import names
-from moorage_dev import binaries
 from moorage_dev.engines.prometheus import Prometheus, promtool, write_rules
 
-#: Seconds between two sweeps of the operator that Prometheus reads.
-SWEEP_SECONDS = 10
+#: How long an expression must hold, as rules write it → minutes.
+_MINUTES = {"": 0, "2m": 2, "5m": 5, "10m": 10, "15m": 15, "30m": 30, "1h": 60}
 #: An expression gives no series before it has seen two looks, and what it waits for.
 PATIENCE = 60
 
@@ -159,37 +157,21 @@ CASES = {
     "MoorageWatchSilent": Case(
         5,
         (
-            {'moorage_watch_silent_seconds{kind="deployments"}': "0 90 0x9"},
+            {'moorage_watch_silent_seconds{kind="deployments"}': "0 901 0x9"},
             {'moorage_watch_age_seconds{kind="deployments"}': "0x4 901x9"},
         ),
         (
             {'moorage_watch_silent_seconds{kind="deployments"}': "30x9"},
             {'moorage_watch_age_seconds{kind="deployments"}': "901 0x9"},
         ),
-        "",
+        "The watch of deployments has been silent for 15m 1s.",
         {"kind": "deployments"},
     ),
 }
-#: How the two ways in which a watch is silent are read, in the order of the case.
-SILENCES = (
-    "The watch of deployments has been silent for 1m 30s.",
-    "The watch of deployments has been silent for 15m 1s.",
-)
 
 
-@pytest.fixture(scope="module")
-def groups(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, Any]]:
-    """The groups of the PrometheusRule that the chart makes."""
-    binaries.cli("helm")
-    made = Helm(tmp_path_factory.mktemp("helm")).template(values={"metrics": {"prometheusRule": {"enabled": True}}})
-    [rule] = [one for one in made if one["kind"] == "PrometheusRule"]
-    return list(rule["spec"]["groups"])
-
-
-def test_promtool_takes_the_rules_and_has_nothing_to_say(
-    promtool_built: None, groups: list[dict[str, Any]], tmp_path: Path
-) -> None:
-    done = promtool("check", "rules", "--lint=all", "--lint-fatal", write_rules(tmp_path / "rules.yaml", groups))
+def test_promtool_takes_the_rules_and_has_nothing_to_say(alert_groups: list[dict[str, Any]], tmp_path: Path) -> None:
+    done = promtool("check", "rules", "--lint=all", "--lint-fatal", write_rules(tmp_path / "rules.yaml", alert_groups))
     assert done.returncode == 0, done.stdout + done.stderr
     assert f"{len(alerts())} rules found" in done.stdout
 
@@ -200,15 +182,14 @@ def test_every_alert_has_its_case() -> None:
 
 @pytest.mark.parametrize("name", CASES)
 def test_an_alert_fires_when_it_should_and_no_sooner(
-    promtool_built: None, groups: list[dict[str, Any]], tmp_path: Path, name: str
+    alert_groups: list[dict[str, Any]], tmp_path: Path, name: str
 ) -> None:
     case = CASES[name]
     [alert] = [one for one in alerts() if one["alert"] == name]
-    summaries = SILENCES if name == "MoorageWatchSilent" else (case.summary,) * len(case.fires)
-    write_rules(tmp_path / "rules.yaml", groups)
+    write_rules(tmp_path / "rules.yaml", alert_groups)
     played = [
-        *(_played(case, alert, series, summary) for series, summary in zip(case.fires, summaries, strict=True)),
-        *(_played(case, alert, series, None) for series in case.silent),
+        *(_played(case, alert, series, fires=True) for series in case.fires),
+        *(_played(case, alert, series, fires=False) for series in case.silent),
     ]
     text = yaml.safe_dump({"rule_files": ["rules.yaml"], "evaluation_interval": "1m", "tests": played})
     (tmp_path / "cases.yaml").write_text(text, encoding="utf-8")
@@ -216,44 +197,18 @@ def test_an_alert_fires_when_it_should_and_no_sooner(
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-def _played(case: Case, alert: dict[str, Any], series: Series, summary: str | None) -> dict[str, Any]:
-    """What promtool plays: the alert fires with this summary, or (None) does not."""
-    told = [
-        {
-            "exp_labels": {**alert["labels"], **case.labels},
-            "exp_annotations": {**alert["annotations"], "summary": summary},
-        }
-    ]
-    expected = {"alertname": alert["alert"], "eval_time": f"{case.at}m", "exp_alerts": told if summary else []}
+def _played(case: Case, alert: dict[str, Any], series: Series, *, fires: bool) -> dict[str, Any]:
+    """What promtool plays: whether the alert fires, and that it did not a minute before it may at the soonest."""
+    annotations = {**alert["annotations"], "summary": case.summary}
+    told = [{"exp_labels": {**alert["labels"], **case.labels}, "exp_annotations": annotations}]
+    looks = [{"alertname": alert["alert"], "eval_time": f"{case.at}m", "exp_alerts": told if fires else []}]
+    if minutes := _MINUTES[alert.get("for", "")]:
+        looks.append({"alertname": alert["alert"], "eval_time": f"{minutes - 1}m", "exp_alerts": []})
     return {
         "interval": "1m",
         "input_series": [{"series": key, "values": values} for key, values in series.items()],
-        "alert_rule_test": [expected],
+        "alert_rule_test": looks,
     }
-
-
-@pytest.fixture
-def prometheus(
-    promtool_built: None,
-    groups: list[dict[str, Any]],
-    no_operator: Operators,
-    facades: Facades,
-    tmp_path: Path,
-) -> Iterator[Prometheus]:
-    """Prometheus, which reads an operator and a facade of its own."""
-    operator = no_operator.start({"MOORAGE_SWEEP_INTERVAL_SECONDS": str(SWEEP_SECONDS)})
-    facade = facades.start()
-    targets = {"operator-0": _address(operator.metrics_url), "api-0": _address(facade.service.metrics_url)}
-    started = Prometheus(tmp_path / "prometheus", groups, targets)
-    started.start()
-    try:
-        yield started
-    finally:
-        started.stop()
-
-
-def _address(url: str) -> str:
-    return url.removeprefix("http://").removesuffix("/metrics")
 
 
 def _states(prometheus: Prometheus) -> dict[str, str]:
@@ -271,14 +226,9 @@ def test_alerts_and_panels_find_what_running_processes_say(
     for release in ("v2", "v1"):
         space.set_release("production.web", release)
 
-    def all_evaluated() -> bool:
+    def all_answered() -> None:
         rules = prometheus.alerts().values()
         assert {rule["health"] for rule in rules} == {"ok"}, [rule.get("lastError") for rule in rules]
-        return True
-
-    eventually(all_evaluated, PATIENCE)
-
-    def all_answered() -> None:
         assert [title for title, expression in panels() if not prometheus.query(expression)] == []
 
     eventually_passes(all_answered, PATIENCE)

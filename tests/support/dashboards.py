@@ -7,15 +7,10 @@ import yaml
 from helm import CHART
 
 
-def groups() -> list[dict[str, Any]]:
-    """The alert groups."""
-    loaded: list[dict[str, Any]] = yaml.safe_load((CHART / "files/alerts.yaml").read_text(encoding="utf-8"))
-    return loaded
-
-
 def alerts() -> list[dict[str, Any]]:
     """All alerts."""
-    return [rule for group in groups() for rule in group["rules"]]
+    groups = yaml.safe_load((CHART / "files/alerts.yaml").read_text(encoding="utf-8"))
+    return [rule for group in groups for rule in group["rules"]]
 
 
 def dashboard() -> dict[str, Any]:

@@ -18,8 +18,9 @@ _TOGETHER: Final = frozenset({"chart", "engines"})
 _MACHINE: Final = "machine"
 #: Folders whose files take a minute and more.
 _LONG: Final = frozenset({"chart", "faults", "history"})
-#: Seconds that a lane has to end by itself when the run is interrupted, and to stop its clusters after it was told to.
+#: Seconds that a lane has to end by itself when the run is over; as in execnet.
 _BY_ITSELF: Final = 5.0
+#: Seconds that it then has to stop its clusters.
 EXIT_SECONDS: Final = 120.0
 
 #: Set in a lane that is stopping what it has started.

@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,7 @@ from waiting import eventually
 
 from moorage_dev import binaries, children, patience
 from moorage_dev.failures import DevError
-from moorage_dev.modules import ARGOCD, CLI, CONTROL_PLANE, FLUX_OPERATOR, OLDEST_CONTROL_PLANE, TRAEFIK
+from moorage_dev.modules import ARGOCD, CLI, CONTROL_PLANE, FLUX_OPERATOR, OLDEST_CONTROL_PLANE, PROMETHEUS, TRAEFIK
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -165,6 +166,17 @@ def test_file_that_a_module_lacks_is_an_empty_one_and_its_own_go_builds_it(
     assert (tmp_path / "built/source-0" / blank).read_text(encoding="utf-8") == "\n"
     assert f"replace {module} => " in (tmp_path / "built/changed.mod").read_text(encoding="utf-8")
     assert not (sources / blank).exists()
+
+
+def test_what_is_left_out_of_a_build_is_told_to_go_and_changes_the_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said = f'build) echo "$@" > {tmp_path}/said; '
+    _program(tmp_path, "go").write_text((_FAKE_GO % "").replace("build) ", said), encoding="utf-8")
+    monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
+    assert (binaries.build(PROMETHEUS) / "promtool").is_file()
+    assert " -tags=remove_all_sd " in (tmp_path / "said").read_text(encoding="utf-8")
+    assert replace(PROMETHEUS, tags=()).fingerprint != PROMETHEUS.fingerprint
 
 
 def test_file_that_is_exchanged_is_that_of_this_project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,6 +7,7 @@ from types import SimpleNamespace
 
 import lanes
 import pytest
+from execnet.gateway_base import BaseGateway
 
 
 @pytest.mark.parametrize(
@@ -52,6 +53,8 @@ def test_a_lane_has_time_to_end_and_is_not_interrupted_then(monkeypatch: pytest.
     monkeypatch.setattr(lanes, "ending", known)
     monkeypatch.setattr(lanes.os, "kill", lambda _pid, number: done.append(number))
     monkeypatch.setattr(lanes.os, "_exit", lambda code: done.append(f"exit {code}"))
+    # What execnet calls when a run is over.
+    assert "_terminate_execution" in BaseGateway._thread_receiver.__code__.co_names
     lanes.WorkerGateway._terminate_execution(SimpleNamespace(_execpool=pool))
     told = [] if before else [signal.SIGTERM]
     assert done == [lanes._BY_ITSELF, *told, lanes.EXIT_SECONDS, "exit 1"]
